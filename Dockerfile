@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+
+# The playground's page, which the gateway's binary embeds.
+FROM node:22-bookworm-slim AS playground
+WORKDIR /src/playground
+COPY playground/package.json playground/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund
+COPY playground/ ./
+RUN npm run build
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+COPY --from=playground /src/playground/dist playground/dist
+# The target folder is a cache and not part of the layer, so the binaries are copied out of it.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked -p switchboard -p switchboard-subgraphs \
+    && install -D -t /out target/release/switchboard target/release/switchboard-subgraphs
+
+# glibc, certificates and a user who is not root; no shell.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /out/ /usr/local/bin/
+COPY schema/ /etc/switchboard/
+# Inside a container the loopback address would be reachable by nobody.
+ENV SWITCHBOARD_LISTEN=0.0.0.0:4000 SWITCHBOARD_ADMIN_LISTEN=0.0.0.0:4001
+EXPOSE 4000 4001
+HEALTHCHECK --interval=5s --timeout=4s --start-period=10s \
+    CMD ["/usr/local/bin/switchboard-subgraphs", "probe", "http://127.0.0.1:4000/health"]
+ENTRYPOINT ["/usr/local/bin/switchboard"]
+CMD ["serve", "--config", "/etc/switchboard/switchboard.yaml"]
