@@ -113,7 +113,7 @@ test('dialogs, documentation and completion keep to the content security policy'
   await page.getByText('products').first().waitFor();
   await shown.write('query Half { user(id: "1") { na');
   await page.keyboard.press('Control+Space');
-  await page.locator('.CodeMirror-hints').getByText('name').waitFor();
+  await page.locator('.CodeMirror-hints').getByText('name', { exact: true }).waitFor();
 });
 
 /** Step id → how many branches it lies in. */

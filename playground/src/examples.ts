@@ -3,10 +3,11 @@ import type { GraphiQLProps } from 'graphiql';
 
 const products = `# Welcome to Switchboard.
 #
-# One query, four services: products and
-# inventory speak gRPC, reviews and users
-# REST. Press Ctrl-Enter: the plan and each
-# upstream call appear on the right.
+# One query, four services: products
+# and inventory speak gRPC, reviews
+# and users REST. Press Ctrl-Enter:
+# the plan and each upstream call
+# appear on the right.
 #
 # The other tabs hold more examples.
 
@@ -28,10 +29,11 @@ query Products {
 }
 `;
 
-const customer = `# One customer with orders and reviews.
-# Both lists are fetched at the same time;
-# products are asked for in batches, never
-# one by one. Variables are set below.
+const customer = `# One customer's orders and reviews.
+# Both lists are fetched at the same
+# time; products are asked for in
+# batches, never one by one.
+# The id is set in Variables, below.
 
 query Customer($id: ID!) {
   user(id: $id) {
@@ -63,8 +65,9 @@ query Customer($id: ID!) {
 }
 `;
 
-const orders = `# The newest orders. However many there
-# are, their users take one call.
+const orders = `# The newest orders. However many
+# there are, their users take one
+# call, and so do their products.
 
 query NewestOrders {
   orders(perPage: 10) {
