@@ -148,10 +148,10 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 
 #[cfg(not(unix))]
 fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    // A machine that cannot listen for Ctrl-C runs until it is killed.
     Ok(async {
-        tokio::signal::ctrl_c()
-            .await
-            .unwrap_or(std::future::pending().await)
+        // A machine that cannot listen for Ctrl-C runs until it is killed.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     })
 }

@@ -132,7 +132,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::rest::ask;
+    use crate::rest::{ask, keys, properties};
 
     #[tokio::test]
     async fn one_order_answers_by_id_and_adds_up() {
@@ -303,6 +303,24 @@ mod tests {
             ask(&routes(), "GET", "/orders?status=lost", None).await.0,
             400
         );
+    }
+
+    #[tokio::test]
+    async fn replies_have_the_properties_that_the_contract_names() {
+        let contract =
+            serde_json::from_str(include_str!("../../schema/orders.openapi.json")).unwrap();
+        let (_, page) = ask(&routes(), "GET", "/orders?per_page=200", None).await;
+        assert_eq!(properties(&contract, "OrderPage"), keys(&page));
+        for order in orders(&page) {
+            assert_eq!(properties(&contract, "Order"), keys(order));
+            assert_eq!(properties(&contract, "OrderItem"), keys(&order["items"][0]));
+            let payment = if order["payment"]["kind"] == "card" {
+                "CardPayment"
+            } else {
+                "BankTransfer"
+            };
+            assert_eq!(properties(&contract, payment), keys(&order["payment"]));
+        }
     }
 
     fn orders(page: &Value) -> &Vec<Value> {

@@ -175,3 +175,18 @@ pub(crate) async fn ask(
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     (status, serde_json::from_slice(&bytes).unwrap())
 }
+
+/// The property names of one schema of an OpenAPI document.
+#[cfg(test)]
+pub(crate) fn properties(
+    contract: &serde_json::Value,
+    schema: &str,
+) -> std::collections::BTreeSet<String> {
+    keys(&contract["components"]["schemas"][schema]["properties"])
+}
+
+/// The property names of an object.
+#[cfg(test)]
+pub(crate) fn keys(object: &serde_json::Value) -> std::collections::BTreeSet<String> {
+    object.as_object().unwrap().keys().cloned().collect()
+}

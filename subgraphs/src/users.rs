@@ -120,7 +120,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::rest::ask;
+    use crate::rest::{ask, keys, properties};
 
     #[tokio::test]
     async fn one_user_answers_by_id() {
@@ -293,6 +293,16 @@ mod tests {
                 "{new}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn replies_have_the_properties_that_the_contract_names() {
+        let contract =
+            serde_yaml_ng::from_str(include_str!("../../schema/users.openapi.yaml")).unwrap();
+        let (_, user) = ask(&routes(), "GET", "/users/1", None).await;
+        assert_eq!(properties(&contract, "User"), keys(&user));
+        let (_, refusal) = ask(&routes(), "GET", "/users/0", None).await;
+        assert_eq!(properties(&contract, "Refusal"), keys(&refusal));
     }
 
     fn ids(users: &Value) -> Vec<u64> {
