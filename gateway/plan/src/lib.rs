@@ -1,1 +1,27 @@
-//! placeholder
+//! From an operation to a plan.
+//!
+//! Owns limits, normalisation, the search over which source can answer what,
+//! and the port through which the executor reaches sources. Pure: no clock,
+//! no I/O. Must not know transports or response data.
+
+pub mod code;
+mod collect;
+mod condition;
+mod document;
+mod input;
+pub mod limits;
+pub mod model;
+mod operation;
+pub mod print;
+mod refusal;
+mod search;
+pub mod shape;
+pub mod source;
+pub mod tape;
+
+pub use document::Document;
+pub use limits::DocumentLimits;
+pub use model::Plan;
+pub use operation::plan;
+pub use refusal::Refusal;
+pub use refusal::RequestError;

@@ -1,0 +1,147 @@
+//! Field collection: which fields are selected on one object type.
+//!
+//! Owns <https://spec.graphql.org/September2025/#CollectFields()>, with
+//! conditions kept instead of decided. A fragment is visited once per
+//! selection set and condition, however often it is spread.
+
+use apollo_compiler::ExecutableDocument;
+use apollo_compiler::Node;
+use apollo_compiler::executable::Field;
+use apollo_compiler::executable::Selection;
+use apollo_compiler::executable::SelectionSet;
+use compose::Supergraph;
+use hashbrown::HashSet;
+use indexmap::IndexMap;
+
+use crate::condition::All;
+use crate::condition::Any;
+use crate::condition::and;
+use crate::condition::of_directives;
+use crate::search::budget::Budget;
+
+/// A selection set, and when it applies given that its field does.
+pub(crate) type Conditional<'d> = (All, &'d SelectionSet);
+
+/// All selections of one response key.
+#[derive(Debug, Clone)]
+pub(crate) struct Group<'d> {
+    /// Any of them: valid documents agree on name and arguments.
+    pub(crate) field: &'d Node<Field>,
+    /// When the key is in the response, given that its object is.
+    pub(crate) condition: Any,
+    /// What is selected below it.
+    pub(crate) below: Vec<Conditional<'d>>,
+}
+
+impl Group<'_> {
+    pub(crate) fn is_typename(&self) -> bool {
+        self.field.name == "__typename"
+    }
+}
+
+/// What collection needs to know besides the selections.
+pub(crate) struct Collector<'d> {
+    pub(crate) document: &'d ExecutableDocument,
+    pub(crate) supergraph: &'d Supergraph,
+    pub(crate) variables: &'d dyn Fn(&str) -> Option<u32>,
+}
+
+impl<'d> Collector<'d> {
+    /// The fields that `sets` select on the object type `ty`, by response key, in order.
+    pub(crate) fn collect(
+        &self,
+        ty: &str,
+        sets: &[Conditional<'d>],
+        budget: &mut Budget,
+    ) -> IndexMap<&'d str, Group<'d>> {
+        let mut run = Run {
+            collector: self,
+            ty,
+            visited: HashSet::new(),
+            groups: IndexMap::new(),
+        };
+        for (all, set) in sets {
+            run.selection_set(set, all, budget);
+        }
+        run.groups
+    }
+
+    fn applies(&self, condition: Option<&str>, ty: &str) -> bool {
+        condition.is_none_or(|condition| {
+            condition == ty
+                || self
+                    .supergraph
+                    .type_def(condition)
+                    .is_some_and(|def| def.possible_types.iter().any(|possible| possible == ty))
+        })
+    }
+}
+
+struct Run<'c, 'd> {
+    collector: &'c Collector<'d>,
+    ty: &'c str,
+    visited: HashSet<(&'d str, All)>,
+    groups: IndexMap<&'d str, Group<'d>>,
+}
+
+impl<'d> Run<'_, 'd> {
+    fn selection_set(&mut self, set: &'d SelectionSet, all: &All, budget: &mut Budget) {
+        for selection in &set.selections {
+            budget.spend(1);
+            let directives = match selection {
+                Selection::Field(field) => &field.directives,
+                Selection::FragmentSpread(spread) => &spread.directives,
+                Selection::InlineFragment(inline) => &inline.directives,
+            };
+            let Some(own) = of_directives(directives, self.collector.variables) else {
+                continue;
+            };
+            if let Some(all) = and(all, &own) {
+                self.selection(selection, all, budget);
+            }
+        }
+    }
+
+    fn selection(&mut self, selection: &'d Selection, all: All, budget: &mut Budget) {
+        match selection {
+            Selection::Field(field) => self.field(field, all),
+            Selection::InlineFragment(inline) => {
+                let condition = inline.type_condition.as_ref().map(|name| name.as_str());
+                if self.collector.applies(condition, self.ty) {
+                    self.selection_set(&inline.selection_set, &all, budget);
+                }
+            }
+            Selection::FragmentSpread(spread) => self.spread(&spread.fragment_name, all, budget),
+        }
+    }
+
+    fn spread(&mut self, name: &'d str, all: All, budget: &mut Budget) {
+        if !self.visited.insert((name, all.clone())) {
+            return;
+        }
+        let Some(fragment) = self.collector.document.fragments.get(name) else {
+            return;
+        };
+        if self
+            .collector
+            .applies(Some(fragment.type_condition()), self.ty)
+        {
+            self.selection_set(&fragment.selection_set, &all, budget);
+        }
+    }
+
+    fn field(&mut self, field: &'d Node<Field>, all: All) {
+        let group = self
+            .groups
+            .entry(field.response_name().as_str())
+            .or_insert_with(|| Group {
+                field,
+                condition: Any::never(),
+                below: Vec::new(),
+            });
+        group.condition.or(all.clone());
+        if let Some(set) = &field.selection_set {
+            group.below.push((all, set));
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The plan: a DAG of steps, and how the response is written from their data.
+//!
+//! Owns the result of planning. Made only by [`crate::plan`]; read by the
+//! executor, by sources (one step at a time) and by the printer.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use apollo_compiler::ExecutableDocument;
+use apollo_compiler::ast::Type;
+use apollo_compiler::validation::Valid;
+use compose::Supergraph;
+use compose::model::ResolverId;
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use crate::shape::ReplyShape;
+
+/// A planned operation.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) supergraph: Arc<Supergraph>,
+    pub(crate) mutation: bool,
+    pub(crate) operation_name: Option<String>,
+    pub(crate) variables: Vec<VariableDef>,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) output: Selection,
+    pub(crate) introspection: Option<Valid<ExecutableDocument>>,
+}
+
+impl Plan {
+    /// The graph that it was made for.
+    pub fn supergraph(&self) -> &Arc<Supergraph> {
+        &self.supergraph
+    }
+    /// Whether it is a mutation.
+    pub fn is_mutation(&self) -> bool {
+        self.mutation
+    }
+    /// The operation's name.
+    pub fn operation_name(&self) -> Option<&str> {
+        self.operation_name.as_deref()
+    }
+    /// The operation's variables: [`ArgValue::Variable`] and [`Term::variable`] index into them.
+    pub fn variables(&self) -> &[VariableDef] {
+        &self.variables
+    }
+    /// Conditions: [`ConditionId`] is an index into them.
+    pub fn conditions(&self) -> &[Condition] {
+        &self.conditions
+    }
+    /// The calls, each after all those it depends on.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+    /// How the response is written.
+    pub fn output(&self) -> &Selection {
+        &self.output
+    }
+    /// The document, where the operation introspects.
+    pub fn introspection(&self) -> Option<&Valid<ExecutableDocument>> {
+        self.introspection.as_ref()
+    }
+}
+
+/// A declared variable.
+#[derive(Debug, Clone)]
+pub struct VariableDef {
+    /// Without `$`.
+    pub name: String,
+    /// Its input type.
+    pub ty: Type,
+    /// Its default, coerced.
+    pub default: Option<Json>,
+}
+
+/// Index into [`Plan::conditions`].
+pub type ConditionId = u32;
+
+/// Holds when any of its conjunctions holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// Conjunctions: each holds when all its terms do.
+    pub any: Vec<Vec<Term>>,
+}
+
+/// A Boolean variable, or its negation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Term {
+    /// Index into [`Plan::variables`].
+    pub variable: u32,
+    /// The value that the variable must have.
+    pub equals: bool,
+}
+
+/// One batch of upstream calls to one resolver.
+#[derive(Debug)]
+pub struct Step {
+    /// Its place in [`Plan::steps`].
+    pub id: usize,
+    /// Which resolver.
+    pub resolver: ResolverId,
+    /// The call for one parent alone, where the entity has one: used when a single key is asked for.
+    pub single: Option<Box<Single>>,
+    /// The field's arguments.
+    pub args: Vec<Arg>,
+    /// The objects that it is joined to; none for a root field.
+    pub parents: Option<Parents>,
+    /// For each of the resolver's inputs, where it is found from a parent object.
+    pub inputs: Vec<Vec<Hop>>,
+    /// Steps that must be finished before it starts.
+    pub after: Vec<usize>,
+    /// Runs only when it holds.
+    pub condition: Option<ConditionId>,
+    /// What the reply is decoded into.
+    pub shape: ReplyShape,
+    /// What it reads, in GraphQL's words, for people: `id name`.
+    pub selects: String,
+    /// For a batch whose items carry the value in a slot (`{ user_id, score }`): that slot.
+    pub value_slot: Option<u32>,
+    /// What a source has prepared for this step, made at its first call.
+    pub prepared: Prepared,
+}
+
+/// The call for one parent alone, beside a step's batch. Its reply is decoded into the same layouts.
+#[derive(Debug)]
+pub struct Single {
+    /// Which resolver.
+    pub resolver: ResolverId,
+    /// For each of its inputs, where it is found from a parent object.
+    pub inputs: Vec<Vec<Hop>>,
+    /// What the reply is decoded into.
+    pub shape: ReplyShape,
+    /// What a source has prepared for it.
+    pub prepared: Prepared,
+}
+
+/// A place for what a source derives from a step once: a compiled decoder.
+#[derive(Default)]
+pub struct Prepared(pub OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prepared")
+    }
+}
+
+/// Where a step's parents are.
+#[derive(Debug, Clone)]
+pub struct Parents {
+    /// The step on whose tapes they stand.
+    pub step: usize,
+    /// The way from each of that step's items to the parents; lists are walked through.
+    pub path: Vec<LayoutSlot>,
+    /// Only objects of this layout are parents.
+    pub layout: u32,
+    /// The parents' slot for what this step brings.
+    pub join: u32,
+}
+
+/// A slot of objects of one layout; objects of other layouts are passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayoutSlot {
+    /// The layout.
+    pub layout: u32,
+    /// The slot, relative to the object.
+    pub slot: u32,
+}
+
+/// One hop from an object to a value. The last one of a path is a [`Hop::Slot`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hop {
+    /// To the value in this slot.
+    Slot(u32),
+    /// To the object that another step has joined in this slot.
+    Join {
+        /// The slot.
+        slot: u32,
+        /// The step.
+        step: usize,
+    },
+}
+
+/// An argument of a field.
+#[derive(Debug, Clone)]
+pub struct Arg {
+    /// Its GraphQL name.
+    pub name: String,
+    /// Its value.
+    pub value: ArgValue,
+    /// Used when the value is a variable that was not given.
+    pub default: Option<Json>,
+    /// Its type, for nulls that a variable brings.
+    pub ty: Type,
+}
+
+/// A value in a document, coerced except for its variables.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ArgValue {
+    /// A constant.
+    Const(Json),
+    /// Index into [`Plan::variables`].
+    Variable(u32),
+    /// A list in which variables stand.
+    List(Vec<ArgValue>),
+    /// An input object in which variables stand; a variable that was not given leaves its field to the default, or out.
+    Object(Vec<(String, ArgValue, Option<Json>)>),
+}
+
+/// The coerced variables of one request, by index; `None` was not given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Variables(pub Vec<Option<Json>>);
+
+impl Condition {
+    /// Whether it holds.
+    pub fn holds(&self, variables: &Variables) -> bool {
+        self.any
+            .iter()
+            .any(|all| all.iter().all(|term| term.holds(variables)))
+    }
+}
+
+impl Term {
+    fn holds(self, variables: &Variables) -> bool {
+        let value = variables.0.get(self.variable as usize);
+        value == Some(&Some(Json::Bool(self.equals)))
+    }
+}
+
+impl Step {
+    /// The arguments of one request.
+    pub fn arguments(&self, variables: &Variables) -> Map<String, Json> {
+        self.args
+            .iter()
+            .filter_map(|arg| Some((arg.name.clone(), arg.evaluate(variables)?)))
+            .collect()
+    }
+}
+
+impl Arg {
+    fn evaluate(&self, variables: &Variables) -> Option<Json> {
+        self.value
+            .evaluate(variables)
+            .or_else(|| self.default.clone())
+    }
+}
+
+impl ArgValue {
+    /// The value with variables filled in; `None` where it is a variable that was not given.
+    pub fn evaluate(&self, variables: &Variables) -> Option<Json> {
+        match self {
+            ArgValue::Const(value) => Some(value.clone()),
+            ArgValue::Variable(index) => variables.0.get(*index as usize)?.clone(),
+            ArgValue::List(items) => Some(Json::Array(
+                items
+                    .iter()
+                    .map(|item| item.evaluate(variables).unwrap_or(Json::Null))
+                    .collect(),
+            )),
+            ArgValue::Object(fields) => Some(Json::Object(
+                fields
+                    .iter()
+                    .filter_map(|(name, value, default)| {
+                        let value = value.evaluate(variables).or_else(|| default.clone())?;
+                        Some((name.clone(), value))
+                    })
+                    .collect(),
+            )),
+        }
+    }
+}
+
+/// What is written of one object.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// In response order.
+    pub fields: Vec<OutField>,
+}
+
+/// One response field.
+#[derive(Debug, Clone)]
+pub struct OutField {
+    /// The response key, for error paths.
+    pub name: Arc<str>,
+    /// The response key as it is written: `"name":`.
+    pub key: Box<str>,
+    /// Written only when it holds.
+    pub condition: Option<ConditionId>,
+    /// Where its value is.
+    pub from: Origin,
+    /// Its type, and what is written of it.
+    pub ty: OutType,
+}
+
+/// Where a response field's value is, seen from its object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// A constant: JSON as it is written (`__typename`).
+    Const(Box<str>),
+    /// A slot of the object.
+    Slot(u32),
+    /// A slot of the item that a step has joined in a slot of the object.
+    Joined {
+        /// The object's slot.
+        join: u32,
+        /// The step.
+        step: usize,
+        /// The item's slot.
+        slot: u32,
+    },
+    /// What a step has joined in a slot of the object.
+    Join {
+        /// The object's slot.
+        join: u32,
+        /// The step.
+        step: usize,
+    },
+    /// The value of a step without parents (root fields).
+    Root {
+        /// The step.
+        step: usize,
+    },
+    /// A member of the introspection result, by response key.
+    Introspection,
+}
+
+/// A response type.
+#[derive(Debug, Clone)]
+pub struct OutType {
+    /// Whether null may stand here.
+    pub nullable: bool,
+    /// The type below.
+    pub kind: OutKind,
+}
+
+/// The kind of an [`OutType`].
+#[derive(Debug, Clone)]
+pub enum OutKind {
+    /// Written by this leaf's rules.
+    Leaf(OutLeaf),
+    /// A list.
+    List(Box<OutType>),
+    /// An object: what is written, by its layout in the step it comes from.
+    Object(Vec<(u32, Selection)>),
+}
+
+/// How a leaf is written.
+#[derive(Debug, Clone)]
+pub enum OutLeaf {
+    /// As it is.
+    Plain,
+    /// Integers as text: ID and Int64.
+    Text,
+    /// An enum's name.
+    Enum(Arc<crate::shape::EnumValues>),
+}

@@ -1,0 +1,104 @@
+//! The front door: one operation in, one plan out.
+
+use std::sync::Arc;
+
+use apollo_compiler::ExecutableDocument;
+use apollo_compiler::executable::Operation;
+use apollo_compiler::executable::OperationType;
+use compose::Supergraph;
+
+use crate::code::Code;
+use crate::collect::Collector;
+use crate::document::Document;
+use crate::input::coerce_literal;
+use crate::limits::DocumentLimits;
+use crate::model::ArgValue;
+use crate::model::Plan;
+use crate::model::VariableDef;
+use crate::refusal::Refusal;
+use crate::search::Search;
+
+/// Plans one operation of a document.
+pub fn plan(
+    supergraph: &Arc<Supergraph>,
+    document: &Document,
+    operation_name: Option<&str>,
+    limits: &DocumentLimits,
+) -> Result<Plan, Refusal> {
+    let operation = document.operation(operation_name)?;
+    let mutation = match operation.operation_type {
+        OperationType::Query => false,
+        OperationType::Mutation => true,
+        OperationType::Subscription => return Err(no_subscriptions()),
+    };
+    let variables = variables(supergraph, operation);
+    let index = |name: &str| index_of(&variables, name);
+    let collector = Collector {
+        document: &document.valid,
+        supergraph,
+        variables: &index,
+    };
+    let mut search = Search::new(collector, limits.planning);
+    let sets = [(Vec::new(), &operation.selection_set)];
+    let output = search.root(operation.object_type(), &sets, mutation)?;
+    let steps = search.finish();
+    let conditions = search.conditions;
+    Ok(Plan {
+        supergraph: supergraph.clone(),
+        mutation,
+        operation_name: operation.name.as_ref().map(|name| name.to_string()),
+        introspection: introspection(&document.valid, operation)?,
+        variables,
+        conditions,
+        steps,
+        output,
+    })
+}
+
+fn variables(supergraph: &Supergraph, operation: &Operation) -> Vec<VariableDef> {
+    let schema = supergraph.api();
+    let define = |variable: &apollo_compiler::ast::VariableDefinition| {
+        let literal = variable.default_value.as_ref();
+        let coerced =
+            literal.map(|value| coerce_literal(schema, &variable.ty, value, &|_| None, 0));
+        VariableDef {
+            name: variable.name.to_string(),
+            ty: variable.ty.as_ref().clone(),
+            default: match coerced {
+                Some(ArgValue::Const(value)) => Some(value),
+                _ => None,
+            },
+        }
+    };
+    operation.variables.iter().map(|v| define(v)).collect()
+}
+
+fn index_of(variables: &[VariableDef], name: &str) -> Option<u32> {
+    let index = variables
+        .iter()
+        .position(|variable| variable.name == name)?;
+    Some(index as u32)
+}
+
+/// The document, cut down to what introspection needs, where the operation introspects.
+fn introspection(
+    document: &apollo_compiler::validation::Valid<ExecutableDocument>,
+    operation: &Operation,
+) -> Result<Option<apollo_compiler::validation::Valid<ExecutableDocument>>, Refusal> {
+    let introspects = operation
+        .root_fields(document)
+        .any(|field| field.name == "__schema" || field.name == "__type");
+    if !introspects {
+        return Ok(None);
+    }
+    apollo_compiler::introspection::check_max_depth(document, operation)
+        .map_err(|bad| Refusal::new(Code::OperationTooLarge, bad.message().to_string()))?;
+    Ok(Some(document.clone()))
+}
+
+fn no_subscriptions() -> Refusal {
+    Refusal::new(
+        Code::GraphqlValidationFailed,
+        "Subscriptions are not served over this transport.",
+    )
+}

@@ -1,0 +1,269 @@
+//! Plans for people: as text, and as rows for the playground.
+//!
+//! Owns the words in which steps and requests are described. Nothing is decided here.
+
+use std::fmt;
+
+use compose::model::Expr;
+use compose::model::Piece;
+use compose::model::Request;
+use compose::model::Resolver;
+use compose::model::RestRequest;
+use compose::model::SourceKind;
+use compose::model::Target;
+
+use crate::model::Plan;
+use crate::model::Step;
+
+/// One step, described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSummary {
+    /// Its number.
+    pub id: usize,
+    /// `REST` or `GRPC`.
+    pub kind: &'static str,
+    /// The source's name.
+    pub source: String,
+    /// What it resolves: `Query.products`, or `User` for an entity.
+    pub field: String,
+    /// The request: `GET /users?id={$batch.id}`.
+    pub call: String,
+    /// One call for all parents.
+    pub batch: bool,
+    /// At most this many calls in parallel, where there is no batch.
+    pub fanout: Option<u32>,
+    /// The steps that it waits for.
+    pub depends_on: Vec<usize>,
+    /// What it reads: `id name`.
+    pub selects: String,
+    /// `@include` and `@skip` that decide whether it runs.
+    pub condition: Option<String>,
+}
+
+impl Plan {
+    /// Every step, described.
+    pub fn summary(&self) -> Vec<StepSummary> {
+        self.steps()
+            .iter()
+            .map(|step| self.summarise(step))
+            .collect()
+    }
+
+    fn summarise(&self, step: &Step) -> StepSummary {
+        let resolver = self.supergraph().resolver(step.resolver);
+        let source = self.supergraph().source(resolver.source);
+        StepSummary {
+            id: step.id,
+            kind: match source.kind {
+                SourceKind::Http { .. } => "REST",
+                SourceKind::Grpc { .. } => "GRPC",
+            },
+            source: source.name.clone(),
+            field: describe_target(&resolver.target),
+            call: describe_request(resolver),
+            batch: resolver.batch.is_some(),
+            fanout: resolver.policy.fanout,
+            depends_on: step.after.clone(),
+            selects: step.selects.clone(),
+            condition: step.condition.map(|id| self.describe_condition(id)),
+        }
+    }
+
+    fn describe_condition(&self, id: u32) -> String {
+        let condition = &self.conditions()[id as usize];
+        let all = |terms: &Vec<crate::model::Term>| {
+            let terms = terms.iter().map(|term| {
+                let name = &self.variables()[term.variable as usize].name;
+                match term.equals {
+                    true => format!("${name}"),
+                    false => format!("not ${name}"),
+                }
+            });
+            terms.collect::<Vec<_>>().join(" and ")
+        };
+        condition
+            .any
+            .iter()
+            .map(all)
+            .collect::<Vec<_>>()
+            .join(" or ")
+    }
+
+    /// Sequential calls from the first to the last answer.
+    pub fn depth(&self) -> usize {
+        let mut depths = Vec::with_capacity(self.steps().len());
+        for step in self.steps() {
+            let before = step.after.iter().map(|s| depths[*s]).max().unwrap_or(0);
+            depths.push(before + 1);
+        }
+        depths.into_iter().max().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_mutation() {
+            "mutation"
+        } else {
+            "query"
+        };
+        match self.steps().len() {
+            0 => return writeln!(f, "{kind}: answered without any call"),
+            1 => writeln!(f, "{kind}: 1 step")?,
+            n => writeln!(
+                f,
+                "{kind}: {n} steps, {} of them one after another",
+                self.depth()
+            )?,
+        }
+        let summary = self.summary();
+        for (step, row) in self.steps().iter().zip(&summary) {
+            if step.parents.is_none() {
+                self.fmt_step(f, row, &summary, 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn fmt_step(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        row: &StepSummary,
+        all: &[StepSummary],
+        depth: usize,
+    ) -> fmt::Result {
+        writeln!(f, "{}{row}", "  ".repeat(depth))?;
+        for (step, child) in self.steps().iter().zip(all) {
+            if step
+                .parents
+                .as_ref()
+                .is_some_and(|parents| parents.step == row.id)
+            {
+                self.fmt_step(f, child, all, depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for StepSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "[{}] {} from {}: {}",
+            self.id, self.field, self.source, self.call
+        )?;
+        match (self.batch, self.fanout, self.depends_on.as_slice()) {
+            (true, ..) => write!(f, "  (one call for all parents)")?,
+            (false, Some(n), [_, ..]) => write!(f, "  (one call per parent, at most {n})")?,
+            _ => {}
+        }
+        if self.depends_on.len() > 1 {
+            let steps: Vec<String> = self.depends_on.iter().map(|s| format!("[{s}]")).collect();
+            write!(f, "  after {}", steps.join(" and "))?;
+        }
+        if let Some(condition) = &self.condition {
+            write!(f, "  if {condition}")?;
+        }
+        match self.selects.is_empty() {
+            true => Ok(()),
+            false => write!(f, "  -> {{ {} }}", self.selects),
+        }
+    }
+}
+
+/// What a resolver resolves: `Query.products`, or `User` for an entity.
+pub fn describe_target(target: &Target) -> String {
+    match target {
+        Target::Root { ty, field, .. } | Target::Field { ty, field } => format!("{ty}.{field}"),
+        Target::Entity { ty, .. } => ty.to_string(),
+    }
+}
+
+/// A resolver's request with its holes: `GET /users?id={$batch.id}`.
+pub fn describe_request(resolver: &Resolver) -> String {
+    match &resolver.request {
+        Request::Rest(request) => describe_rest(resolver, request),
+        Request::Grpc(request) => format!(
+            "{}/{} {}",
+            request.method.parent_service().full_name(),
+            request.method.name(),
+            describe_expr(resolver, &request.message)
+        ),
+    }
+}
+
+fn describe_rest(resolver: &Resolver, request: &RestRequest) -> String {
+    let mut text = format!(
+        "{} {}",
+        request.method.as_str(),
+        pieces(resolver, &request.path)
+    );
+    for (index, param) in request.query.iter().enumerate() {
+        let mark = if index == 0 { '?' } else { '&' };
+        text.push_str(&format!(
+            "{mark}{}={}",
+            param.name,
+            hole(resolver, &param.value)
+        ));
+    }
+    if let Some(body) = &request.body {
+        text.push(' ');
+        text.push_str(&describe_expr(resolver, body));
+    }
+    text
+}
+
+fn pieces(resolver: &Resolver, pieces: &[Piece]) -> String {
+    pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Hole(expr) => hole(resolver, expr),
+        })
+        .collect()
+}
+
+fn hole(resolver: &Resolver, expr: &Expr) -> String {
+    match expr {
+        Expr::Const(serde_json::Value::String(text)) => text.clone(),
+        Expr::Const(value) => value.to_string(),
+        Expr::Template(template) => pieces(resolver, template),
+        expr => format!("{{{}}}", describe_expr(resolver, expr)),
+    }
+}
+
+/// An expression as the subgraph file would write it.
+pub fn describe_expr(resolver: &Resolver, expr: &Expr) -> String {
+    let input = |index: usize| {
+        let path = resolver.inputs.get(index).into_iter().flatten();
+        path.map(|name| name.as_str()).collect::<Vec<_>>().join(".")
+    };
+    let list = |items: &[Expr], between: &str| {
+        let items = items.iter().map(|item| describe_expr(resolver, item));
+        items.collect::<Vec<_>>().join(between)
+    };
+    match expr {
+        Expr::Const(value) => value.to_string(),
+        Expr::Arg { path, .. } => format!("$args.{}", path.join(".")),
+        Expr::Parent { input: index, .. } => format!("$this.{}", input(*index)),
+        Expr::Batch { input: index, .. } => format!("$batch.{}", input(*index)),
+        Expr::Each(item) => format!("[{}]", describe_expr(resolver, item)),
+        Expr::Claim(path) => format!("$claims.{}", path.join(".")),
+        Expr::Header(name) => format!("$request.headers.{name}"),
+        Expr::FirstOf(options) => list(options, " ?? "),
+        Expr::Template(template) => format!("\"{}\"", pieces(resolver, template)),
+        Expr::List(items) => format!("[{}]", list(items, ", ")),
+        Expr::Object(fields) => {
+            let field = |(name, value): &(String, Expr)| {
+                format!("{name}: {}", describe_expr(resolver, value))
+            };
+            format!(
+                "{{{}}}",
+                fields.iter().map(field).collect::<Vec<_>>().join(", ")
+            )
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A plan in the making: steps whose shapes still grow.
+//!
+//! Owns slots. A field that is read for any reason (selected, a key, an input
+//! of another call) gets one slot on its object, once.
+
+use apollo_compiler::Name;
+use apollo_compiler::ast::Type;
+use compose::Supergraph;
+use compose::model::Read;
+use compose::model::Resolver;
+use compose::model::ResolverId;
+use compose::model::UpstreamPath;
+use compose::model::ViewId;
+use indexmap::IndexMap;
+
+use crate::condition::Any;
+use crate::model::Arg;
+use crate::model::Hop;
+use crate::model::LayoutSlot;
+
+/// Index into [`DraftStep::objects`]; also the object's layout.
+pub(crate) type ObjectIndex = usize;
+
+/// One step in the making.
+#[derive(Debug)]
+pub(crate) struct DraftStep {
+    pub(crate) resolver: ResolverId,
+    pub(crate) single: Option<ResolverId>,
+    pub(crate) args: Vec<Arg>,
+    pub(crate) parents: Option<DraftParents>,
+    pub(crate) inputs: Vec<Vec<Hop>>,
+    pub(crate) after: Vec<usize>,
+    pub(crate) condition: Any,
+    /// Sequential calls up to and including this one.
+    pub(crate) depth: usize,
+    pub(crate) objects: Vec<DraftObject>,
+    /// What one parent gets.
+    pub(crate) value: DraftValue,
+    /// For a batch whose items are not the values themselves: the item object, with the value in its only field.
+    pub(crate) item: Option<ObjectIndex>,
+    /// The slots of the batch key, on every item object.
+    pub(crate) by: Vec<u32>,
+}
+
+/// Where a step's parents are.
+#[derive(Debug, Clone)]
+pub(crate) struct DraftParents {
+    pub(crate) step: usize,
+    pub(crate) path: Vec<LayoutSlot>,
+    pub(crate) object: ObjectIndex,
+    pub(crate) join: u32,
+}
+
+/// An object type at one place of a reply.
+#[derive(Debug)]
+pub(crate) struct DraftObject {
+    pub(crate) ty: Name,
+    pub(crate) kind: ObjectKind,
+    pub(crate) slots: u32,
+    pub(crate) fields: IndexMap<Name, (u32, DraftValue)>,
+    /// Upstream values read for the gateway's own use: batch keys.
+    pub(crate) extra: Vec<(UpstreamPath, Type, u32)>,
+}
+
+/// What an object is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ObjectKind {
+    View(ViewId),
+    /// A batch item that only carries its key and a value.
+    Item,
+    Connection,
+    Edge,
+    PageInfo,
+}
+
+/// A value at one place of a reply. Lists are in the type, not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DraftValue {
+    Leaf,
+    /// The object types that can stand here.
+    Objects(Vec<ObjectIndex>),
+}
+
+impl DraftStep {
+    pub(crate) fn add(&mut self, ty: &Name, kind: ObjectKind) -> ObjectIndex {
+        self.objects.push(DraftObject {
+            ty: ty.clone(),
+            kind,
+            slots: 0,
+            fields: IndexMap::new(),
+            extra: Vec::new(),
+        });
+        self.objects.len() - 1
+    }
+
+    /// A fresh slot on an object.
+    pub(crate) fn slot(&mut self, object: ObjectIndex) -> u32 {
+        let object = &mut self.objects[object];
+        object.slots += 1;
+        object.slots - 1
+    }
+
+    /// The objects for a composite value read by `view`: one, or one per variant.
+    pub(crate) fn composite(&mut self, graph: &Supergraph, view: ViewId) -> DraftValue {
+        let known = graph.view(view);
+        if known.variants.is_empty() {
+            return DraftValue::Objects(vec![self.add(&known.ty, ObjectKind::View(view))]);
+        }
+        let objects = known
+            .variants
+            .iter()
+            .map(|variant| self.add(&variant.ty, ObjectKind::View(variant.view)))
+            .collect();
+        DraftValue::Objects(objects)
+    }
+
+    /// The slot and value of a field that the object's view carries; read once however often it is asked for.
+    pub(crate) fn read(
+        &mut self,
+        graph: &Supergraph,
+        resolver: &Resolver,
+        object: ObjectIndex,
+        field: &str,
+    ) -> Option<(u32, DraftValue)> {
+        if let Some(known) = self.objects[object].fields.get(field) {
+            return Some(known.clone());
+        }
+        let value = match self.objects[object].kind {
+            ObjectKind::View(view) => self.read_view(graph, view, field)?,
+            kind => self.read_connection(graph, resolver, kind, field)?,
+        };
+        let slot = self.slot(object);
+        let name = Name::new(field).ok()?;
+        self.objects[object]
+            .fields
+            .insert(name, (slot, value.clone()));
+        Some((slot, value))
+    }
+
+    fn read_view(&mut self, graph: &Supergraph, view: ViewId, field: &str) -> Option<DraftValue> {
+        let known = graph.view(view).fields.get(field)?;
+        let Some(child) = known.view else {
+            return Some(DraftValue::Leaf);
+        };
+        let value = self.composite(graph, child);
+        if known.read == Read::Embedded {
+            self.read_reference(graph, child, &value);
+        }
+        Some(value)
+    }
+
+    /// A reference is null when a part of its key is, so the parts are read whatever is selected.
+    fn read_reference(&mut self, graph: &Supergraph, view: ViewId, value: &DraftValue) {
+        let DraftValue::Objects(objects) = value else {
+            return;
+        };
+        let leaves = graph.view(view).fields.iter();
+        let names: Vec<Name> = leaves
+            .filter(|(_, field)| field.view.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            let slot = self.slot(objects[0]);
+            self.objects[objects[0]]
+                .fields
+                .insert(name, (slot, DraftValue::Leaf));
+        }
+    }
+
+    fn read_connection(
+        &mut self,
+        graph: &Supergraph,
+        resolver: &Resolver,
+        kind: ObjectKind,
+        field: &str,
+    ) -> Option<DraftValue> {
+        let connection = resolver.reply.connection.as_ref()?;
+        match (kind, field) {
+            (ObjectKind::Connection, "edges") => {
+                let edge = self.add(connection.edge_type.as_ref()?, ObjectKind::Edge);
+                Some(DraftValue::Objects(vec![edge]))
+            }
+            (ObjectKind::Connection, "pageInfo") => {
+                let info = self.add(&connection.page_info_type, ObjectKind::PageInfo);
+                Some(DraftValue::Objects(vec![info]))
+            }
+            (ObjectKind::Connection, "nodes") | (ObjectKind::Edge, "node") => {
+                self.node(graph, resolver)
+            }
+            (ObjectKind::Connection, "totalCount")
+            | (ObjectKind::Edge, "cursor")
+            | (
+                ObjectKind::PageInfo,
+                "hasNextPage" | "hasPreviousPage" | "startCursor" | "endCursor",
+            ) => Some(DraftValue::Leaf),
+            _ => None,
+        }
+    }
+
+    /// The nodes of a connection are decoded once, whether they are selected through edges, nodes or both.
+    fn node(&mut self, graph: &Supergraph, resolver: &Resolver) -> Option<DraftValue> {
+        let known = self.objects.iter().find_map(|object| {
+            let name = match object.kind {
+                ObjectKind::Connection => "nodes",
+                ObjectKind::Edge => "node",
+                _ => return None,
+            };
+            object.fields.get(name).map(|(_, value)| value.clone())
+        });
+        if known.is_some() {
+            return known;
+        }
+        match resolver.reply.connection.as_ref()?.node.view {
+            Some(view) => Some(self.composite(graph, view)),
+            None => Some(DraftValue::Leaf),
+        }
+    }
+}
+
+/// Whether an object of this kind carries a field without a further call.
+pub(crate) fn carries(
+    graph: &Supergraph,
+    resolver: &Resolver,
+    kind: ObjectKind,
+    field: &str,
+) -> bool {
+    let connection = resolver.reply.connection.as_ref();
+    match kind {
+        ObjectKind::View(view) => graph.view(view).fields.contains_key(field),
+        ObjectKind::Item => false,
+        ObjectKind::Connection => connection.is_some_and(|c| match field {
+            "edges" => c.edge_type.is_some(),
+            "nodes" => c.has_nodes,
+            "totalCount" => c.has_total,
+            "pageInfo" => true,
+            _ => false,
+        }),
+        ObjectKind::Edge => matches!(field, "node" | "cursor"),
+        ObjectKind::PageInfo => matches!(
+            field,
+            "hasNextPage" | "hasPreviousPage" | "startCursor" | "endCursor"
+        ),
+    }
+}

@@ -1,0 +1,540 @@
+//! From drafts to steps: the shapes that replies are decoded into.
+//!
+//! Owns the last act of planning, when every slot is known: views say where
+//! each slot is read, and embedded objects get their place in the outermost
+//! object's run of slots.
+
+use std::sync::Arc;
+
+use apollo_compiler::ast::Type;
+use compose::Supergraph;
+use compose::model::Read;
+use compose::model::ReadPiece;
+use compose::model::Resolver;
+use compose::model::ViewField;
+use compose::model::ViewId;
+
+use crate::model::Parents;
+use crate::model::Prepared;
+use crate::model::Single;
+use crate::model::Step;
+use crate::search::Search;
+use crate::search::draft::DraftObject;
+use crate::search::draft::DraftStep;
+use crate::search::draft::DraftValue;
+use crate::search::draft::ObjectIndex;
+use crate::search::draft::ObjectKind;
+use crate::search::leaf::Leaves;
+use crate::shape::AbstractShape;
+use crate::shape::AbstractVariant;
+use crate::shape::Compute;
+use crate::shape::ComputePiece;
+use crate::shape::Computed;
+use crate::shape::ConnectionShape;
+use crate::shape::EdgesShape;
+use crate::shape::Embedded;
+use crate::shape::Layout;
+use crate::shape::Leaf;
+use crate::shape::LeafKind;
+use crate::shape::ObjectShape;
+use crate::shape::PageInfoShape;
+use crate::shape::Prop;
+use crate::shape::PropTarget;
+use crate::shape::Props;
+use crate::shape::ReplyShape;
+use crate::shape::Shape;
+
+impl Search<'_> {
+    /// Every step, finished.
+    pub(crate) fn finish(&mut self) -> Vec<Step> {
+        let drafts = std::mem::take(&mut self.steps);
+        drafts
+            .into_iter()
+            .enumerate()
+            .map(|(id, draft)| self.finish_step(id, draft))
+            .collect()
+    }
+
+    fn finish_step(&mut self, id: usize, draft: DraftStep) -> Step {
+        let graph = self.graph;
+        let resolver = graph.resolver(draft.resolver);
+        let shape = self.shape(&draft, resolver);
+        let single = draft.single.and_then(|single| {
+            let resolver = graph.resolver(single);
+            let same = provides(graph, &draft, resolver);
+            same.then(|| Single {
+                resolver: single,
+                inputs: reorder(graph.resolver(draft.resolver), resolver, &draft.inputs),
+                shape: self.shape(&draft, resolver),
+                prepared: Prepared::default(),
+            })
+        });
+        Step {
+            id,
+            resolver: draft.resolver,
+            single: single
+                .filter(|single| single.inputs.len() == draft.inputs.len())
+                .map(Box::new),
+            args: draft.args,
+            parents: draft.parents.map(|parents| Parents {
+                step: parents.step,
+                path: parents.path,
+                layout: parents.object as u32,
+                join: parents.join,
+            }),
+            inputs: draft.inputs,
+            after: draft.after,
+            condition: self.condition(draft.condition),
+            selects: selects(&draft, &draft.value, 0),
+            value_slot: draft.item.map(|item| draft.objects[item].slots - 1),
+            shape,
+            prepared: Prepared::default(),
+        }
+    }
+
+    fn shape(&mut self, draft: &DraftStep, resolver: &Resolver) -> ReplyShape {
+        let mut finisher = Finisher {
+            graph: self.graph,
+            leaves: &mut self.leaves,
+            step: draft,
+            layouts: draft
+                .objects
+                .iter()
+                .map(|object| Layout {
+                    ty: Arc::from(object.ty.as_str()),
+                    slots: object.slots,
+                })
+                .collect(),
+        };
+        finisher.reply(resolver)
+    }
+}
+
+/// Nesting that the printed plan shows.
+const SHOWN_DEPTH: usize = 6;
+
+/// What the step reads, in GraphQL's words: `id name address { city }`.
+fn selects(draft: &DraftStep, value: &DraftValue, depth: usize) -> String {
+    let DraftValue::Objects(objects) = value else {
+        return String::new();
+    };
+    let of_object = |object: &ObjectIndex| {
+        let object = &draft.objects[*object];
+        let fields = object.fields.iter().map(|(name, (_, value))| match value {
+            DraftValue::Leaf => name.to_string(),
+            DraftValue::Objects(_) if depth >= SHOWN_DEPTH => format!("{name} {{ … }}"),
+            value => format!("{name} {{ {} }}", selects(draft, value, depth + 1)),
+        });
+        let fields = fields.collect::<Vec<_>>().join(" ");
+        match objects.len() {
+            1 => fields,
+            _ => format!("... on {} {{ {fields} }}", object.ty),
+        }
+    };
+    objects.iter().map(of_object).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the resolver for one parent alone carries everything that the step reads.
+fn provides(graph: &Supergraph, draft: &DraftStep, single: &Resolver) -> bool {
+    match (&draft.value, single.reply.value.view, draft.item) {
+        (DraftValue::Objects(objects), Some(view), None) => objects
+            .iter()
+            .all(|object| provides_object(graph, draft, *object, view)),
+        _ => false,
+    }
+}
+
+fn provides_object(
+    graph: &Supergraph,
+    draft: &DraftStep,
+    object: ObjectIndex,
+    view: ViewId,
+) -> bool {
+    let object = &draft.objects[object];
+    let known = graph.view(view);
+    let of_type = match known
+        .variants
+        .iter()
+        .find(|variant| variant.ty == object.ty)
+    {
+        Some(variant) => graph.view(variant.view),
+        None => known,
+    };
+    of_type.ty == object.ty
+        && object.fields.iter().all(
+            |(name, (_, value))| match (of_type.fields.get(name), value) {
+                (None, _) => false,
+                (Some(_), DraftValue::Leaf) => true,
+                (Some(field), DraftValue::Objects(children)) => field.view.is_some_and(|view| {
+                    children
+                        .iter()
+                        .all(|child| provides_object(graph, draft, *child, view))
+                }),
+            },
+        )
+}
+
+/// The batch's inputs in the order of the single resolver's.
+fn reorder<T: Clone>(batch: &Resolver, single: &Resolver, inputs: &[T]) -> Vec<T> {
+    let place = |path| batch.inputs.iter().position(|known| known == path);
+    single
+        .inputs
+        .iter()
+        .filter_map(|path| inputs.get(place(path)?).cloned())
+        .collect()
+}
+
+struct Finisher<'f> {
+    graph: &'f Supergraph,
+    leaves: &'f mut Leaves,
+    step: &'f DraftStep,
+    layouts: Vec<Layout>,
+}
+
+/// One outermost object while its shape is put together.
+struct Run {
+    shape: ObjectShape,
+    free: u32,
+}
+
+impl Finisher<'_> {
+    fn reply(&mut self, resolver: &Resolver) -> ReplyShape {
+        let (root, connection) = match &resolver.reply.connection {
+            Some(connection) => {
+                let node = self.node_shape(&connection.node);
+                (Shape::List(Box::new(node)), Some(self.connection()))
+            }
+            None if resolver.batch.is_some() => (self.batch_root(resolver), None),
+            None => (self.value_root(resolver), None),
+        };
+        ReplyShape {
+            unwrap: resolver.reply.unwrap.clone(),
+            root,
+            layouts: std::mem::take(&mut self.layouts),
+            by: self.step.by.clone(),
+            connection,
+        }
+    }
+
+    /// A reply that is the field's value.
+    fn value_root(&mut self, resolver: &Resolver) -> Shape {
+        let value = &resolver.reply.value;
+        let step = self.step;
+        self.value(&value.ty, value, &step.value)
+    }
+
+    /// A reply that is a list of items for many parents.
+    fn batch_root(&mut self, resolver: &Resolver) -> Shape {
+        let value = &resolver.reply.value;
+        let to_many = resolver.batch.as_ref().is_some_and(|batch| batch.to_many);
+        let ty = match to_many {
+            true => value.ty.item_type(),
+            false => &value.ty,
+        };
+        let step = self.step;
+        let item = match step.item {
+            Some(item) => self.item(item, ty, value),
+            None => self.value(ty, value, &step.value),
+        };
+        Shape::List(Box::new(item))
+    }
+
+    /// An item that carries a key and, somewhere, the value.
+    fn item(&mut self, item: ObjectIndex, ty: &Type, value: &ViewField) -> Shape {
+        let step = self.step;
+        let mut run = self.run(item);
+        self.extras(&step.objects[item], 0, &mut run);
+        let slot = step.objects[item].slots - 1;
+        let target = PropTarget {
+            slot,
+            shape: self.value(ty, value, &step.value),
+        };
+        match &value.read {
+            Read::Path(path) if !path.is_empty() => insert(&mut run.shape.props, path, target),
+            _ => {}
+        }
+        Shape::Object(Arc::new(self.end(item, run)))
+    }
+
+    fn node_shape(&mut self, node: &ViewField) -> Shape {
+        let objects = self.step.objects.iter();
+        let mut known = objects.filter_map(|object| match object.kind {
+            ObjectKind::Connection => object.fields.get("nodes"),
+            ObjectKind::Edge => object.fields.get("node"),
+            _ => None,
+        });
+        let value = known.next().map(|(_, value)| value.clone());
+        match value.or_else(|| node.view.map(|_| DraftValue::Objects(Vec::new()))) {
+            Some(value) => self.value(&node.ty, node, &value),
+            None => self.value(&node.ty, node, &DraftValue::Leaf),
+        }
+    }
+
+    fn connection(&self) -> ConnectionShape {
+        let objects = &self.step.objects;
+        let root = objects
+            .iter()
+            .position(|o| o.kind == ObjectKind::Connection)
+            .unwrap_or(0);
+        let slot = |object: ObjectIndex, name: &str| objects[object].fields.get(name).map(|f| f.0);
+        let child = |name: &str| match objects[root].fields.get(name) {
+            Some((slot, DraftValue::Objects(children))) => Some((*slot, children[0])),
+            _ => None,
+        };
+        ConnectionShape {
+            layout: root as u32,
+            nodes: slot(root, "nodes"),
+            total: slot(root, "totalCount"),
+            edges: child("edges").map(|(at, edge)| EdgesShape {
+                slot: at,
+                layout: edge as u32,
+                node: slot(edge, "node"),
+                cursor: slot(edge, "cursor"),
+            }),
+            page_info: child("pageInfo").map(|(at, info)| PageInfoShape {
+                slot: at,
+                layout: info as u32,
+                has_next: slot(info, "hasNextPage"),
+                has_previous: slot(info, "hasPreviousPage"),
+                start: slot(info, "startCursor"),
+                end: slot(info, "endCursor"),
+            }),
+        }
+    }
+
+    /// A value of a type: lists around a leaf or object.
+    fn value(&mut self, ty: &Type, field: &ViewField, value: &DraftValue) -> Shape {
+        if let Type::List(item) | Type::NonNullList(item) = ty {
+            return Shape::List(Box::new(self.value(item, field, value)));
+        }
+        match (value, field.view) {
+            (DraftValue::Objects(objects), Some(view)) => self.objects(objects, view),
+            _ => Shape::Leaf(self.leaves.leaf(
+                self.graph.api(),
+                ty.inner_named_type(),
+                Some(field),
+            )),
+        }
+    }
+
+    fn objects(&mut self, objects: &[ObjectIndex], view: ViewId) -> Shape {
+        let known = self.graph.view(view);
+        if known.variants.is_empty() {
+            return match objects.first() {
+                Some(object) => Shape::Object(Arc::new(self.object(*object, view))),
+                None => Shape::Object(Arc::new(self.nothing())),
+            };
+        }
+        let variants = known
+            .variants
+            .iter()
+            .filter_map(|variant| {
+                let ty = &variant.ty;
+                let object = objects.iter().find(|o| self.step.objects[**o].ty == *ty)?;
+                Some(AbstractVariant {
+                    value: variant.value.as_deref().map(Box::from),
+                    status: variant.status.clone(),
+                    shape: Arc::new(self.object(*object, variant.view)),
+                })
+            })
+            .collect();
+        Shape::Abstract(Arc::new(AbstractShape {
+            ty: Arc::from(known.ty.as_str()),
+            discriminator: known.discriminator.clone().unwrap_or_default(),
+            variants,
+        }))
+    }
+
+    /// An object of which nothing is read: a connection whose nodes are not selected.
+    fn nothing(&mut self) -> ObjectShape {
+        self.layouts.push(Layout {
+            ty: Arc::from(""),
+            slots: 0,
+        });
+        let mut run = self.run(0);
+        run.shape.layout = self.layouts.len() as u32 - 1;
+        run.shape.slots = 0;
+        run.shape
+    }
+
+    fn object(&mut self, object: ObjectIndex, view: ViewId) -> ObjectShape {
+        let mut run = self.run(object);
+        self.fill(object, view, 0, &mut run);
+        self.end(object, run)
+    }
+
+    fn run(&self, object: ObjectIndex) -> Run {
+        let slots = self
+            .step
+            .objects
+            .get(object)
+            .map_or(0, |object| object.slots);
+        Run {
+            shape: ObjectShape {
+                layout: object as u32,
+                slots,
+                props: Props::default(),
+                embedded: Vec::new(),
+                computed: Vec::new(),
+                defaults: Vec::new(),
+                itself: Vec::new(),
+            },
+            free: slots,
+        }
+    }
+
+    fn end(&mut self, object: ObjectIndex, run: Run) -> ObjectShape {
+        let mut shape = run.shape;
+        shape.slots = run.free;
+        if let Some(layout) = self.layouts.get_mut(object) {
+            layout.slots = layout.slots.max(run.free);
+        }
+        shape
+    }
+
+    /// Reads of one object whose slots begin at `at`.
+    fn fill(&mut self, object: ObjectIndex, view: ViewId, at: u32, run: &mut Run) {
+        let draft = &self.step.objects[object];
+        self.extras(draft, at, run);
+        let view = self.graph.view(view);
+        for (name, (slot, value)) in &draft.fields {
+            if let Some(field) = view.fields.get(name) {
+                self.fill_field(field, at + slot, value, run);
+            }
+        }
+    }
+
+    fn extras(&mut self, draft: &DraftObject, at: u32, run: &mut Run) {
+        for (path, ty, slot) in &draft.extra {
+            let leaf = self
+                .leaves
+                .leaf(self.graph.api(), ty.inner_named_type(), None);
+            self.read_leaf(path, at + slot, leaf, run);
+        }
+    }
+
+    fn read_leaf(&mut self, path: &[String], slot: u32, leaf: Leaf, run: &mut Run) {
+        match path.is_empty() {
+            true => run.shape.itself.push((slot, leaf)),
+            false => {
+                let shape = Shape::Leaf(leaf);
+                insert(&mut run.shape.props, path, PropTarget { slot, shape });
+            }
+        }
+    }
+
+    fn fill_field(&mut self, field: &ViewField, slot: u32, value: &DraftValue, run: &mut Run) {
+        if let Some(default) = &field.default {
+            run.shape.defaults.push((slot, default.clone()));
+        }
+        match (&field.read, value) {
+            (Read::Embedded, DraftValue::Objects(objects)) => {
+                self.embed(field, slot, objects, run);
+            }
+            (Read::ListOf(path), _) => {
+                let shape = self.value(&field.ty, field, value);
+                insert(&mut run.shape.props, path, PropTarget { slot, shape });
+            }
+            (Read::Path(path), DraftValue::Objects(objects)) if path.is_empty() => {
+                self.embed(field, slot, objects, run);
+            }
+            (Read::Path(path), _) => match self.value(&field.ty, field, value) {
+                Shape::Leaf(leaf) => self.read_leaf(path, slot, leaf, run),
+                shape => insert(&mut run.shape.props, path, PropTarget { slot, shape }),
+            },
+            (read, _) => {
+                let ty = field.ty.inner_named_type();
+                let leaf = self.leaves.leaf(self.graph.api(), ty, Some(field));
+                let how = self.compute(read, &leaf, run);
+                run.shape.computed.push(Computed { slot, how, leaf });
+            }
+        }
+    }
+
+    fn embed(&mut self, field: &ViewField, slot: u32, objects: &[ObjectIndex], run: &mut Run) {
+        let (Some(view), Some(object)) = (field.view, objects.first()) else {
+            return;
+        };
+        let at = run.free;
+        let draft = &self.step.objects[*object];
+        run.free += draft.slots;
+        let known = self.graph.view(view);
+        let leaves = draft.fields.iter().filter(|(name, _)| {
+            field.read == Read::Embedded
+                && known
+                    .fields
+                    .get(*name)
+                    .is_some_and(|field| field.view.is_none())
+        });
+        run.shape.embedded.push(Embedded {
+            slot,
+            at,
+            layout: *object as u32,
+            keys: leaves.map(|(_, (slot, _))| at + slot).collect(),
+        });
+        self.fill(*object, view, at, run);
+    }
+
+    fn compute(&mut self, read: &Read, leaf: &Leaf, run: &mut Run) -> Compute {
+        match read {
+            Read::FirstOf(reads) => {
+                let slots = reads
+                    .iter()
+                    .map(|read| self.hidden(read, leaf, run))
+                    .collect();
+                Compute::FirstOf(slots)
+            }
+            Read::Template(pieces) => {
+                let hole = Leaf {
+                    kind: LeafKind::Json,
+                    format: None,
+                };
+                let pieces = pieces.iter().map(|piece| match piece {
+                    ReadPiece::Text(text) => ComputePiece::Text(text.as_str().into()),
+                    ReadPiece::Path(path) => {
+                        let read = Read::Path(path.clone());
+                        ComputePiece::Slot(self.hidden(&read, &hole, run))
+                    }
+                });
+                Compute::Template(pieces.collect())
+            }
+            Read::Const(value) => Compute::Const(value.clone()),
+            _ => Compute::Status,
+        }
+    }
+
+    /// A slot that only the gateway sees.
+    fn hidden(&mut self, read: &Read, leaf: &Leaf, run: &mut Run) -> u32 {
+        let slot = run.free;
+        run.free += 1;
+        match read {
+            Read::Path(path) => self.read_leaf(path, slot, leaf.clone(), run),
+            read => {
+                let how = self.compute(read, leaf, run);
+                let leaf = leaf.clone();
+                run.shape.computed.push(Computed { slot, how, leaf });
+            }
+        }
+        slot
+    }
+}
+
+/// Adds a target at a path of properties.
+fn insert(props: &mut Props, path: &[String], target: PropTarget) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    let known = props.0.iter().position(|prop| *prop.name == **first);
+    let index = known.unwrap_or_else(|| {
+        props.0.push(Prop {
+            name: first.as_str().into(),
+            targets: Vec::new(),
+            nested: Props::default(),
+        });
+        props.0.len() - 1
+    });
+    match rest.is_empty() {
+        true => props.0[index].targets.push(target),
+        false => insert(&mut props.0[index].nested, rest, target),
+    }
+}

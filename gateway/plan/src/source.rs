@@ -1,0 +1,242 @@
+//! The port between the executor and the sources.
+//!
+//! Owns what one asks of the other: a fetch for one step, and a reply decoded
+//! into the step's shape. `execute` calls it, `sources` implements it; neither
+//! knows the other.
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+use std::time::Instant;
+
+use compose::model::Resolver;
+use compose::model::SourceId;
+use serde_json::Map;
+use serde_json::Value as Json;
+use smallvec::SmallVec;
+
+use crate::code::Code;
+use crate::model::Step;
+use crate::tape::Tape;
+
+/// A boxed future, as trait objects need it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Every source of a graph.
+pub trait Sources: Send + Sync {
+    /// The source with this id.
+    fn source(&self, id: SourceId) -> &dyn Source;
+}
+
+/// A service that answers fetches.
+pub trait Source: Send + Sync {
+    /// Makes the calls of one fetch and decodes what comes back.
+    ///
+    /// Never fails as a whole: each chunk has its own outcome, and every row
+    /// belongs to exactly one chunk. Dropping the future cancels the calls.
+    fn fetch<'a>(&'a self, fetch: Fetch<'a>) -> BoxFuture<'a, Reply>;
+}
+
+/// What the executor wants of a source.
+pub struct Fetch<'a> {
+    /// The step: its shape and its place in the plan.
+    pub step: &'a Step,
+    /// The resolver to run.
+    pub resolver: &'a Resolver,
+    /// The field's arguments, coerced, by GraphQL name; empty for entities.
+    pub args: Map<String, Json>,
+    /// The distinct parents' inputs, in the order of [`Resolver::inputs`]. One empty row for a root field; exactly one row where the resolver has no batch.
+    pub rows: Vec<Row>,
+    /// The request on whose behalf this is.
+    pub context: &'a Context,
+}
+
+/// One parent's inputs, in the order of [`Resolver::inputs`].
+pub type Row = SmallVec<[KeyPart; 1]>;
+
+/// One input of one parent, with the JSON type that it arrived with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeyPart {
+    /// Null or absent. Never in a key; possible in other `$this` inputs.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// An integer above `i64::MAX`.
+    UInt(u64),
+    /// A number.
+    Float(f64),
+    /// Text, an enum's GraphQL name included.
+    Text(Box<str>),
+    /// A list or custom scalar.
+    Json(Box<Json>),
+}
+
+/// What came back for one fetch.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// One entry for each upstream call (or chain of pages).
+    pub chunks: Vec<Chunk>,
+}
+
+impl Reply {
+    /// A reply of one chunk for all rows.
+    pub fn one(rows: usize, outcome: Result<Vec<Tape>, SourceError>) -> Self {
+        Self {
+            chunks: vec![Chunk {
+                rows: 0..rows,
+                outcome,
+            }],
+        }
+    }
+}
+
+/// The outcome for some of the rows.
+#[derive(Debug)]
+pub struct Chunk {
+    /// Which rows of the fetch it answers.
+    pub rows: Range<usize>,
+    /// The decoded replies. For a batch, each tape's root is a list of items and there is one tape per page. Otherwise exactly one tape, whose root is the field's value.
+    pub outcome: Result<Vec<Tape>, SourceError>,
+}
+
+/// A failed call: what the client may read apart from what must never leave the process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceError {
+    /// The code.
+    pub code: Code,
+    /// What the client may read.
+    pub message: String,
+    /// What only the log may say.
+    pub internal: Option<String>,
+    /// The source's name.
+    pub service: Arc<str>,
+    /// RFC 9457 members that the client may read.
+    pub problem: Option<Box<Map<String, Json>>>,
+    /// How long upstream asked to wait.
+    pub retry_after: Option<Duration>,
+    /// A mutation that may or may not have happened.
+    pub outcome_unknown: bool,
+}
+
+impl SourceError {
+    /// An error with the code's fixed text.
+    pub fn new(code: Code, service: &Arc<str>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            internal: None,
+            service: service.clone(),
+            problem: None,
+            retry_after: None,
+            outcome_unknown: false,
+        }
+    }
+
+    /// Adds what only the log may say.
+    #[must_use]
+    pub fn internal(mut self, detail: impl Into<String>) -> Self {
+        self.internal = Some(detail.into());
+        self
+    }
+}
+
+/// The request on whose behalf calls are made.
+#[derive(Debug)]
+pub struct Context {
+    /// A label: sent on every call, decides nothing.
+    pub correlation_id: Arc<str>,
+    /// The W3C trace this request belongs to.
+    pub trace: TraceContext,
+    /// No call starts after it, and none outlives it.
+    pub deadline: Instant,
+    /// The client's headers, for mappings that name them.
+    pub headers: http::HeaderMap,
+    /// The verified claims of the caller; null without an identity.
+    pub claims: Json,
+    /// Advanced by every finished mutation: reads of different epochs are never merged.
+    pub epoch: u64,
+    /// Whether identical reads in flight may be merged.
+    pub merge_reads: bool,
+    /// Where calls are written down, when someone wants to see them.
+    pub calls: Option<CallLog>,
+}
+
+/// A W3C trace context, to be propagated with a new parent id per call.
+#[derive(Debug, Clone, Default)]
+pub struct TraceContext {
+    /// 16 bytes.
+    pub trace_id: [u8; 16],
+    /// The span that calls are children of; 8 bytes.
+    pub parent_id: [u8; 8],
+    /// Trace flags.
+    pub flags: u8,
+    /// `tracestate`, passed on as it is.
+    pub state: Option<String>,
+}
+
+/// Every upstream call of one request, in the order in which they ended.
+#[derive(Debug)]
+pub struct CallLog {
+    /// When the request began: times are relative to it.
+    pub started: Instant,
+    calls: Mutex<Vec<CallRecord>>,
+}
+
+impl CallLog {
+    /// An empty log.
+    pub fn new(started: Instant) -> Self {
+        Self {
+            started,
+            calls: Mutex::default(),
+        }
+    }
+
+    /// Writes a call down.
+    pub fn push(&self, call: CallRecord) {
+        if let Ok(mut calls) = self.calls.lock() {
+            calls.push(call);
+        }
+    }
+
+    /// What was written down.
+    pub fn take(&self) -> Vec<CallRecord> {
+        self.calls
+            .lock()
+            .map(|mut calls| std::mem::take(&mut *calls))
+            .unwrap_or_default()
+    }
+}
+
+/// One upstream call, as the playground and the tests see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRecord {
+    /// The plan step.
+    pub step: usize,
+    /// The source's name.
+    pub source: Arc<str>,
+    /// `GET`, or `gRPC`.
+    pub method: String,
+    /// Path and query below the base address, or `package.Service/Method`.
+    pub target: String,
+    /// The request body: JSON text, for tests and developers.
+    pub body: Option<String>,
+    /// Since the request began.
+    pub start: Duration,
+    /// Since the request began.
+    pub end: Duration,
+    /// HTTP status or gRPC code; a word where there was none.
+    pub status: String,
+    /// Keys in the batch; 0 without one.
+    pub keys: usize,
+    /// Bytes of the reply.
+    pub bytes: usize,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// The reply of an identical call in flight was used; nothing was sent.
+    pub coalesced: bool,
+}
