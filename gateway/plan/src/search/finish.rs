@@ -69,6 +69,7 @@ impl Search<'_> {
                 prepared: Prepared::default(),
             })
         });
+        let selects = selects(&draft, &draft.value, 0);
         Step {
             id,
             resolver: draft.resolver,
@@ -84,9 +85,9 @@ impl Search<'_> {
             }),
             inputs: draft.inputs,
             after: draft.after,
-            condition: self.condition(draft.condition),
-            selects: selects(&draft, &draft.value, 0),
+            selects,
             value_slot: draft.item.map(|item| draft.objects[item].slots - 1),
+            condition: self.condition(draft.condition),
             shape,
             prepared: Prepared::default(),
         }
