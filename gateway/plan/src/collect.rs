@@ -27,6 +27,8 @@ pub(crate) type Conditional<'d> = (All, &'d SelectionSet);
 pub(crate) struct Group<'d> {
     /// Any of them: valid documents agree on name and arguments.
     pub(crate) field: &'d Node<Field>,
+    /// The object type it was collected on.
+    pub(crate) parent: Box<str>,
     /// When the key is in the response, given that its object is.
     pub(crate) condition: Any,
     /// What is selected below it.
@@ -136,6 +138,7 @@ impl<'d> Run<'_, 'd> {
             .entry(field.response_name().as_str())
             .or_insert_with(|| Group {
                 field,
+                parent: self.ty.into(),
                 condition: Any::never(),
                 below: Vec::new(),
             });

@@ -9,6 +9,7 @@ mod collect;
 mod condition;
 mod document;
 mod input;
+mod introspection;
 pub mod limits;
 pub mod model;
 mod operation;

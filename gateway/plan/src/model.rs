@@ -286,6 +286,10 @@ pub struct OutField {
     pub name: Arc<str>,
     /// The response key as it is written: `"name":`.
     pub key: Box<str>,
+    /// Line and column of the field in the document, for errors.
+    pub location: Option<(u32, u32)>,
+    /// `Type.field`, for errors.
+    pub coordinate: Box<str>,
     /// Written only when it holds.
     pub condition: Option<ConditionId>,
     /// Where its value is.

@@ -19,7 +19,9 @@ use serde_json::Value as Json;
 use smallvec::SmallVec;
 
 use crate::code::Code;
+use crate::model::Prepared;
 use crate::model::Step;
+use crate::shape::ReplyShape;
 use crate::tape::Tape;
 
 /// A boxed future, as trait objects need it.
@@ -42,8 +44,12 @@ pub trait Source: Send + Sync {
 
 /// What the executor wants of a source.
 pub struct Fetch<'a> {
-    /// The step: its shape and its place in the plan.
+    /// The step, for its place in the plan.
     pub step: &'a Step,
+    /// What the reply is decoded into.
+    pub shape: &'a ReplyShape,
+    /// Where the source keeps what it derives from the shape.
+    pub prepared: &'a Prepared,
     /// The resolver to run.
     pub resolver: &'a Resolver,
     /// The field's arguments, coerced, by GraphQL name; empty for entities.

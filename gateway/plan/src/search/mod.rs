@@ -815,10 +815,22 @@ impl<'d> Search<'d> {
         OutField {
             name: Arc::from(key),
             key: format!("\"{key}\":").into(),
+            location: self.location(group),
+            coordinate: self.coordinate(group),
             condition: self.condition(group.condition.clone()),
             from,
             ty,
         }
+    }
+
+    fn location(&self, group: &Group<'d>) -> Option<(u32, u32)> {
+        let span = group.field.location()?;
+        let place = span.line_column(&self.collector.document.sources)?;
+        Some((place.line as u32, place.column as u32))
+    }
+
+    fn coordinate(&self, group: &Group<'d>) -> Box<str> {
+        format!("{}.{}", group.parent, group.field.name).into()
     }
 
     /// The id of a condition; `None` where it always holds.
