@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use apollo_compiler::ExecutableDocument;
+use apollo_compiler::Name;
 use apollo_compiler::executable::Operation;
 use apollo_compiler::executable::OperationType;
 use compose::Supergraph;
+use compose::model::Resolver;
+use compose::model::Target;
 
 use crate::code::Code;
 use crate::collect::Collector;
@@ -13,10 +16,12 @@ use crate::document::Document;
 use crate::input::coerce_literal;
 use crate::limits::DocumentLimits;
 use crate::model::ArgValue;
+use crate::model::OutLeaf;
 use crate::model::Plan;
 use crate::model::VariableDef;
 use crate::refusal::Refusal;
 use crate::search::Search;
+use crate::search::leaf::Leaves;
 
 /// Plans one operation of a document.
 pub fn plan(
@@ -101,4 +106,25 @@ fn no_subscriptions() -> Refusal {
         Code::GraphqlValidationFailed,
         "Subscriptions are not served over this transport.",
     )
+}
+
+impl Plan {
+    /// How one input of a resolver is written, so that an enum on a tape can be spelled out.
+    pub fn input_leaf(&self, resolver: &Resolver, path: &[Name]) -> OutLeaf {
+        let ty = match &resolver.target {
+            Target::Root { ty, .. } | Target::Field { ty, .. } | Target::Entity { ty, .. } => ty,
+        };
+        let mut ty = ty.as_str();
+        for name in path {
+            let field = self
+                .supergraph
+                .type_def(ty)
+                .and_then(|def| def.fields.get(name));
+            match field {
+                Some(field) => ty = field.ty.inner_named_type().as_str(),
+                None => return OutLeaf::Plain,
+            }
+        }
+        Leaves::default().out(self.supergraph.api(), ty)
+    }
 }

@@ -24,7 +24,7 @@ pub(crate) mod budget;
 mod candidates;
 mod draft;
 mod finish;
-mod leaf;
+pub(crate) mod leaf;
 
 use crate::code::Code;
 use crate::collect::Collector;

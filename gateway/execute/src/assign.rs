@@ -1,0 +1,296 @@
+//! From a reply to the parents that asked.
+//!
+//! Owns finding each item's parents: by key after coercion, or by position.
+//! Missing items are null or an empty list, items nobody asked for are passed
+//! over, and a failed chunk marks only its own parents.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use plan::code::Code;
+use plan::model::Plan;
+use plan::model::Step;
+use plan::source::Chunk;
+use plan::source::Reply;
+use plan::source::SourceError;
+use plan::tape::Value;
+
+use crate::parents::CanonicalKey;
+use crate::parents::Rows;
+use crate::parents::canonical_part;
+use crate::store::Item;
+use crate::store::StepData;
+use crate::store::Store;
+
+/// How a step's replies are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Assignment {
+    /// Each chunk's only tape is the value of its only row.
+    Whole,
+    /// Items carry their parent's key.
+    Keyed {
+        /// Each parent gets a list.
+        to_many: bool,
+        /// At most this many items each.
+        limit: Option<usize>,
+    },
+    /// Items stand in the order of the rows.
+    Positional,
+}
+
+/// Puts a reply's chunks into the store and joins the parents to their items.
+pub(crate) fn assign(
+    store: &mut Store,
+    plan: &Plan,
+    step: &Step,
+    rows: &Rows,
+    replies: Vec<(usize, Reply)>,
+    how: Assignment,
+) {
+    let service = service_name(plan, step);
+    let mut data = std::mem::take(&mut store.steps[step.id]);
+    let mut values = vec![Value::Absent; rows.rows.len()];
+    for (first, reply) in replies {
+        for mut chunk in reply.chunks {
+            chunk.rows = chunk.rows.start + first..chunk.rows.end + first;
+            let range = chunk.rows.clone();
+            if let Err(error) = take_chunk(&mut data, step, rows, chunk, how, &mut values, &service)
+            {
+                mark(&mut data, &mut values, range, error);
+            }
+        }
+    }
+    store.steps[step.id] = data;
+    join_parents(store, step, rows, &values, how);
+}
+
+fn service_name(plan: &Plan, step: &Step) -> Arc<str> {
+    let graph = plan.supergraph();
+    let source = graph.resolver(step.resolver).source;
+    Arc::from(graph.source(source).name.as_str())
+}
+
+fn mark(data: &mut StepData, values: &mut [Value], rows: Range<usize>, error: SourceError) {
+    let failed = data.fail(error);
+    for value in values.get_mut(rows).into_iter().flatten() {
+        *value = failed;
+    }
+}
+
+fn take_chunk(
+    data: &mut StepData,
+    step: &Step,
+    rows: &Rows,
+    chunk: Chunk,
+    how: Assignment,
+    values: &mut [Value],
+    service: &Arc<str>,
+) -> Result<(), SourceError> {
+    let tapes = chunk.outcome?;
+    let first = data.tapes.len() as u32;
+    data.tapes.extend(tapes);
+    let tapes = first..data.tapes.len() as u32;
+    match how {
+        Assignment::Whole => take_whole(data, tapes, chunk.rows, values, service),
+        Assignment::Positional => take_positional(data, step, tapes, chunk.rows, values, service),
+        Assignment::Keyed { to_many, limit } => {
+            let keyed = Keyed {
+                step,
+                rows,
+                chunk: chunk.rows,
+                service,
+            };
+            match to_many {
+                true => keyed.take_many(data, tapes, values, limit.unwrap_or(usize::MAX)),
+                false => keyed.take_one(data, tapes, values),
+            }
+        }
+    }
+}
+
+fn take_whole(
+    data: &mut StepData,
+    tapes: Range<u32>,
+    rows: Range<usize>,
+    values: &mut [Value],
+    service: &Arc<str>,
+) -> Result<(), SourceError> {
+    let (Some(tape), true) = (tapes.clone().next(), tapes.len() == 1) else {
+        return Err(invalid(service, "The source gave no reply."));
+    };
+    let value = data.tape(tape).root;
+    let joined = data.join(Item { tape, value });
+    for row in rows {
+        values[row] = joined;
+    }
+    Ok(())
+}
+
+fn take_positional(
+    data: &mut StepData,
+    step: &Step,
+    tapes: Range<u32>,
+    rows: Range<usize>,
+    values: &mut [Value],
+    service: &Arc<str>,
+) -> Result<(), SourceError> {
+    let items = items_of_all(data, tapes);
+    if items.len() != rows.len() {
+        let message = format!(
+            "The source answered {} items for {} keys.",
+            items.len(),
+            rows.len()
+        );
+        return Err(invalid(service, &message));
+    }
+    for (row, item) in rows.zip(items) {
+        let item = inner(data, step, item);
+        values[row] = data.join(item);
+    }
+    Ok(())
+}
+
+/// A keyed batch's chunk.
+struct Keyed<'a> {
+    step: &'a Step,
+    rows: &'a Rows,
+    chunk: Range<usize>,
+    service: &'a Arc<str>,
+}
+
+impl Keyed<'_> {
+    /// One item for each key; a second one is an error of that key.
+    fn take_one(
+        &self,
+        data: &mut StepData,
+        tapes: Range<u32>,
+        values: &mut [Value],
+    ) -> Result<(), SourceError> {
+        let mut key = CanonicalKey::new();
+        for item in items_of_all(data, tapes) {
+            let Some(row) = self.row_of(data, item, &mut key) else {
+                continue;
+            };
+            let value = match values[row] {
+                Value::Absent => {
+                    let item = inner(data, self.step, item);
+                    data.join(item)
+                }
+                Value::Failed(failed) => Value::Failed(failed),
+                _ => data.fail(self.duplicate(row)),
+            };
+            values[row] = value;
+        }
+        self.missing(values, Value::Null);
+        Ok(())
+    }
+
+    /// Any number of items for each key, in the order of the reply.
+    fn take_many(
+        &self,
+        data: &mut StepData,
+        tapes: Range<u32>,
+        values: &mut [Value],
+        limit: usize,
+    ) -> Result<(), SourceError> {
+        let mut key = CanonicalKey::new();
+        let mut found: Vec<Vec<Item>> = vec![Vec::new(); self.chunk.len()];
+        for item in items_of_all(data, tapes) {
+            if let Some(row) = self.row_of(data, item, &mut key) {
+                let items = &mut found[row - self.chunk.start];
+                if items.len() < limit {
+                    items.push(inner(data, self.step, item));
+                }
+            }
+        }
+        for (row, items) in self.chunk.clone().zip(found) {
+            values[row] = data.join_list(items);
+        }
+        Ok(())
+    }
+
+    fn row_of(&self, data: &StepData, item: Item, key: &mut CanonicalKey) -> Option<usize> {
+        let Value::Object { at, .. } = item.value else {
+            return None;
+        };
+        let tape = data.tape(item.tape);
+        key.clear();
+        for (index, slot) in self.step.shape.by.iter().enumerate() {
+            if index > 0 {
+                key.push(0x1f);
+            }
+            if !canonical_part(tape, tape.get(at + slot), key) {
+                return None;
+            }
+        }
+        let row = self.rows.keys.get(key)? as usize;
+        self.chunk.contains(&row).then_some(row)
+    }
+
+    fn missing(&self, values: &mut [Value], nothing: Value) {
+        for value in &mut values[self.chunk.clone()] {
+            if *value == Value::Absent {
+                *value = nothing;
+            }
+        }
+    }
+
+    fn duplicate(&self, row: usize) -> SourceError {
+        let key = self.rows.keys.describe(row as u32);
+        invalid(
+            self.service,
+            &format!("The source answered more than one item for the key {key}."),
+        )
+    }
+}
+
+/// The items of every page; a page that is no list has none.
+fn items_of_all(data: &StepData, tapes: Range<u32>) -> Vec<Item> {
+    let mut items = Vec::new();
+    for tape in tapes {
+        let known = data.tape(tape);
+        if let Value::List { at, len } = known.root {
+            let values = known.slots(at, len).iter();
+            items.extend(values.map(|value| Item {
+                tape,
+                value: *value,
+            }));
+        }
+    }
+    items
+}
+
+/// The value that an item carries, where it is not the value itself.
+fn inner(data: &StepData, step: &Step, item: Item) -> Item {
+    match (step.value_slot, item.value) {
+        (Some(slot), Value::Object { at, .. }) => Item {
+            value: data.tape(item.tape).get(at + slot),
+            ..item
+        },
+        _ => item,
+    }
+}
+
+fn join_parents(store: &mut Store, step: &Step, rows: &Rows, values: &[Value], how: Assignment) {
+    let nothing = match how {
+        Assignment::Keyed { to_many: true, .. } => Value::JoinList { at: 0, len: 0 },
+        _ => Value::Null,
+    };
+    let Some(parents) = &step.parents else {
+        store.steps[step.id].root = values.first().copied().unwrap_or(Value::Null);
+        return;
+    };
+    let tapes = &mut store.steps[parents.step].tapes;
+    for (parent, row) in &rows.parents {
+        let value = match row.map(|row| values[row as usize]) {
+            Some(Value::Absent) => nothing,
+            Some(value) => value,
+            None => Value::Null,
+        };
+        tapes[parent.tape as usize].set(parent.at + parents.join, value);
+    }
+}
+
+fn invalid(service: &Arc<str>, message: &str) -> SourceError {
+    SourceError::new(Code::UpstreamInvalidResponse, service, message)
+}

@@ -1,0 +1,431 @@
+//! Writing the response, once.
+//!
+//! Owns the walk over the selection, null propagation and error paths:
+//! <https://spec.graphql.org/September2025/#sec-Handling-Execution-Errors>.
+//! A null that may not stand is undone by cutting the buffer back to the
+//! nearest place where null may.
+
+use plan::code::Code;
+use plan::model::Condition;
+use plan::model::Origin;
+use plan::model::OutField;
+use plan::model::OutKind;
+use plan::model::OutLeaf;
+use plan::model::OutType;
+use plan::model::Plan;
+use plan::model::Selection;
+use plan::model::Variables;
+use plan::tape::Tape;
+use plan::tape::Value;
+
+use crate::response::FieldError;
+use crate::response::PathSegment;
+use crate::store::Item;
+use crate::store::Store;
+
+/// Null where null may not stand: the nearest nullable parent becomes null.
+struct Propagate;
+
+type Written = Result<(), Propagate>;
+
+/// The data and the errors beside it.
+pub(crate) struct Writer<'w> {
+    store: &'w Store,
+    introspection: &'w [(String, String)],
+    /// Which of the plan's conditions hold.
+    holds: Vec<bool>,
+    out: Vec<u8>,
+    path: Vec<PathSegment>,
+    errors: Vec<FieldError>,
+}
+
+/// An object's place, while its fields are written.
+#[derive(Clone, Copy)]
+struct At<'w> {
+    step: usize,
+    tape: &'w Tape,
+    at: u32,
+}
+
+/// Writes `{"data":…`; whether data is there, and the errors.
+pub(crate) fn write(
+    plan: &Plan,
+    variables: &Variables,
+    store: &Store,
+    introspection: &[(String, String)],
+) -> (Vec<u8>, bool, Vec<FieldError>) {
+    let holds = |condition: &Condition| condition.holds(variables);
+    let mut writer = Writer {
+        store,
+        introspection,
+        holds: plan.conditions().iter().map(holds).collect(),
+        out: Vec::with_capacity(size_hint(store)),
+        path: Vec::new(),
+        errors: Vec::new(),
+    };
+    writer.out.extend_from_slice(b"{\"data\":");
+    let mark = writer.out.len();
+    let has_data = writer.selection(None, plan.output()).is_ok();
+    if !has_data {
+        writer.out.truncate(mark);
+        writer.out.extend_from_slice(b"null");
+    }
+    (writer.out, has_data, writer.errors)
+}
+
+fn size_hint(store: &Store) -> usize {
+    let tapes = store.steps.iter().flat_map(|step| &step.tapes);
+    128 + tapes.map(|tape| tape.bytes().len()).sum::<usize>()
+}
+
+impl<'w> Writer<'w> {
+    fn selection(&mut self, object: Option<At<'w>>, selection: &Selection) -> Written {
+        self.out.push(b'{');
+        let mut first = true;
+        for field in &selection.fields {
+            if field.condition.is_some_and(|id| !self.holds[id as usize]) {
+                continue;
+            }
+            if !std::mem::take(&mut first) {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(field.key.as_bytes());
+            self.field(object, field)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    fn field(&mut self, object: Option<At<'w>>, field: &OutField) -> Written {
+        if let Origin::Const(json) = &field.from {
+            self.out.extend_from_slice(json.as_bytes());
+            return Ok(());
+        }
+        self.path.push(PathSegment::Key(field.name.clone()));
+        let written = match (&field.from, object) {
+            (Origin::Introspection, _) => self.introspected(field),
+            (Origin::Root { step }, _) => {
+                self.joined(*step, self.store.steps[*step].root, None, field)
+            }
+            (Origin::Slot(slot), Some(object)) => {
+                let value = object.tape.get(object.at + slot);
+                match value {
+                    // An input that is a field of its own stands in a join slot.
+                    Value::Join(_) | Value::JoinList { .. } | Value::Failed(_) => {
+                        self.null(field, &field.ty)
+                    }
+                    value => self.value(object.step, object.tape, value, &field.ty, field),
+                }
+            }
+            (Origin::Joined { join, step, slot }, Some(object)) => {
+                let value = object.tape.get(object.at + join);
+                self.joined(*step, value, Some(*slot), field)
+            }
+            (Origin::Join { join, step }, Some(object)) => {
+                let value = object.tape.get(object.at + join);
+                self.joined(*step, value, None, field)
+            }
+            _ => self.null(field, &field.ty),
+        };
+        self.path.pop();
+        written
+    }
+
+    fn introspected(&mut self, field: &OutField) -> Written {
+        let known = self
+            .introspection
+            .iter()
+            .find(|(key, _)| **key == *field.name);
+        let json = known.map_or("null", |(_, json)| json.as_str());
+        self.out.extend_from_slice(json.as_bytes());
+        Ok(())
+    }
+
+    /// What another step has brought: the value itself, or one slot of it.
+    fn joined(
+        &mut self,
+        step: usize,
+        value: Value,
+        slot: Option<u32>,
+        field: &OutField,
+    ) -> Written {
+        let store = self.store;
+        let data = &store.steps[step];
+        match value {
+            Value::Join(item) => {
+                let item = data.item(item);
+                let tape = data.tape(item.tape);
+                match (slot, item.value) {
+                    (None, value) => self.value(step, tape, value, &field.ty, field),
+                    (Some(slot), Value::Object { at, .. }) => {
+                        self.value(step, tape, tape.get(at + slot), &field.ty, field)
+                    }
+                    (Some(_), Value::Error(error)) => {
+                        self.value(step, tape, Value::Error(error), &field.ty, field)
+                    }
+                    _ => self.null(field, &field.ty),
+                }
+            }
+            Value::JoinList { at, len } => {
+                let items = &data.items[at as usize..(at + len) as usize];
+                self.item_list(step, items, field)
+            }
+            Value::Failed(failure) => {
+                let error = FieldError::of_source(&data.failures[failure as usize]);
+                self.fail(error, field, &field.ty)
+            }
+            _ => self.null(field, &field.ty),
+        }
+    }
+
+    fn item_list(&mut self, step: usize, items: &[Item], field: &OutField) -> Written {
+        let OutKind::List(ty) = &field.ty.kind else {
+            return self.null(field, &field.ty);
+        };
+        let store = self.store;
+        let values = items.iter().map(|item| {
+            let tape = store.steps[step].tape(item.tape);
+            (tape, item.value)
+        });
+        self.caught(&field.ty, |writer| writer.list(step, values, ty, field))
+    }
+
+    fn list(
+        &mut self,
+        step: usize,
+        values: impl Iterator<Item = (&'w Tape, Value)>,
+        ty: &OutType,
+        field: &OutField,
+    ) -> Written {
+        self.out.push(b'[');
+        for (index, (tape, value)) in values.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.path.push(PathSegment::Index(index as u32));
+            let written = self.value(step, tape, value, ty, field);
+            self.path.pop();
+            written?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    /// A value on a tape, as the type says.
+    fn value(
+        &mut self,
+        step: usize,
+        tape: &'w Tape,
+        value: Value,
+        ty: &OutType,
+        field: &OutField,
+    ) -> Written {
+        match value {
+            Value::Null | Value::Absent => return self.null(field, ty),
+            Value::Error(error) => return self.value_error(step, tape, error, field, ty),
+            _ => {}
+        }
+        match &ty.kind {
+            OutKind::Leaf(leaf) => {
+                self.leaf(tape, value, leaf);
+                Ok(())
+            }
+            OutKind::List(item) => match value {
+                Value::List { at, len } => {
+                    let values = tape.slots(at, len).iter().map(|value| (tape, *value));
+                    self.caught(ty, |writer| writer.list(step, values, item, field))
+                }
+                _ => self.null(field, ty),
+            },
+            OutKind::Object(selections) => match value {
+                Value::Object { at, layout } => {
+                    let Some((_, selection)) = selections.iter().find(|(l, _)| *l == layout) else {
+                        return self.null(field, ty);
+                    };
+                    let object = At { step, tape, at };
+                    self.caught(ty, |writer| writer.selection(Some(object), selection))
+                }
+                _ => self.null(field, ty),
+            },
+        }
+    }
+
+    /// Runs `write`; where null propagates to a type that may be null, null it is.
+    fn caught(&mut self, ty: &OutType, write: impl FnOnce(&mut Self) -> Written) -> Written {
+        let mark = self.out.len();
+        let depth = self.path.len();
+        match write(self) {
+            Err(Propagate) if ty.nullable => {
+                self.out.truncate(mark);
+                self.path.truncate(depth);
+                self.out.extend_from_slice(b"null");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn null(&mut self, field: &OutField, ty: &OutType) -> Written {
+        if ty.nullable {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        let message = format!(
+            "Cannot return null for non-nullable field {}.",
+            field.coordinate
+        );
+        self.fail(
+            FieldError::new(Code::UpstreamInvalidResponse, message),
+            field,
+            ty,
+        )
+    }
+
+    fn value_error(
+        &mut self,
+        step: usize,
+        tape: &Tape,
+        error: u32,
+        field: &OutField,
+        ty: &OutType,
+    ) -> Written {
+        let _ = step;
+        let message = tape.value_error(error).message.clone();
+        self.fail(
+            FieldError::new(Code::UpstreamInvalidResponse, message),
+            field,
+            ty,
+        )
+    }
+
+    fn fail(&mut self, mut error: FieldError, field: &OutField, ty: &OutType) -> Written {
+        error.path = self.path.clone();
+        error.location = field.location;
+        self.errors.push(error);
+        if ty.nullable {
+            self.out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        Err(Propagate)
+    }
+
+    fn leaf(&mut self, tape: &Tape, value: Value, leaf: &OutLeaf) {
+        match (value, leaf) {
+            (Value::Plain { at, len }, _) => self.quoted(tape.raw(at, len)),
+            (Value::Text { at, len }, _) => escape(&mut self.out, tape.raw(at, len)),
+            (Value::RawJson { at, len }, _) => self.out.extend_from_slice(tape.raw(at, len)),
+            (Value::Bool(value), _) => {
+                let text: &[u8] = if value { b"true" } else { b"false" };
+                self.out.extend_from_slice(text);
+            }
+            (Value::Int(value), OutLeaf::Text) => {
+                self.quoted(itoa::Buffer::new().format(value).as_bytes());
+            }
+            (Value::UInt(value), OutLeaf::Text) => {
+                self.quoted(itoa::Buffer::new().format(value).as_bytes());
+            }
+            (Value::Int(value), _) => {
+                self.out
+                    .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            }
+            (Value::UInt(value), _) => {
+                self.out
+                    .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+            }
+            (Value::Float(value), _) => float(&mut self.out, value),
+            (Value::Enum(index), OutLeaf::Enum(values)) => {
+                self.quoted(values.names[index as usize].as_bytes());
+            }
+            (Value::Owned { .. }, _) => {
+                escape(
+                    &mut self.out,
+                    tape.str(value).unwrap_or_default().as_bytes(),
+                );
+            }
+            (value, _) => {
+                let json = tape.str(value).unwrap_or("null");
+                self.out.extend_from_slice(json.as_bytes());
+            }
+        }
+    }
+
+    fn quoted(&mut self, text: &[u8]) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(text);
+        self.out.push(b'"');
+    }
+}
+
+/// The shortest text that reads back as the same number; a whole one without a fraction.
+fn float(out: &mut Vec<u8>, value: f64) {
+    use std::io::Write as _;
+    let written = match value.fract() == 0.0 && value.abs() < 1e15 {
+        true => write!(out, "{}", value as i64),
+        false => write!(out, "{}", serde_json::Value::from(value)),
+    };
+    if written.is_err() {
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc8259#section-7>
+fn escape(out: &mut Vec<u8>, text: &[u8]) {
+    out.push(b'"');
+    let mut start = 0;
+    for (index, byte) in text.iter().enumerate() {
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0..=0x1f => b'u',
+            _ => continue,
+        };
+        out.extend_from_slice(&text[start..index]);
+        out.extend_from_slice(&[b'\\', short]);
+        if short == b'u' {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend_from_slice(b"00");
+            out.extend_from_slice(&[HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
+        }
+        start = index + 1;
+    }
+    out.extend_from_slice(&text[start..]);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_escaped_as_json_wants_it() {
+        for text in [
+            "plain",
+            "a\"b\\c",
+            "line\nbreak\r\t",
+            "\u{0}\u{1f}",
+            "é漢😀",
+            "",
+        ] {
+            let mut out = Vec::new();
+            escape(&mut out, text.as_bytes());
+            let back: String = serde_json::from_slice(&out).unwrap();
+            assert_eq!(back, text);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_written_without_a_fraction() {
+        let written = |value: f64| {
+            let mut out = Vec::new();
+            float(&mut out, value);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written(3.0), "3");
+        assert_eq!(written(0.1), "0.1");
+        assert_eq!(written(-2.5e300), "-2.5e+300");
+        assert_eq!(written(1e15), "1000000000000000.0");
+    }
+}
