@@ -6,6 +6,7 @@
 
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::Node;
+use apollo_compiler::ast::Value;
 use apollo_compiler::executable::Field;
 use apollo_compiler::executable::Selection;
 use apollo_compiler::executable::SelectionSet;
@@ -27,6 +28,8 @@ pub(crate) type Conditional<'d> = (All, &'d SelectionSet);
 pub(crate) struct Group<'d> {
     /// Any of them: valid documents agree on name and arguments.
     pub(crate) field: &'d Node<Field>,
+    /// The other occurrences.
+    pub(crate) twins: Vec<&'d Node<Field>>,
     /// The object type it was collected on.
     pub(crate) parent: Box<str>,
     /// When the key is in the response, given that its object is.
@@ -38,6 +41,16 @@ pub(crate) struct Group<'d> {
 impl Group<'_> {
     pub(crate) fn is_typename(&self) -> bool {
         self.field.name == "__typename"
+    }
+
+    /// An occurrence whose arguments differ from the first one's. Validation compares lists only
+    /// up to the shorter one's length; here they are compared as a whole:
+    /// <https://spec.graphql.org/September2025/#sec-Field-Selection-Merging>
+    pub(crate) fn conflict(&self) -> Option<&Node<Field>> {
+        let mut twins = self.twins.iter();
+        twins
+            .find(|twin| !same_arguments(self.field, twin))
+            .copied()
     }
 }
 
@@ -133,18 +146,48 @@ impl<'d> Run<'_, 'd> {
     }
 
     fn field(&mut self, field: &'d Node<Field>, all: All) {
-        let group = self
-            .groups
-            .entry(field.response_name().as_str())
-            .or_insert_with(|| Group {
-                field,
-                parent: self.ty.into(),
-                condition: Any::never(),
-                below: Vec::new(),
-            });
+        let key = field.response_name().as_str();
+        let group = self.groups.entry(key).or_insert_with(|| Group {
+            field,
+            twins: Vec::new(),
+            parent: self.ty.into(),
+            condition: Any::never(),
+            below: Vec::new(),
+        });
+        if !std::ptr::eq(group.field, field) {
+            group.twins.push(field);
+        }
         group.condition.or(all.clone());
         if let Some(set) = &field.selection_set {
             group.below.push((all, set));
         }
+    }
+}
+
+fn same_arguments(left: &Field, right: &Field) -> bool {
+    left.arguments.len() == right.arguments.len()
+        && left.arguments.iter().all(|argument| {
+            let other = right.specified_argument_by_name(&argument.name);
+            other.is_some_and(|other| same_value(&argument.value, other, 0))
+        })
+}
+
+/// Values of valid documents are nested no deeper than the limit on the text allows.
+fn same_value(left: &Value, right: &Value, depth: usize) -> bool {
+    match (left, right) {
+        _ if depth > 256 => false,
+        (Value::List(left), Value::List(right)) => {
+            let mut pairs = left.iter().zip(right);
+            left.len() == right.len() && pairs.all(|(l, r)| same_value(l, r, depth + 1))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            left.len() == right.len()
+                && left.iter().all(|(name, value)| {
+                    let mut others = right.iter();
+                    let other = others.find(|(other, _)| other == name);
+                    other.is_some_and(|(_, other)| same_value(value, other, depth + 1))
+                })
+        }
+        (left, right) => left == right,
     }
 }

@@ -92,3 +92,69 @@ fn request_error(
         locations: json.locations.iter().map(|l| (l.line, l.column)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Valid<Schema> {
+        let sdl = "type Query { user(id: ID, tags: [Int]): User users: [User!] } type User { id: ID! name: String friend: User tagged(tags: [Int]): User }";
+        Schema::parse_and_validate(sdl, "schema.graphql").unwrap()
+    }
+
+    fn refusal(text: &str) -> Refusal {
+        let schema = schema();
+        Document::parse(&schema, text, &DocumentLimits::default()).unwrap_err()
+    }
+
+    #[test]
+    fn a_document_that_does_not_parse_says_where() {
+        let refusal = refusal("{ user(id: ) { id } }");
+        assert_eq!(refusal.code, Code::GraphqlParseFailed);
+        assert!(!refusal.errors[0].locations.is_empty());
+    }
+
+    #[test]
+    fn a_field_that_does_not_exist_is_named() {
+        let refusal = refusal("{ users { nmae } }");
+        assert_eq!(refusal.code, Code::GraphqlValidationFailed);
+        assert!(refusal.errors[0].message.contains("nmae"), "{refusal}");
+        assert_eq!(refusal.errors[0].locations, vec![(1, 11)]);
+    }
+
+    #[test]
+    fn an_empty_selection_is_refused() {
+        assert_eq!(refusal("{ users { } }").code, Code::GraphqlParseFailed);
+        assert_eq!(refusal("{ }").code, Code::GraphqlParseFailed);
+        let inner = refusal("{\n  users { ... on User { } } }");
+        assert_eq!(inner.code, Code::GraphqlParseFailed);
+        assert_eq!(inner.errors[0].locations, vec![(2, 25)]);
+    }
+
+    #[test]
+    fn doubling_fragments_are_refused_or_validated_in_bounded_work() {
+        let mut text = String::from("{ user { ...F0 } }");
+        for level in 0..60 {
+            text.push_str(&format!(
+                " fragment F{level} on User {{ ...F{0} ...F{0} }}",
+                level + 1
+            ));
+        }
+        text.push_str(" fragment F60 on User { id }");
+        let schema = schema();
+        let document = Document::parse(&schema, &text, &DocumentLimits::default());
+        assert!(document.is_ok());
+    }
+
+    #[test]
+    fn a_missing_operation_is_named() {
+        let schema = schema();
+        let two = "query A { users { id } } query B { users { id } }";
+        let document = Document::parse(&schema, two, &DocumentLimits::default()).unwrap();
+        assert!(document.operation(Some("A")).is_ok());
+        for name in [None, Some("C"), Some("")] {
+            let refusal = document.operation(name).unwrap_err();
+            assert_eq!(refusal.code, Code::OperationNotFound);
+        }
+    }
+}

@@ -414,3 +414,87 @@ fn plain(literal: &Literal) -> Json {
 fn number(text: &str) -> Json {
     serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use apollo_compiler::parser::Parser;
+    use serde_json::json;
+
+    fn schema() -> apollo_compiler::validation::Valid<Schema> {
+        let sdl = r#"
+            type Query { a(i: In): Int }
+            enum Color { RED GREEN }
+            scalar Int64
+            scalar JSON
+            input In { id: ID! n: Int = 3 list: [Int!] color: Color more: In }
+            input One @oneOf { a: Int b: String }
+        "#;
+        Schema::parse_and_validate(sdl, "schema.graphql").unwrap()
+    }
+
+    fn coerced(ty: &str, value: Json) -> Result<Json, String> {
+        let ty = Parser::new().parse_type(ty, "type").unwrap();
+        coerce(&schema(), &ty, &value, 0).map_err(|problem| problem.describe("v"))
+    }
+
+    #[test]
+    fn scalars_take_what_the_specification_lets_them() {
+        assert_eq!(coerced("Int", json!(1.0)), Ok(json!(1)));
+        assert!(coerced("Int", json!(2_147_483_648_i64)).is_err());
+        assert!(coerced("Int", json!("1")).is_err());
+        assert_eq!(coerced("Float", json!(1)), Ok(json!(1)));
+        assert_eq!(coerced("ID", json!(7)), Ok(json!("7")));
+        assert!(coerced("ID", json!(7.5)).is_err());
+        assert!(coerced("String", json!(7)).is_err());
+        assert!(coerced("Boolean", json!(1)).is_err());
+        assert_eq!(
+            coerced("Int64", json!("9007199254740993")),
+            Ok(json!(9_007_199_254_740_993_i64))
+        );
+        assert_eq!(
+            coerced("JSON", json!({ "any": [1] })),
+            Ok(json!({ "any": [1] }))
+        );
+    }
+
+    #[test]
+    fn one_value_becomes_a_list_of_one() {
+        assert_eq!(coerced("[Int]", json!(1)), Ok(json!([1])));
+        assert_eq!(coerced("[[Int]]", json!(1)), Ok(json!([[1]])));
+        assert_eq!(coerced("[Int]", json!(null)), Ok(json!(null)));
+    }
+
+    #[test]
+    fn an_input_object_takes_defaults_and_names_what_is_wrong() {
+        assert_eq!(
+            coerced("In", json!({ "id": 1 })),
+            Ok(json!({ "id": "1", "n": 3 }))
+        );
+        assert_eq!(
+            coerced("In", json!({ "id": "1", "n": null })),
+            Ok(json!({ "id": "1", "n": null }))
+        );
+        assert_eq!(
+            coerced("In", json!({})),
+            Err("Variable \"$v\": In.id must be given: its type is ID!.".into())
+        );
+        assert_eq!(
+            coerced(
+                "In",
+                json!({ "id": 1, "more": { "id": 1, "list": [1, null] } })
+            ),
+            Err("Variable \"$v\", at v.more.list[1]: null is no Int!.".into())
+        );
+        assert!(coerced("In", json!({ "id": 1, "nn": 1 })).is_err());
+        assert!(coerced("In", json!({ "id": 1, "color": "BLUE" })).is_err());
+    }
+
+    #[test]
+    fn a_one_of_object_takes_exactly_one() {
+        assert_eq!(coerced("One", json!({ "a": 1 })), Ok(json!({ "a": 1 })));
+        for wrong in [json!({}), json!({ "a": 1, "b": "x" }), json!({ "a": null })] {
+            assert!(coerced("One", wrong).is_err());
+        }
+    }
+}

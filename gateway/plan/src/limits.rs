@@ -7,6 +7,7 @@
 
 use crate::code::Code;
 use crate::refusal::Refusal;
+use crate::refusal::RequestError;
 
 /// Limits on the text of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub fn check(document: &str, limits: &DocumentLimits) -> Result<(), Refusal> {
         bytes: document.as_bytes(),
         at: 0,
     };
-    let (mut tokens, mut depth) = (0, 0_usize);
+    let (mut tokens, mut depth, mut arguments) = (0, 0_usize, 0_usize);
+    let mut before = 0;
     while let Some(token) = scan.next_token() {
         tokens += 1;
         match token {
@@ -53,6 +55,15 @@ pub fn check(document: &str, limits: &DocumentLimits) -> Result<(), Refusal> {
             b'}' | b')' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
+        match token {
+            b'(' => arguments += 1,
+            b')' => arguments = arguments.saturating_sub(1),
+            b'}' if before == b'{' && arguments == 0 => {
+                return Err(empty_selection(document, scan.at));
+            }
+            _ => {}
+        }
+        before = token;
         if tokens > limits.tokens {
             return Err(too_large("tokens", tokens, limits.tokens));
         }
@@ -61,6 +72,21 @@ pub fn check(document: &str, limits: &DocumentLimits) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The grammar wants at least one selection; the parser lets an empty set through.
+/// Inside parentheses empty braces are an input object.
+fn empty_selection(document: &str, end: usize) -> Refusal {
+    let before = &document[..end - 1];
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    Refusal {
+        code: Code::GraphqlParseFailed,
+        errors: vec![RequestError {
+            message: "Syntax Error: Expected Name, found \"}\".".into(),
+            locations: vec![(line, column)],
+        }],
+    }
 }
 
 fn too_large(what: &str, found: usize, limit: usize) -> Refusal {

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use apollo_compiler::Name;
+use apollo_compiler::Node;
 use apollo_compiler::Schema;
 use apollo_compiler::ast::Type;
 use apollo_compiler::executable::Field;
@@ -44,6 +45,7 @@ use crate::model::OutKind;
 use crate::model::OutType;
 use crate::model::Selection;
 use crate::refusal::Refusal;
+use crate::refusal::RequestError;
 use crate::search::budget::Budget;
 use crate::search::candidates::Known;
 use crate::search::candidates::choose;
@@ -126,7 +128,7 @@ impl<'d> Search<'d> {
         sets: &[Conditional<'d>],
         mutation: bool,
     ) -> Result<Selection, Refusal> {
-        let groups = self.collector.collect(ty, sets, &mut self.budget);
+        let groups = self.groups(ty, sets)?;
         let mut selection = Selection::default();
         for (key, group) in &groups {
             let field = match group.field.name.as_str() {
@@ -140,6 +142,35 @@ impl<'d> Search<'d> {
             }
         }
         Ok(selection)
+    }
+
+    fn groups(&mut self, ty: &str, sets: &[Conditional<'d>]) -> Result<Groups<'d>, Refusal> {
+        let groups = self.collector.collect(ty, sets, &mut self.budget);
+        if self.budget.is_exhausted() {
+            return Err(too_costly());
+        }
+        match groups
+            .iter()
+            .find_map(|(key, group)| Some((key, group.conflict()?)))
+        {
+            Some((key, twin)) => Err(self.cannot_merge(key, twin)),
+            None => Ok(groups),
+        }
+    }
+
+    fn cannot_merge(&self, key: &str, twin: &Node<Field>) -> Refusal {
+        let sources = &self.collector.document.sources;
+        let place = twin.location().and_then(|span| span.line_column(sources));
+        let message = format!(
+            "Fields \"{key}\" conflict because they have differing arguments. Use different aliases on the fields to fetch both."
+        );
+        Refusal {
+            code: Code::GraphqlValidationFailed,
+            errors: vec![RequestError {
+                message,
+                locations: place.iter().map(|l| (l.line, l.column)).collect(),
+            }],
+        }
     }
 
     fn introspection(&mut self, key: &str, group: &Group<'d>) -> OutField {
@@ -206,10 +237,7 @@ impl<'d> Search<'d> {
         ty: &Name,
         sets: &[Conditional<'d>],
     ) -> Result<Selection, Refusal> {
-        let groups = self.collector.collect(ty, sets, &mut self.budget);
-        if self.budget.is_exhausted() {
-            return Err(too_costly());
-        }
+        let groups = self.groups(ty, sets)?;
         self.bring_missing(&mut position, ty, &groups)?;
         let mut selection = Selection::default();
         for (key, group) in &groups {
