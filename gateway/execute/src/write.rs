@@ -271,7 +271,7 @@ impl<'w> Writer<'w> {
             return Ok(());
         }
         let message = format!(
-            "Cannot return null for non-nullable field {}.",
+            "{} may not be null, and its source gave no value.",
             field.coordinate
         );
         self.fail(

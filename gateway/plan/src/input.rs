@@ -64,7 +64,7 @@ fn coerce_variable(
             .map_err(|problem| problem.describe(&variable.name)),
         None if variable.default.is_some() => Ok(variable.default.clone()),
         None if variable.ty.is_non_null() => Err(format!(
-            "Variable \"${}\" of required type \"{}\" was not provided.",
+            "Variable \"${}\" must be given: its type is {}.",
             variable.name, variable.ty
         )),
         None => Ok(None),
@@ -93,12 +93,9 @@ impl Problem {
     fn describe(&self, variable: &str) -> String {
         let path: String = self.path.iter().rev().map(String::as_str).collect();
         match path.is_empty() {
-            true => format!(
-                "Variable \"${variable}\" got invalid value: {}",
-                self.message
-            ),
+            true => format!("Variable \"${variable}\": {}", self.message),
             false => format!(
-                "Variable \"${variable}\" got invalid value at \"{variable}{path}\": {}",
+                "Variable \"${variable}\", at {variable}{path}: {}",
                 self.message
             ),
         }
@@ -107,13 +104,11 @@ impl Problem {
 
 fn coerce(schema: &Schema, ty: &Type, value: &Json, depth: usize) -> Result<Json, Problem> {
     if depth > MAX_DEPTH {
-        return Err(Problem::new("The value is nested too deeply.".into()));
+        return Err(Problem::new("the value is nested too deeply.".into()));
     }
     if value.is_null() {
         return match ty.is_non_null() {
-            true => Err(Problem::new(format!(
-                "Expected type \"{ty}\" not to be null."
-            ))),
+            true => Err(Problem::new(format!("null is no {ty}."))),
             false => Ok(Json::Null),
         };
     }
@@ -141,10 +136,10 @@ fn coerce_named(schema: &Schema, name: &str, value: &Json, depth: usize) -> Resu
         Some(ExtendedType::Enum(definition)) => match value.as_str() {
             Some(text) if definition.values.contains_key(text) => Ok(value.clone()),
             Some(text) => Err(Problem::new(format!(
-                "Value \"{text}\" does not exist in \"{name}\" enum."
+                "\"{text}\" is none of the values of {name}."
             ))),
             None => Err(Problem::new(format!(
-                "Enum \"{name}\" cannot represent non-string value: {value}."
+                "a value of {name} is written as a string, not as {value}."
             ))),
         },
         _ => coerce_scalar(name, value).map_err(Problem::new),
@@ -153,35 +148,34 @@ fn coerce_named(schema: &Schema, name: &str, value: &Json, depth: usize) -> Resu
 
 /// <https://spec.graphql.org/September2025/#sec-Scalars.Built-in-Scalars>
 fn coerce_scalar(name: &str, value: &Json) -> Result<Json, String> {
-    let wrong = |what: &str| Err(format!("{name} cannot represent {what} value: {value}."));
+    let wrong = |wanted: &str| Err(format!("{value} is no {name}, which is {wanted}."));
     match name {
         "Int" => match as_integer(value) {
             Some(int) if i32::try_from(int).is_ok() => Ok(Json::from(int)),
-            Some(_) => wrong("non 32-bit signed integer"),
-            None => wrong("non-integer"),
+            _ => wrong("an integer of 32 bits"),
         },
         "Float" => match value.as_f64() {
             Some(float) if float.is_finite() => Ok(value.clone()),
-            _ => wrong("non numeric"),
+            _ => wrong("a finite number"),
         },
         "String" => match value {
             Json::String(_) => Ok(value.clone()),
-            _ => wrong("a non string"),
+            _ => wrong("a string"),
         },
         "Boolean" => match value {
             Json::Bool(_) => Ok(value.clone()),
-            _ => wrong("a non boolean"),
+            _ => wrong("true or false"),
         },
         "ID" => match value {
             Json::String(_) => Ok(value.clone()),
             Json::Number(number) if number.is_i64() || number.is_u64() => {
                 Ok(Json::String(number.to_string()))
             }
-            _ => wrong("a non string or integer"),
+            _ => wrong("a string or an integer"),
         },
         "Int64" => match as_int64(value) {
             Some(value) => Ok(value),
-            None => wrong("non 64-bit integer"),
+            None => wrong("an integer of 64 bits, as a number or a string"),
         },
         _ => Ok(value.clone()),
     }
@@ -213,7 +207,7 @@ fn coerce_object(
 ) -> Result<Json, Problem> {
     let Json::Object(given) = value else {
         return Err(Problem::new(format!(
-            "Expected type \"{}\" to be an object.",
+            "{} is an object with fields.",
             object.name
         )));
     };
@@ -222,7 +216,7 @@ fn coerce_object(
         .find(|name| !object.fields.contains_key(name.as_str()))
     {
         return Err(Problem::new(format!(
-            "Field \"{unknown}\" is not defined by type \"{}\".",
+            "{} has no field \"{unknown}\".",
             object.name
         )));
     }
@@ -251,7 +245,7 @@ fn coerce_field(
             .map_err(|problem| problem.inside(format!(".{}", field.name))),
         None if field.default_value.is_some() => Ok(default_value(schema, field)),
         None if field.ty.is_non_null() => Err(Problem::new(format!(
-            "Field \"{}.{}\" of required type \"{}\" was not provided.",
+            "{}.{} must be given: its type is {}.",
             object.name, field.name, field.ty
         ))),
         None => Ok(None),
@@ -264,7 +258,7 @@ fn check_one_of(object: &InputObjectType, given: &Map<String, Json>) -> Result<(
     match (values.next(), values.next()) {
         (Some(value), None) if !value.is_null() => Ok(()),
         _ => Err(Problem::new(format!(
-            "Exactly one field of OneOf type \"{}\" must be given, and it must not be null.",
+            "{} takes exactly one of its fields, and not as null.",
             object.name
         ))),
     }

@@ -83,7 +83,7 @@ fn empty_selection(document: &str, end: usize) -> Refusal {
     Refusal {
         code: Code::GraphqlParseFailed,
         errors: vec![RequestError {
-            message: "Syntax Error: Expected Name, found \"}\".".into(),
+            message: "A selection set needs at least one field.".into(),
             locations: vec![(line, column)],
         }],
     }

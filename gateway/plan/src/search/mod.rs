@@ -162,7 +162,7 @@ impl<'d> Search<'d> {
         let sources = &self.collector.document.sources;
         let place = twin.location().and_then(|span| span.line_column(sources));
         let message = format!(
-            "Fields \"{key}\" conflict because they have differing arguments. Use different aliases on the fields to fetch both."
+            "\"{key}\" is selected more than once with different arguments: give one of them an alias."
         );
         Refusal {
             code: Code::GraphqlValidationFailed,
