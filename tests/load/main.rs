@@ -4,7 +4,8 @@
 
 #![allow(
     clippy::print_stdout,
-    reason = "a command line program prints its results"
+    clippy::print_stderr,
+    reason = "a command line program prints"
 )]
 
 mod data;
@@ -20,6 +21,7 @@ mod shop;
 mod upstream;
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -86,13 +88,17 @@ struct LoadArgs {
     seconds: f64,
 }
 
-fn main() -> anyhow::Result<()> {
-    match CommandLine::parse().command {
+fn main() -> ExitCode {
+    let done = match CommandLine::parse().command {
         Command::Upstream { listen } => serve(upstream::serve(listen)),
         Command::Floor { listen, upstream } => serve(floor::serve(listen, upstream)),
         Command::Load(args) => load(args),
         Command::Run(args) => run::run(&args),
-    }
+    };
+    let failed = done
+        .inspect_err(|error| eprintln!("bench: {error:#}"))
+        .is_err();
+    ExitCode::from(u8::from(failed))
 }
 
 fn serve(server: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! The programs under test: started, watched through /proc, and killed when dropped. Linux only, as
 //! the figures are: processor time and resident memory as the kernel accounts them.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,6 +25,8 @@ pub(crate) struct Program {
     name: String,
     child: Child,
     lines: Receiver<String>,
+    /// The lines received so far.
+    announced: RefCell<Vec<String>>,
     log: PathBuf,
 }
 
@@ -51,26 +54,22 @@ impl Program {
             name: name.into(),
             child,
             lines,
+            announced: RefCell::default(),
             log,
         })
     }
 
-    /// The URL that the program prints after `name`.
+    /// The URL that the program prints after `name`, in whatever order it prints several.
     pub(crate) fn address(&self, name: &str) -> anyhow::Result<Uri> {
         let deadline = Instant::now() + START;
+        let mut announced = self.announced.borrow_mut();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self
-                .lines
-                .recv_timeout(left)
-                .map_err(|_| self.silent(name))?;
-            let mut words = line.split_whitespace();
-            if words.next() == Some(name) {
-                return Ok(words
-                    .next()
-                    .context("an address line without an address")?
-                    .parse()?);
+            if let Some(url) = announced.iter().find_map(|line| url_after(name, line)) {
+                return Ok(url.parse()?);
             }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left);
+            announced.push(line.map_err(|_| self.silent(name))?);
         }
     }
 
@@ -122,6 +121,10 @@ pub(crate) struct Memory {
     pub(crate) now: u64,
 }
 
+fn url_after<'a>(name: &str, line: &'a str) -> Option<&'a str> {
+    line.strip_prefix(name)?.strip_prefix(' ').map(str::trim)
+}
+
 /// The 14th and 15th fields of `/proc/PID/stat`, counted after the name, which may hold anything.
 fn cpu_micros(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -155,6 +158,13 @@ mod tests {
     fn processor_time_is_read_behind_a_name_with_blanks_and_brackets() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 9 0 0 0 12 30 0 0 20 0 1 0 5";
         assert_eq!(cpu_micros(stat), Some(420_000));
+    }
+
+    #[test]
+    fn a_url_follows_exactly_its_name() {
+        let found =
+            ["users http://a", "users2 http://a", "users"].map(|line| url_after("users", line));
+        assert_eq!(found, [Some("http://a"), None, None]);
     }
 
     #[test]
