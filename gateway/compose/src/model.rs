@@ -699,6 +699,10 @@ pub struct Page {
     pub max_size: u32,
     /// Read on for at most this many pages in one field.
     pub follow: Option<u32>,
+    /// How many items the client asks for, where the field has an argument for it. None in a batch, whose limit is [`Batch::limit`].
+    pub first: Option<Expr>,
+    /// Where the client begins: the argument's cursor, offset or page number, in the words of [`Page::style`]; a connection's own cursor for connections.
+    pub after: Option<Expr>,
 }
 
 /// The style of a [`Page`].

@@ -22,7 +22,7 @@ use serde_json::Value as Json;
 pub(crate) use duration::duration;
 pub(crate) use path::path;
 pub(crate) use template::template;
-pub(crate) use value::mapping;
+pub(crate) use value::{constant, mapping};
 
 /// How deep a mapping may be nested. Nobody writes a tenth of it; it bounds our own recursion.
 const MAX_DEPTH: usize = 64;

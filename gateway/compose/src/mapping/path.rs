@@ -19,8 +19,8 @@ pub(crate) fn path(text: Text<'_>) -> Result<Vec<Segment>, SyntaxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::testing::{range, string};
     use crate::mapping::dotted;
+    use crate::mapping::testing::{range, string};
 
     fn read(text: &str) -> Result<String, (Option<(usize, usize)>, String)> {
         path(Text::of(&string(text)).expect("a string"))

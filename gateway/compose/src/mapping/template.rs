@@ -46,11 +46,12 @@ fn hole(cursor: &mut Cursor<'_>) -> Result<Mapping, SyntaxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::testing::{range, string};
     use crate::mapping::MappingKind;
+    use crate::mapping::testing::{range, string};
 
     fn read(text: &str) -> Result<Vec<TemplatePiece>, (Option<(usize, usize)>, String)> {
-        template(Text::of(&string(text)).expect("a string")).map_err(|e| (range(&e.spot), e.message))
+        template(Text::of(&string(text)).expect("a string"))
+            .map_err(|e| (range(&e.spot), e.message))
     }
 
     fn holes(text: &str) -> Vec<Mapping> {

@@ -128,13 +128,19 @@ mod tests {
     #[test]
     fn a_string_is_an_expression_a_text_or_a_template() {
         assert_eq!(read("$args.input.id"), "$args.input.id");
-        assert_eq!(read(" $args.a ??  $claims.sub ?? 'x' "), r#"($args.a ?? $claims.sub ?? "x")"#);
+        assert_eq!(
+            read(" $args.a ??  $claims.sub ?? 'x' "),
+            r#"($args.a ?? $claims.sub ?? "x")"#
+        );
         assert_eq!(read("'gift'"), r#""gift""#);
         assert_eq!(read("'it''s'"), r#""it's""#);
         assert_eq!(read("{$args.year}-{month}"), "<$args.year>-<month>");
         assert_eq!(read("id-{id}"), "id-<id>");
         assert_eq!(read("data.'user-list'"), "data.user-list");
-        assert_eq!(read("$request.headers.x-tenant ?? 'n'"), r#"($request.headers.x-tenant ?? "n")"#);
+        assert_eq!(
+            read("$request.headers.x-tenant ?? 'n'"),
+            r#"($request.headers.x-tenant ?? "n")"#
+        );
         assert_eq!(read("$status"), "$status");
     }
 
@@ -149,17 +155,26 @@ mod tests {
 
     #[test]
     fn objects_and_lists_may_be_written_in_a_string() {
-        assert_eq!(read(r#"{id: "user_id", 'x-y': $args.a}"#), "{id: user_id, x-y: $args.a}");
+        assert_eq!(
+            read(r#"{id: "user_id", 'x-y': $args.a}"#),
+            "{id: user_id, x-y: $args.a}"
+        );
         assert_eq!(read(r#"[{ id: "$batch.id" }, 1]"#), "[{id: $batch.id}, 1]");
         assert_eq!(read("{}"), "{}");
-        assert_eq!(read("{a: 1, a: 2}"), "Some((7, 8)) this key stands here twice");
+        assert_eq!(
+            read("{a: 1, a: 2}"),
+            "Some((7, 8)) this key stands here twice"
+        );
         assert_eq!(read("{a: 1"), "Some((5, 5)) expected `}`");
     }
 
     #[test]
     fn graphql_values_are_mappings_as_well() {
         let id = (apollo_compiler::name!("id"), string("$batch.id"));
-        let max = (apollo_compiler::name!("max"), Node::new(ast::Value::Int(5.into())));
+        let max = (
+            apollo_compiler::name!("max"),
+            Node::new(ast::Value::Int(5.into())),
+        );
         let object = Node::new(ast::Value::Object(vec![id, max]));
         let list = Node::new(ast::Value::List(vec![object]));
         assert_eq!(show(&mapping(&list).unwrap()), "[{id: $batch.id, max: 5}]");
@@ -167,10 +182,16 @@ mod tests {
 
     #[test]
     fn a_wrong_token_is_underlined_alone() {
-        assert_eq!(read("$arg.id"), "Some((0, 4)) there is no expression of this name");
+        assert_eq!(
+            read("$arg.id"),
+            "Some((0, 4)) there is no expression of this name"
+        );
         assert_eq!(read("$args"), "Some((0, 5)) name the argument: $args.id");
         assert_eq!(read("$args.a ?? "), "Some((11, 11)) expected a name");
-        assert_eq!(read("$args.year-x"), "Some((10, 12)) the expression ends before this");
+        assert_eq!(
+            read("$args.year-x"),
+            "Some((10, 12)) the expression ends before this"
+        );
         let error = mapping(&string("$arg.id")).unwrap_err();
         assert_eq!(error.help.as_deref(), Some("did you mean `$args`?"));
     }

@@ -1,0 +1,409 @@
+//! `$batch`: one call for many parents, and how its items find them.
+
+use apollo_compiler::Name;
+
+use super::entity::dotted;
+use super::follow::End;
+use super::input::Input;
+use super::origin::{Destination, Value};
+use super::scope::{Scope, Slot};
+use super::site::{On, Site};
+use super::{Lowering, at};
+use crate::contract::TypeId;
+use crate::diagnostic::Diagnostic;
+use crate::mapping::{Entry, MappingKind, Root, Spot, names};
+use crate::model::{Batch, BatchBy, BatchOrder, Expr, Read, SourceId, UpstreamPath, ViewField};
+
+const DEFAULT_MAX: usize = 100;
+
+/// Arguments that cut a list: sent upstream they would cut it for all parents together.
+const PAGING: [&str; 14] = [
+    "first",
+    "last",
+    "after",
+    "before",
+    "limit",
+    "offset",
+    "skip",
+    "take",
+    "page",
+    "size",
+    "perPage",
+    "pageSize",
+    "cursor",
+    "pageToken",
+];
+
+/// What a batch's reply looks like.
+pub(super) struct Items<'v> {
+    /// The contract's type of one item.
+    pub(super) contract: Option<TypeId>,
+    /// How one item is read.
+    pub(super) value: &'v ViewField,
+    /// Each parent gets a list of items.
+    pub(super) to_many: bool,
+}
+
+/// Where an item carries a part of its parent's key, as written.
+struct By {
+    field: Vec<String>,
+    path: UpstreamPath,
+    spot: Spot,
+}
+
+impl Lowering<'_> {
+    /// Whether the directive's request reads `$batch`.
+    pub(super) fn is_batched(&mut self, input: &Input<'_>) -> bool {
+        ["query", "body", "request"].into_iter().any(|name| {
+            let mapping = input
+                .has(name)
+                .then(|| self.request_mapping(input, name))
+                .flatten();
+            mapping.is_some_and(|mapping| mapping.uses(Root::Batch))
+        })
+    }
+
+    /// The expression that cuts each parent's list.
+    pub(super) fn batch_limit(&mut self, input: &Input<'_>, scope: &mut Scope<'_>) -> Option<Expr> {
+        let batch = input.nested("batch")?;
+        let mapping = self.request_mapping(&batch, "limit")?;
+        self.expression(scope, &mapping, &Slot::untyped(Destination::Gateway))
+    }
+
+    pub(super) fn batch(
+        &mut self,
+        site: &Site<'_>,
+        input: &Input<'_>,
+        scope: &Scope<'_>,
+        items: &Items<'_>,
+        limit: Option<Expr>,
+    ) -> Option<Batch> {
+        let given = input.nested("batch");
+        if !scope.is_batch() {
+            if let Some(given) = given {
+                self.nothing_to_batch(&given);
+            }
+            return None;
+        }
+        self.check_columns(scope);
+        self.check_paging(input, scope, items, limit.as_ref());
+        let order = match given.as_ref().and_then(|it| it.word("order")) {
+            Some("POSITIONAL") => BatchOrder::Positional,
+            _ => BatchOrder::Keyed,
+        };
+        let max = given.as_ref().and_then(|it| self.count(it, "max"));
+        let window = given.as_ref().and_then(|it| self.duration(it, "window"));
+        let by = match order {
+            BatchOrder::Positional => Vec::new(),
+            BatchOrder::Keyed => self.by(site, given.as_ref(), scope, items)?,
+        };
+        Some(Batch {
+            order,
+            by,
+            max: max.map_or(DEFAULT_MAX, |max| max as usize),
+            window,
+            limit,
+            to_many: items.to_many,
+        })
+    }
+
+    fn nothing_to_batch(&mut self, batch: &Input<'_>) {
+        self.push(
+            Diagnostic::error(
+                "BATCH_KEY_NOT_A_KEY",
+                "the request sends no keys of many parents",
+            )
+            .at(batch.place.clone())
+            .help("send them with $batch: query: { id: \"$batch.id\" }"),
+        );
+    }
+
+    /// Two lists side by side would lose which value belongs to which.
+    fn check_columns(&mut self, scope: &Scope<'_>) {
+        let fields = scope.inputs.iter().map(|input| {
+            let name = dotted(&input.path);
+            let key = input.path.last().map_or("", Name::as_str);
+            format!("{key}: \"$batch.{name}\"")
+        });
+        let fields: Vec<String> = fields.collect();
+        if let Some(this) = &scope.this {
+            self.push(
+                Diagnostic::error(
+                    "BATCH_COLUMNS",
+                    "one call for many parents cannot hold a value of one",
+                )
+                .at(at(scope.document, this))
+                .help("read it of all of them with $batch"),
+            );
+        }
+        let first = scope.columns.first().map(|(input, _)| *input);
+        let second = scope
+            .columns
+            .iter()
+            .find(|(input, _)| Some(*input) != first);
+        let apart = second.or_else(|| scope.columns.first().filter(|_| scope.inputs.len() > 1));
+        if let Some((_, spot)) = apart.filter(|_| scope.this.is_none()) {
+            self.push(
+                Diagnostic::error(
+                    "BATCH_COLUMNS",
+                    "the parts of a key are lists of their own here, and lose their pairing",
+                )
+                .at(at(scope.document, spot))
+                .help(format!(
+                    "send one object for each key: keys: [{{ {} }}]",
+                    fields.join(", ")
+                )),
+            );
+        }
+    }
+
+    /// A limit that is sent with many keys would cut the items of all parents together.
+    fn check_paging(
+        &mut self,
+        input: &Input<'_>,
+        scope: &Scope<'_>,
+        items: &Items<'_>,
+        limit: Option<&Expr>,
+    ) {
+        if let Some(page) = input.nested("page")
+            && !page.has("follow")
+        {
+            self.push(
+                Diagnostic::error(
+                    "BATCH_UPSTREAM_PAGED",
+                    "the first page holds the items of some parents only",
+                )
+                .at(input.at_name("page"))
+                .help("read on: page: { follow: 10 }"),
+            );
+        }
+        let cut_here =
+            |name: &str| matches!(limit, Some(Expr::Arg { path, .. }) if path[0] == name);
+        let paging = scope.sent.iter().find_map(|sent| match &sent.value {
+            Value::Argument(path, _) if sent.to != Destination::Gateway => {
+                let name = path.last().filter(|name| PAGING.contains(&name.as_str()))?;
+                (!cut_here(&path[0])).then_some((sent, name))
+            }
+            _ => None,
+        });
+        if let Some((sent, name)) = paging.filter(|_| items.to_many) {
+            self.push(
+                Diagnostic::error(
+                    "BATCH_WITH_PAGING_ARG",
+                    format!("`{name}` would cut the items of all parents together"),
+                )
+                .at(at(scope.document, &sent.spot))
+                .help(format!(
+                    "cut each parent's list here: batch: {{ limit: \"$args.{name}\" }}"
+                )),
+            );
+        }
+    }
+
+    fn by(
+        &mut self,
+        site: &Site<'_>,
+        given: Option<&Input<'_>>,
+        scope: &Scope<'_>,
+        items: &Items<'_>,
+    ) -> Option<Vec<BatchBy>> {
+        let written = match given.filter(|it| it.has("by")) {
+            Some(given) => Some(self.written_by(given)?),
+            None => None,
+        };
+        if let Some(written) = &written {
+            self.check_by(site, scope, written)?;
+        }
+        let mut by = Vec::new();
+        for (index, input) in scope.inputs.iter().enumerate() {
+            let names: Vec<String> = input.path.iter().map(Name::to_string).collect();
+            let found = written
+                .as_ref()
+                .and_then(|it| it.iter().find(|by| by.field == names));
+            let (path, spot) = match (found, site.on, &written) {
+                (Some(by), ..) => (by.path.clone(), by.spot.clone()),
+                (None, On::Entity { .. }, None) => (
+                    self.key_path(site, scope, items, &names)?,
+                    input.spot.clone(),
+                ),
+                _ => {
+                    self.by_missing(site, given, &names);
+                    return None;
+                }
+            };
+            let path = self.check_item(scope.source, items, path, || at(site.document, &spot))?;
+            by.push(BatchBy {
+                input: index,
+                path,
+                ty: input.ty.clone(),
+            });
+        }
+        Some(by)
+    }
+
+    /// `by: { id: "user_id", org: { id: "org_id" } }`
+    fn written_by(&mut self, batch: &Input<'_>) -> Option<Vec<By>> {
+        let mapping = self.mapping(batch, "by")?;
+        let mut found = Vec::new();
+        let complete = match &mapping.kind {
+            MappingKind::Object(entries) => collect_by(entries, &[], &mut found),
+            _ => false,
+        };
+        if !complete {
+            self.push(
+                Diagnostic::error(
+                    "INVALID_VALUE",
+                    "this says where an item carries each part of its parent's key",
+                )
+                .at(at(batch.document, &mapping.spot))
+                .help("write by: { id: \"user_id\" }"),
+            );
+        }
+        complete.then_some(found)
+    }
+
+    fn check_by(&mut self, site: &Site<'_>, scope: &Scope<'_>, written: &[By]) -> Option<()> {
+        let is_sent = |by: &&By| {
+            scope.inputs.iter().any(|input| {
+                input
+                    .path
+                    .iter()
+                    .map(Name::as_str)
+                    .eq(by.field.iter().map(String::as_str))
+            })
+        };
+        let Some(foreign) = written.iter().find(|by| !is_sent(by)) else {
+            return Some(());
+        };
+        let sent: Vec<String> = scope.inputs.iter().map(|it| dotted(&it.path)).collect();
+        let sent: Vec<&str> = sent.iter().map(String::as_str).collect();
+        let message = format!(
+            "the request does not send `$batch.{}`",
+            foreign.field.join(".")
+        );
+        self.push(
+            Diagnostic::error("BATCH_KEY_NOT_A_KEY", message)
+                .at(at(site.document, &foreign.spot))
+                .help(format!("it sends {}", super::listed(&sent))),
+        );
+        None
+    }
+
+    fn by_missing(&mut self, site: &Site<'_>, given: Option<&Input<'_>>, key: &[String]) {
+        let place = match given {
+            Some(given) => given.at_name("by"),
+            None => site.place(),
+        };
+        let name = key.join(".");
+        let message = format!("nothing says where an item carries its parent's `{name}`");
+        self.push(
+            Diagnostic::error("BATCH_BY_MISSING", message)
+                .at(place)
+                .help(format!(
+                    "name the property: batch: {{ by: {{ {name}: \"parent_{name}\" }} }}"
+                )),
+        );
+    }
+
+    /// Where the entity itself reads a part of its key.
+    fn key_path(
+        &mut self,
+        site: &Site<'_>,
+        scope: &Scope<'_>,
+        items: &Items<'_>,
+        key: &[String],
+    ) -> Option<UpstreamPath> {
+        let found = self.path_in_view(items.value, key);
+        if found.is_none() {
+            self.no_key_in_item(scope, site, key);
+        }
+        found
+    }
+
+    fn path_in_view(&self, value: &ViewField, key: &[String]) -> Option<UpstreamPath> {
+        let mut path = read_path(value)?;
+        let mut view = value.view;
+        for name in key {
+            let field = self.views.get(view?).fields.get(name.as_str())?;
+            path.extend(read_path(field)?);
+            view = field.view;
+        }
+        Some(path)
+    }
+
+    fn no_key_in_item(&mut self, scope: &Scope<'_>, site: &Site<'_>, key: &[String]) {
+        let input = scope.inputs.iter().find(|it| {
+            it.path
+                .iter()
+                .map(Name::as_str)
+                .eq(key.iter().map(String::as_str))
+        });
+        let place = input.map_or_else(|| site.place(), |it| at(site.document, &it.spot));
+        let name = key.join(".");
+        self.push(
+            Diagnostic::error("BATCH_ITEM_HAS_NO_KEY", format!("an item does not carry its `{name}`"))
+                .at(place)
+                .help(format!("name the property that does: batch: {{ by: {{ {name}: \"…\" }} }}, or order: POSITIONAL")),
+        );
+    }
+
+    /// The path as the contract spells it, if its items have it.
+    fn check_item(
+        &mut self,
+        source: SourceId,
+        items: &Items<'_>,
+        path: UpstreamPath,
+        place: impl FnOnce() -> crate::diagnostic::Place,
+    ) -> Option<UpstreamPath> {
+        let upstream = self.lowered.upstreams[source.index()].clone();
+        let (spelled, end) = upstream.follow(items.contract, &path);
+        if end != End::Missing {
+            return Some(spelled);
+        }
+        let (contract, ty) = upstream.contract().zip(items.contract)?;
+        let known = upstream
+            .object(ty)
+            .map(|it| it.properties.keys().map(String::as_str));
+        let known: Vec<&str> = known.into_iter().flatten().collect();
+        let help = super::did_you_mean(&path.join("."), known, |known| {
+            format!("an item has {}", super::listed(known))
+        });
+        self.push(
+            Diagnostic::error(
+                "BATCH_ITEM_HAS_NO_KEY",
+                format!("an item has no `{}`", path.join(".")),
+            )
+            .at(place())
+            .contract(contract[ty].place.to_string())
+            .help(help),
+        );
+        None
+    }
+}
+
+fn read_path(field: &ViewField) -> Option<UpstreamPath> {
+    match &field.read {
+        Read::Path(path) => Some(path.clone()),
+        Read::Embedded => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+/// The leaves of `by`; false where one is no path.
+fn collect_by(entries: &[Entry], above: &[String], found: &mut Vec<By>) -> bool {
+    entries.iter().all(|entry| {
+        let field = [above, std::slice::from_ref(&entry.key.name)].concat();
+        match &entry.value.kind {
+            MappingKind::Object(inner) => collect_by(inner, &field, found),
+            MappingKind::Bare(path) => {
+                found.push(By {
+                    field,
+                    path: names(path),
+                    spot: entry.value.spot.clone(),
+                });
+                true
+            }
+            _ => false,
+        }
+    })
+}

@@ -1,0 +1,335 @@
+//! Mappings of requests to [`Expr`].
+
+use serde_json::Value as Json;
+
+use super::origin::{Destination, Value};
+use super::scope::{Scope, Slot};
+use super::{Lowering, at};
+use crate::diagnostic::Diagnostic;
+use crate::mapping::{
+    Mapping, MappingKind, Reference, Root, Segment, Spot, SyntaxError, TemplatePiece, dotted,
+};
+use crate::mapping::{mapping, names};
+use crate::model::{EncodingId, Expr, Piece};
+
+use super::input::Input;
+
+impl Lowering<'_> {
+    /// A mapping of a request as it stands in a directive; in a bare text, `'text'` was meant.
+    pub(super) fn request_mapping(&mut self, input: &Input<'_>, name: &str) -> Option<Mapping> {
+        match mapping(input.get(name)?) {
+            Ok(mapping) => Some(mapping),
+            Err(error) if error.bare_text => {
+                self.bare_text(input, error);
+                None
+            }
+            Err(error) => {
+                self.syntax(input.document, error);
+                None
+            }
+        }
+    }
+
+    fn bare_text(&mut self, input: &Input<'_>, error: SyntaxError) {
+        let place = at(input.document, &error.spot);
+        let text = match &error.spot {
+            Spot::Part(node, range) => node.as_str().unwrap_or_default()[range.clone()].to_owned(),
+            Spot::Whole(_) => String::new(),
+        };
+        self.push(
+            Diagnostic::error(
+                "BARE_NAME_IN_REQUEST",
+                "this is neither an expression nor a quoted text",
+            )
+            .at(place)
+            .help(format!("did you mean `'{text}'`?")),
+        );
+    }
+
+    /// A value that goes out.
+    pub(super) fn expression(
+        &mut self,
+        scope: &mut Scope<'_>,
+        mapping: &Mapping,
+        slot: &Slot,
+    ) -> Option<Expr> {
+        match &mapping.kind {
+            MappingKind::Const(json) => Some(self.constant(scope, &mapping.spot, json, slot)),
+            MappingKind::Reference(reference) => {
+                self.reference(scope, reference, &mapping.spot, slot)
+            }
+            MappingKind::Bare(path) => self.bare_name(scope, path, &mapping.spot),
+            MappingKind::FirstOf(all) => self.all(scope, all, slot).map(Expr::FirstOf),
+            MappingKind::Template(pieces) => {
+                let pieces = self.pieces(scope, pieces, &Slot::untyped(slot.to.clone()));
+                pieces.map(Expr::Template)
+            }
+            MappingKind::Object(_) => self.object(scope, mapping, slot).map(Expr::Object),
+            MappingKind::List(items) => self.list(scope, items, slot),
+        }
+    }
+
+    fn constant(&self, scope: &mut Scope<'_>, spot: &Spot, json: &Json, slot: &Slot) -> Expr {
+        scope.sends(spot, slot, Value::Constant(json.clone()));
+        Expr::Const(json.clone())
+    }
+
+    /// Every one of them; none where one is wrong, after all have been looked at.
+    fn all(&mut self, scope: &mut Scope<'_>, all: &[Mapping], slot: &Slot) -> Option<Vec<Expr>> {
+        let lowered: Vec<_> = all
+            .iter()
+            .map(|it| self.expression(scope, it, slot))
+            .collect();
+        lowered.into_iter().collect()
+    }
+
+    /// The pieces of a text. In a hole a bare name is an argument.
+    pub(super) fn pieces(
+        &mut self,
+        scope: &mut Scope<'_>,
+        pieces: &[TemplatePiece],
+        slot: &Slot,
+    ) -> Option<Vec<Piece>> {
+        let lowered: Vec<_> = pieces
+            .iter()
+            .map(|piece| match piece {
+                TemplatePiece::Text(text) => Some(Piece::Text(text.clone())),
+                TemplatePiece::Hole(hole) => self.hole(scope, hole, slot).map(Piece::Hole),
+            })
+            .collect();
+        lowered.into_iter().collect()
+    }
+
+    pub(super) fn hole(
+        &mut self,
+        scope: &mut Scope<'_>,
+        hole: &Mapping,
+        slot: &Slot,
+    ) -> Option<Expr> {
+        self.expression(scope, &with_arguments(hole), slot)
+    }
+
+    fn reference(
+        &mut self,
+        scope: &mut Scope<'_>,
+        reference: &Reference,
+        spot: &Spot,
+        slot: &Slot,
+    ) -> Option<Expr> {
+        let expr = match reference.root {
+            Root::Args => return self.argument_value(scope, &reference.path, spot, slot),
+            Root::This => return self.parent_value(scope, &reference.path, spot, slot),
+            Root::Batch => return self.batch_value(scope, &reference.path, spot, slot),
+            Root::Env | Root::Config => {
+                let value = self.known_value(scope.document, reference, spot)?;
+                return Some(self.constant(scope, spot, &Json::String(value), slot));
+            }
+            Root::Claims => Expr::Claim(names(&reference.path)),
+            Root::Headers => Expr::Header(names(&reference.path).join(".").to_lowercase()),
+            Root::Response | Root::Status => {
+                self.not_in_request(scope, reference, spot);
+                return None;
+            }
+        };
+        scope.sends(spot, slot, Value::Opaque);
+        Some(expr)
+    }
+
+    fn argument_value(
+        &mut self,
+        scope: &mut Scope<'_>,
+        path: &[Segment],
+        spot: &Spot,
+        slot: &Slot,
+    ) -> Option<Expr> {
+        let argument = self.argument(scope, path)?;
+        if matches!(slot.to, Destination::Path(_)) {
+            self.check_path_argument(scope, &argument.ty, argument.nullable, spot);
+        }
+        let encode = self.argument_encoding(scope, &argument.ty, slot.wants);
+        let value = Value::Argument(argument.path.clone(), argument.ty);
+        scope.sends(spot, slot, value);
+        Some(Expr::Arg {
+            path: argument.path,
+            encode,
+        })
+    }
+
+    fn parent_value(
+        &mut self,
+        scope: &mut Scope<'_>,
+        path: &[Segment],
+        spot: &Spot,
+        slot: &Slot,
+    ) -> Option<Expr> {
+        let input = self.parent_input(scope, path, spot, false)?;
+        scope.this.get_or_insert_with(|| spot.clone());
+        let ty = scope.inputs[input].ty.clone();
+        let encode = self.parent_encoding(scope, &ty, slot.wants);
+        scope.sends(spot, slot, Value::Parent(ty));
+        Some(Expr::Parent { input, encode })
+    }
+
+    fn batch_value(
+        &mut self,
+        scope: &mut Scope<'_>,
+        path: &[Segment],
+        spot: &Spot,
+        slot: &Slot,
+    ) -> Option<Expr> {
+        let input = self.parent_input(scope, path, spot, true)?;
+        if matches!(slot.to, Destination::Path(_)) {
+            self.list_in_path(scope, spot);
+            return None;
+        }
+        let wants = match scope.each {
+            true => slot.wants,
+            false => {
+                scope.columns.push((input, spot.clone()));
+                let upstream = &self.lowered.upstreams[scope.source.index()];
+                upstream.item(slot.wants).or(slot.wants)
+            }
+        };
+        let ty = scope.inputs[input].ty.clone();
+        let encode = self.parent_encoding(scope, &ty, wants);
+        let value = if scope.each {
+            Value::Parent(ty)
+        } else {
+            Value::Keys(ty)
+        };
+        scope.sends(spot, slot, value);
+        Some(Expr::Batch { input, encode })
+    }
+
+    /// `[{ id: "$batch.id" }]` is rendered once for each key, any other list as it stands.
+    fn list(&mut self, scope: &mut Scope<'_>, items: &[Mapping], slot: &Slot) -> Option<Expr> {
+        let upstream = &self.lowered.upstreams[scope.source.index()];
+        let item = Slot::new(slot.to.clone(), upstream.item(slot.wants));
+        match items {
+            [one] if one.uses(Root::Batch) => {
+                let outer = std::mem::replace(&mut scope.each, true);
+                let each = self.expression(scope, one, &item);
+                scope.each = outer;
+                each.map(|each| Expr::Each(Box::new(each)))
+            }
+            _ => self.all(scope, items, &item).map(Expr::List),
+        }
+    }
+
+    /// The entries of an object literal, under the contract's names.
+    pub(super) fn object(
+        &mut self,
+        scope: &mut Scope<'_>,
+        mapping: &Mapping,
+        slot: &Slot,
+    ) -> Option<Vec<(String, Expr)>> {
+        let MappingKind::Object(entries) = &mapping.kind else {
+            return None;
+        };
+        let lowered: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let (name, inner) = self.entry(scope, &entry.key, slot)?;
+                Some((name, self.expression(scope, &entry.value, &inner)?))
+            })
+            .collect();
+        lowered.into_iter().collect()
+    }
+
+    /// The contract's name of an entry and what it wants there.
+    fn entry(&mut self, scope: &Scope<'_>, key: &Segment, slot: &Slot) -> Option<(String, Slot)> {
+        let upstream = self.lowered.upstreams[scope.source.index()].clone();
+        let below = |name: &str| match &slot.to {
+            Destination::Body(path) => Destination::Body([&path[..], &[name.to_owned()]].concat()),
+            other => other.clone(),
+        };
+        let property = slot
+            .wants
+            .and_then(|object| upstream.property(object, &key.name));
+        match (property, slot.wants) {
+            (Some((name, property)), _) => {
+                Some((name.to_owned(), Slot::new(below(name), Some(property.ty))))
+            }
+            (None, Some(object)) if self.is_unknown_request_field(scope, object, key) => None,
+            _ => Some((key.name.clone(), Slot::untyped(below(&key.name)))),
+        }
+    }
+
+    fn bare_name(&mut self, scope: &Scope<'_>, path: &[Segment], spot: &Spot) -> Option<Expr> {
+        let name = dotted(path);
+        let first = path.first().map_or("", |segment| segment.name.as_str());
+        let parent = scope
+            .parent
+            .and_then(|ty| super::scope::field_of(scope.document, ty, first));
+        let is_argument = scope.argument(first).is_some() || parent.is_none();
+        let expression = if is_argument { "$args" } else { "$this" };
+        self.push(
+            Diagnostic::error(
+                "BARE_NAME_IN_REQUEST",
+                "a bare name says nothing in a request",
+            )
+            .at(at(scope.document, spot))
+            .help(format!("did you mean `{expression}.{name}` or `'{name}'`?")),
+        );
+        None
+    }
+
+    fn not_in_request(&mut self, scope: &Scope<'_>, reference: &Reference, spot: &Spot) {
+        let message = format!(
+            "`{}` is not known before the reply",
+            reference.root.as_str()
+        );
+        self.push(
+            Diagnostic::error("EXPRESSION_NOT_HERE", message)
+                .at(at(scope.document, spot))
+                .help("requests read $args, $this, $batch, $env, $config, $claims and $request.headers"),
+        );
+    }
+
+    /// The encoding of an argument's value.
+    fn argument_encoding(
+        &mut self,
+        scope: &Scope<'_>,
+        ty: &apollo_compiler::ast::Type,
+        wants: Option<crate::contract::TypeId>,
+    ) -> EncodingId {
+        self.encoding(
+            scope.document,
+            scope.source,
+            ty,
+            wants,
+            super::encoding::From::Argument,
+        )
+    }
+
+    fn parent_encoding(
+        &mut self,
+        scope: &Scope<'_>,
+        ty: &apollo_compiler::ast::Type,
+        wants: Option<crate::contract::TypeId>,
+    ) -> EncodingId {
+        self.encoding(
+            scope.document,
+            scope.source,
+            ty,
+            wants,
+            super::encoding::From::Parent,
+        )
+    }
+}
+
+/// `{id}` is short for `{$args.id}`.
+fn with_arguments(hole: &Mapping) -> Mapping {
+    let kind = match &hole.kind {
+        MappingKind::Bare(path) => MappingKind::Reference(Reference {
+            root: Root::Args,
+            path: path.clone(),
+        }),
+        MappingKind::FirstOf(all) => MappingKind::FirstOf(all.iter().map(with_arguments).collect()),
+        other => other.clone(),
+    };
+    Mapping {
+        kind,
+        spot: hole.spot.clone(),
+    }
+}

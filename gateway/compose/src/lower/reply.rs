@@ -1,0 +1,294 @@
+//! How a resolver's reply is read.
+
+use apollo_compiler::ast::Type;
+
+use super::connection;
+use super::follow::End;
+use super::input::Input;
+use super::read::Object;
+use super::rest::Lowered;
+use super::scope::is_composite;
+use super::site::{On, Site};
+use super::view::With;
+use super::{Lowering, at};
+use crate::contract::{Kind, TypeId};
+use crate::diagnostic::Diagnostic;
+use crate::mapping::{Entry, Mapping, MappingKind, Spot, names};
+use crate::model::{Connection, Read, ReplyRule, SourceId, ViewField};
+
+/// A reply's rule and what the contract says of it.
+pub(super) struct Reply {
+    pub(super) rule: ReplyRule,
+    /// The contract's type of what `result:` unwraps.
+    pub(super) result: Option<TypeId>,
+    /// The contract's type of a batch's item.
+    pub(super) item: Option<TypeId>,
+    /// In a batch, each parent gets a list of items.
+    pub(super) to_many: bool,
+}
+
+/// What is known of a reply before its value is lowered.
+struct Whole<'a, 'd> {
+    site: &'a Site<'d>,
+    input: &'a Input<'d>,
+    source: SourceId,
+    ty: Type,
+    /// The contract's type of the value, or of a batch's item.
+    contract: Option<TypeId>,
+    batched: bool,
+    positional: bool,
+}
+
+impl Lowering<'_> {
+    pub(super) fn reply(
+        &mut self,
+        site: &Site<'_>,
+        input: &Input<'_>,
+        source: SourceId,
+        lowered: &Lowered,
+        batched: bool,
+    ) -> Option<Reply> {
+        let written = match input.has("result") {
+            true => names(&self.path(input, "result")?),
+            false => Vec::new(),
+        };
+        let upstream = self.lowered.upstreams[source.index()].clone();
+        let (unwrap, end) = upstream.follow(lowered.reply, &written);
+        let result = end.ty();
+        let ty = match site.on {
+            On::Entity { ty } => Type::Named(ty.clone()),
+            On::Root { field, .. } | On::Field { field, .. } => field.ty.clone(),
+        };
+        let item = if lowered.streamed {
+            result
+        } else {
+            upstream.item(result)
+        };
+        let order = input
+            .nested("batch")
+            .and_then(|it| it.word("order").map(str::to_owned));
+        let whole = Whole {
+            site,
+            input,
+            source,
+            ty,
+            contract: if batched { item } else { result },
+            batched,
+            positional: order.as_deref() == Some("POSITIONAL"),
+        };
+        let shape = connection::shape(site.document, &whole.ty).filter(|_| input.has("page"));
+        let (value, connection, to_many) = match shape {
+            Some(shape) => self.connection(&whole, shape, item)?,
+            None => {
+                let (value, to_many) = self.whole_value(&whole, lowered.streamed)?;
+                (value, None, to_many)
+            }
+        };
+        let rule = ReplyRule {
+            unwrap,
+            ty: whole.ty,
+            value,
+            connection,
+        };
+        Some(Reply {
+            rule,
+            result,
+            item,
+            to_many,
+        })
+    }
+
+    fn connection(
+        &mut self,
+        whole: &Whole<'_, '_>,
+        shape: connection::Shape,
+        item: Option<TypeId>,
+    ) -> Option<(ViewField, Option<Connection>, bool)> {
+        let object = whole.object(item);
+        let end = item.map_or(End::Unstated, End::Type);
+        let node = self.read_value(whole, &object, &shape.node, end)?;
+        let value = ViewField {
+            ty: shape.node.clone().list(),
+            ..node.clone()
+        };
+        let connection = Connection {
+            ty: shape.ty,
+            edge_type: shape.edge_type,
+            has_nodes: shape.has_nodes,
+            has_total: shape.has_total,
+            page_info_type: shape.page_info_type,
+            node,
+        };
+        Some((value, Some(connection), true))
+    }
+
+    /// The value of a reply, and whether a batch gives each parent a list of items.
+    fn whole_value(&mut self, whole: &Whole<'_, '_>, streamed: bool) -> Option<(ViewField, bool)> {
+        let object = whole.object(whole.contract);
+        if whole.reads_property() {
+            return self.property_value(whole, &object);
+        }
+        let to_many = whole.batched && whole.ty.is_list() && !whole.positional;
+        // One level of the type's lists is what the stream or the batch is made of.
+        let is_outer = to_many || (streamed && !whole.batched && whole.ty.is_list());
+        let inner = if is_outer {
+            whole.ty.item_type().clone()
+        } else {
+            whole.ty.clone()
+        };
+        let end = whole.contract.map_or(End::Unstated, End::Type);
+        let mut value = self.read_value(whole, &object, &inner, end)?;
+        value.ty = whole.ty.clone();
+        Some((value, to_many))
+    }
+
+    /// A leaf in a keyed batch: the item that carries the key carries the value beside it.
+    fn property_value(
+        &mut self,
+        whole: &Whole<'_, '_>,
+        object: &Object<'_>,
+    ) -> Option<(ViewField, bool)> {
+        let field = whole.site.on.field()?;
+        let map = self.map_of(object.document, whole.source, &field.directives);
+        let (read, end) = match self.own_from(whole)? {
+            Some(mapping) => self.read(object, &mapping)?,
+            None => {
+                let naming = self.lowered.sources[whole.source.index()].naming;
+                let upstream = &self.lowered.upstreams[whole.source.index()];
+                let name = upstream.spelled(&field.name, naming, object.contract);
+                let (path, end) = upstream.follow(object.contract, &[name]);
+                (Read::Path(path), end)
+            }
+        };
+        let upstream = &self.lowered.upstreams[whole.source.index()];
+        let contract = upstream.contract().zip(end.ty());
+        let is_single = contract
+            .is_some_and(|(contract, ty)| !matches!(contract[ty].kind, Kind::List(_) | Kind::Any));
+        let to_many = whole.ty.is_list() && is_single;
+        let inner = if to_many {
+            whole.ty.item_type().clone()
+        } else {
+            whole.ty.clone()
+        };
+        let mut value = self.value(object, &inner, read, end, map.as_ref(), With::default());
+        value.ty = whole.ty.clone();
+        Some((value, to_many))
+    }
+
+    /// The value of a type where the reply, or an item of it, is that value.
+    fn read_value(
+        &mut self,
+        whole: &Whole<'_, '_>,
+        object: &Object<'_>,
+        ty: &Type,
+        end: End,
+    ) -> Option<ViewField> {
+        if whole.input.has("selection") {
+            return self.selected(whole, object, ty, end);
+        }
+        let with = self.provided(whole);
+        let field = whole.site.on.field();
+        let map = field.and_then(|it| self.map_of(object.document, whole.source, &it.directives));
+        let (read, end) = match self.own_from(whole)? {
+            Some(Mapping {
+                kind: MappingKind::Object(entries),
+                spot,
+            }) => return self.literal(object, ty, &entries, &spot),
+            Some(mapping) => self.read(object, &mapping)?,
+            None => (Read::Path(Vec::new()), end),
+        };
+        Some(self.value(object, ty, read, end, map.as_ref(), with))
+    }
+
+    /// `@map(from:)` on the resolved field itself.
+    fn own_from(&mut self, whole: &Whole<'_, '_>) -> Option<Option<Mapping>> {
+        let document = whole.site.document;
+        let field = whole.site.on.field();
+        let map = field.and_then(|it| self.map_of(document, whole.source, &it.directives));
+        match map.filter(|map| map.has("from")) {
+            Some(map) => self.mapping(&map, "from").map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn selected(
+        &mut self,
+        whole: &Whole<'_, '_>,
+        object: &Object<'_>,
+        ty: &Type,
+        end: End,
+    ) -> Option<ViewField> {
+        let mapping = self.mapping(whole.input, "selection")?;
+        let MappingKind::Object(entries) = &mapping.kind else {
+            self.push(
+                Diagnostic::error("INVALID_VALUE", "a selection maps the fields of the type")
+                    .at(at(whole.site.document, &mapping.spot))
+                    .help("write selection: { id: \"user_id\", name: \"full_name\" }"),
+            );
+            return None;
+        };
+        let view = self.selection_view(object, ty, end, entries, &mapping.spot)?;
+        Some(ViewField {
+            ty: ty.clone(),
+            read: Read::Path(Vec::new()),
+            format: None,
+            default: None,
+            view: Some(view),
+            enum_values: None,
+        })
+    }
+
+    fn selection_view(
+        &mut self,
+        object: &Object<'_>,
+        ty: &Type,
+        end: End,
+        entries: &[Entry],
+        spot: &Spot,
+    ) -> Option<crate::model::ViewId> {
+        let upstream = &self.lowered.upstreams[object.source.index()];
+        let (mut inner, mut contract) = (ty, end.ty());
+        while inner.is_list() {
+            inner = inner.item_type();
+            contract = upstream.item(contract);
+        }
+        let object = Object {
+            contract,
+            ..*object
+        };
+        self.literal_view(&object, inner.inner_named_type(), entries, spot)
+    }
+
+    /// What the reply holds beyond the subgraph's own fields.
+    fn provided(&self, whole: &Whole<'_, '_>) -> With {
+        let (ty, field) = match whole.site.on {
+            On::Entity { .. } => {
+                return With {
+                    provides: Vec::new(),
+                    own: true,
+                };
+            }
+            On::Root { ty, field, .. } | On::Field { ty, field } => (ty, field),
+        };
+        let declared = self.declared(whole.site.document, ty, &field.name);
+        With {
+            provides: declared.map_or_else(Vec::new, |it| it.provides.clone()),
+            own: false,
+        }
+    }
+}
+
+impl<'d> Whole<'_, 'd> {
+    fn object(&self, contract: Option<TypeId>) -> Object<'d> {
+        Object {
+            document: self.site.document,
+            source: self.source,
+            contract,
+        }
+    }
+
+    fn reads_property(&self) -> bool {
+        let is_leaf = !is_composite(self.site.document, self.ty.inner_named_type());
+        self.batched && !self.positional && is_leaf && self.site.on.field().is_some()
+    }
+}

@@ -1,0 +1,201 @@
+//! Where resolvers stand: the fields and types that carry `@rest` or `@grpc`.
+
+use apollo_compiler::ast::{Directive, DirectiveList, FieldDefinition, OperationType};
+use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::{Name, Node};
+
+use super::Lowering;
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+
+/// A directive that declares a resolver, and what it stands on.
+pub(super) struct Site<'a> {
+    pub(super) document: &'a Document,
+    pub(super) directive: &'a Node<Directive>,
+    pub(super) on: On<'a>,
+}
+
+/// What a resolver's directive stands on.
+#[derive(Clone, Copy)]
+pub(super) enum On<'a> {
+    /// A field of Query or Mutation.
+    Root {
+        ty: &'a Name,
+        field: &'a Node<FieldDefinition>,
+        mutation: bool,
+    },
+    /// A field of another type.
+    Field {
+        ty: &'a Name,
+        field: &'a Node<FieldDefinition>,
+    },
+    /// A type.
+    Entity { ty: &'a Name },
+}
+
+impl<'a> On<'a> {
+    pub(super) fn field(self) -> Option<&'a Node<FieldDefinition>> {
+        match self {
+            On::Root { field, .. } | On::Field { field, .. } => Some(field),
+            On::Entity { .. } => None,
+        }
+    }
+
+    /// The type whose fields `$this` and `$batch` read.
+    pub(super) fn parent(self) -> Option<&'a Name> {
+        match self {
+            On::Field { ty, .. } | On::Entity { ty } => Some(ty),
+            On::Root { .. } => None,
+        }
+    }
+
+    pub(super) fn is_mutation(self) -> bool {
+        matches!(self, On::Root { mutation: true, .. })
+    }
+
+    /// As messages call it: `User.orders`.
+    pub(super) fn name(self) -> String {
+        match self {
+            On::Root { ty, field, .. } | On::Field { ty, field } => format!("{ty}.{}", field.name),
+            On::Entity { ty } => ty.to_string(),
+        }
+    }
+}
+
+/// Directives that answer a field. Those not built in this release are refused elsewhere.
+const RESOLVERS: [&str; 4] = ["rest", "grpc", "graphql", "event"];
+
+/// Whether a field is answered by a directive of its own.
+pub(super) fn has_resolver(directives: &DirectiveList) -> bool {
+    directives
+        .iter()
+        .any(|it| RESOLVERS.contains(&it.name.as_str()))
+}
+
+/// Every resolver of a document, in the order written.
+pub(super) fn all(document: &Document) -> Vec<Site<'_>> {
+    let mut sites = Vec::new();
+    for ty in document
+        .schema
+        .types
+        .values()
+        .filter(|ty| !ty.is_built_in())
+    {
+        let Some((name, directives, fields)) = with_fields(ty) else {
+            continue;
+        };
+        let root = root_of(name);
+        if root.is_none() {
+            let on = On::Entity { ty: name };
+            sites.extend(of(document, directives, on));
+        }
+        for field in fields {
+            if let Some(on) = on_field(name, field, root) {
+                sites.extend(of(document, &field.directives, on));
+            }
+        }
+    }
+    sites
+}
+
+fn on_field<'a>(
+    ty: &'a Name,
+    field: &'a Node<FieldDefinition>,
+    root: Option<OperationType>,
+) -> Option<On<'a>> {
+    let mutation = match root {
+        None => return Some(On::Field { ty, field }),
+        Some(OperationType::Subscription) => return None,
+        Some(operation) => operation.is_mutation(),
+    };
+    Some(On::Root {
+        ty,
+        field,
+        mutation,
+    })
+}
+
+fn of<'a>(
+    document: &'a Document,
+    directives: &'a DirectiveList,
+    on: On<'a>,
+) -> impl Iterator<Item = Site<'a>> {
+    let ours = directives
+        .iter()
+        .filter(|it| it.name == "rest" || it.name == "grpc");
+    ours.map(move |directive| Site {
+        document,
+        directive,
+        on,
+    })
+}
+
+/// The name, directives and fields of an object or interface.
+fn with_fields(
+    ty: &ExtendedType,
+) -> Option<(
+    &Name,
+    &DirectiveList,
+    impl Iterator<Item = &Node<FieldDefinition>>,
+)> {
+    match ty {
+        ExtendedType::Object(it) => Some((&it.name, &it.directives, it.fields.values())),
+        ExtendedType::Interface(it) => Some((&it.name, &it.directives, it.fields.values())),
+        _ => None,
+    }
+}
+
+/// Which operation's root a type is.
+fn root_of(name: &str) -> Option<OperationType> {
+    match name {
+        "Query" => Some(OperationType::Query),
+        "Mutation" => Some(OperationType::Mutation),
+        "Subscription" => Some(OperationType::Subscription),
+        _ => None,
+    }
+}
+
+/// Root fields that nothing answers.
+impl Lowering<'_> {
+    pub(super) fn check_root_fields(&mut self, document: &Document) {
+        // A GraphQL service answers its own root fields.
+        if self.files.subgraphs[document.subgraph.index()]
+            .url
+            .is_some()
+        {
+            return;
+        }
+        for ty in document
+            .schema
+            .types
+            .values()
+            .filter(|ty| !ty.is_built_in())
+        {
+            let Some((name, _, fields)) = with_fields(ty) else {
+                continue;
+            };
+            let root = root_of(name);
+            if !matches!(root, Some(OperationType::Query | OperationType::Mutation)) {
+                continue;
+            }
+            for field in fields.filter(|field| !has_resolver(&field.directives)) {
+                self.no_resolver(document, name, field);
+            }
+        }
+    }
+
+    fn no_resolver(&mut self, document: &Document, ty: &Name, field: &FieldDefinition) {
+        let example = match ty == "Mutation" {
+            true => format!("@rest(POST: \"/{}\")", field.name),
+            false => format!("@rest(GET: \"/{}\")", field.name),
+        };
+        let message = format!("nothing says which service answers `{ty}.{}`", field.name);
+        self.push(
+            Diagnostic::error("NO_RESOLVER", message)
+                .at(document.places.name(&field.name))
+                .help(format!(
+                    "add {example} or @grpc(method: \"package.Service/Method\")"
+                )),
+        );
+    }
+}

@@ -1,0 +1,318 @@
+//! `@source` to [`Source`].
+
+use super::environment;
+use super::input::Input;
+use super::rest::list_style_named;
+use super::scope::Scope;
+use super::upstream::Upstream;
+use super::{Lowering, at, did_you_mean, listed};
+use crate::SourceOverride;
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+use crate::mapping::{MappingKind, TemplatePiece};
+use crate::model::{Limits, ListStyle, Naming, Source, SourceId, SourceKind};
+
+impl<'a> Lowering<'a> {
+    pub(super) fn sources_of(&mut self, document: &'a Document) {
+        for directive in document.schema_directives("source") {
+            let input = Input::of(document, directive);
+            self.source(&input);
+        }
+    }
+
+    fn source(&mut self, input: &Input<'a>) {
+        let Some(name) = input.text("name") else {
+            return;
+        };
+        if !self.is_first(input, name) {
+            return;
+        }
+        let document = input.document;
+        let subgraph = &self.files.subgraphs[document.subgraph.index()];
+        let given = subgraph.sources.get(name).cloned().unwrap_or_default();
+        let Some((kind, upstream)) = self.kind(name, input, &given) else {
+            return;
+        };
+        // The source has its id before its headers are lowered, since expressions ask for it.
+        let id = SourceId(self.lowered.sources.len() as u32);
+        self.lowered.upstreams.push(upstream);
+        self.lowered.sources.push(Source {
+            name: name.to_owned(),
+            subgraph: document.subgraph,
+            kind,
+            naming: input.word("naming").map_or(Naming::Exact, naming),
+            lists: input
+                .word("lists")
+                .and_then(list_style_named)
+                .unwrap_or(ListStyle::Repeated),
+            headers: Vec::new(),
+            timeout: None,
+            retry: None,
+            limits: Limits::default(),
+            errors: Default::default(),
+        });
+        self.around_calls(id, input, &given);
+    }
+
+    /// What holds for every call of a source.
+    fn around_calls(&mut self, id: SourceId, input: &Input<'a>, given: &SourceOverride) {
+        let mut scope = Scope::outer(input.document, id, "a source");
+        let mut rules = input.nested_list("headers");
+        rules.extend(
+            input
+                .nested("http")
+                .map(|it| it.nested_list("headers"))
+                .unwrap_or_default(),
+        );
+        let headers = self.headers(&mut scope, &rules);
+        let timeout = given.timeout.or(self.duration(input, "timeout"));
+        let retry = input.nested("retry").map(|it| self.retry(&it));
+        let limits = input.nested("limits").map(|it| self.limits(&it));
+        let errors = self.errors(input);
+        self.check_timeout(input, timeout);
+        let source = &mut self.lowered.sources[id.index()];
+        source.headers = headers;
+        source.timeout = timeout;
+        source.retry = retry;
+        source.limits = limits.unwrap_or_default();
+        source.errors = errors;
+    }
+
+    fn is_first(&mut self, input: &Input<'_>, name: &str) -> bool {
+        let known = self.lowered.sources.iter().find(|it| it.name == name);
+        let Some(other) = known.map(|it| &self.files.subgraphs[it.subgraph.index()].file) else {
+            return true;
+        };
+        let message = format!("there is a source of this name already, in {other}");
+        self.push(
+            Diagnostic::error("DUPLICATE_SOURCE", message)
+                .at(input.at_value("name"))
+                .help("names of sources are unique in the graph"),
+        );
+        false
+    }
+
+    fn kind(
+        &mut self,
+        name: &str,
+        input: &Input<'a>,
+        given: &SourceOverride,
+    ) -> Option<(SourceKind, Upstream)> {
+        match (input.nested("http"), input.nested("grpc")) {
+            (Some(http), None) => Some(self.http(&http, given)),
+            (None, Some(grpc)) => Some(self.grpc_source(name, &grpc, given)),
+            // Kinds that are not built in this release are refused with the vocabulary.
+            (None, None) if input.has("graphql") || input.has("events") => None,
+            (http, _) => {
+                let message = match http {
+                    Some(_) => "a source speaks one protocol",
+                    None => "this says nothing about how to reach the source",
+                };
+                self.push(
+                    Diagnostic::error("SOURCE_KIND", message)
+                        .at(input.at_value("name"))
+                        .help("give one of http: { baseURL: … } and grpc: { url: …, protos: […] }"),
+                );
+                None
+            }
+        }
+    }
+
+    fn http(&mut self, http: &Input<'a>, given: &SourceOverride) -> (SourceKind, Upstream) {
+        let upstream = self.openapi(http);
+        let base_url = self.address(http, "baseURL", given);
+        self.check_address(http, &base_url);
+        let contract = upstream
+            .contract()
+            .map(|it| std::sync::Arc::new(it.clone()));
+        (SourceKind::Http { base_url, contract }, upstream)
+    }
+
+    fn grpc_source(
+        &mut self,
+        name: &str,
+        grpc: &Input<'a>,
+        given: &SourceOverride,
+    ) -> (SourceKind, Upstream) {
+        let upstream = self.proto(name, grpc);
+        let url = self.address(grpc, "url", given);
+        let pool = match &upstream {
+            Upstream::Proto(proto) => proto.pool().clone(),
+            _ => prost_reflect::DescriptorPool::new(),
+        };
+        (SourceKind::Grpc { url, pool }, upstream)
+    }
+
+    /// The configuration's address, else the file's with `$env` and `$config` inserted as they are.
+    fn address(&mut self, input: &Input<'_>, name: &str, given: &SourceOverride) -> String {
+        if let Some(url) = &given.url {
+            return url.clone();
+        }
+        let pieces = self.template(input, name).unwrap_or_default();
+        let mut address = String::new();
+        for piece in &pieces {
+            match piece {
+                TemplatePiece::Text(text) => address.push_str(text),
+                TemplatePiece::Hole(hole) => {
+                    let value = self.address_hole(input.document, hole);
+                    address.push_str(&value.unwrap_or_default());
+                }
+            }
+        }
+        address
+    }
+
+    fn address_hole(
+        &mut self,
+        document: &Document,
+        hole: &crate::mapping::Mapping,
+    ) -> Option<String> {
+        if let MappingKind::Reference(reference) = &hole.kind
+            && environment::is_known(reference)
+        {
+            return self.known_value(document, reference, &hole.spot);
+        }
+        self.push(
+            Diagnostic::error(
+                "EXPRESSION_NOT_HERE",
+                "an address is known before any request",
+            )
+            .at(at(document, &hole.spot))
+            .help("an address holds $env and $config only: {$env.USERS_URL}"),
+        );
+        None
+    }
+
+    fn check_address(&mut self, http: &Input<'_>, address: &str) {
+        let is_http = address.starts_with("http://") || address.starts_with("https://");
+        if is_http || address.is_empty() {
+            return;
+        }
+        self.push(
+            Diagnostic::error("INVALID_VALUE", "this is no address of an HTTP service")
+                .at(http.at_value("baseURL"))
+                .help("an address begins with http:// or https://"),
+        );
+    }
+
+    fn check_timeout(&mut self, input: &Input<'_>, timeout: Option<std::time::Duration>) {
+        let (Some(timeout), Some(request)) = (timeout, self.files.request_timeout) else {
+            return;
+        };
+        if timeout > request {
+            let message = format!("a request is given up after {request:?}, before this one");
+            self.push(
+                Diagnostic::warning("TIMEOUT_EXCEEDS_CALLERS", message)
+                    .at(input.at_value("timeout"))
+                    .help("shorten it, or lengthen the request's deadline"),
+            );
+        }
+    }
+}
+
+/// Which source a resolver means.
+impl Lowering<'_> {
+    /// The source that `source:` names, else the file's only one of this protocol.
+    pub(super) fn source_for(&mut self, input: &Input<'_>, grpc: bool) -> Option<SourceId> {
+        let own: Vec<SourceId> = self.sources_in(input.document);
+        let fits = |it: &SourceId| self.speaks_grpc(*it) == grpc;
+        let Some(wanted) = input.text("source") else {
+            let fitting: Vec<SourceId> = own.iter().copied().filter(fits).collect();
+            return match fitting.as_slice() {
+                [one] => Some(*one),
+                other => {
+                    self.no_single_source(input, grpc, other);
+                    None
+                }
+            };
+        };
+        let found = own
+            .iter()
+            .copied()
+            .find(|it| self.source_name(*it) == wanted);
+        match found.filter(fits) {
+            Some(found) => Some(found),
+            None => {
+                self.unknown_source(input, wanted, &own, grpc);
+                None
+            }
+        }
+    }
+
+    fn sources_in(&self, document: &Document) -> Vec<SourceId> {
+        let all = self.lowered.sources.iter().zip(0..);
+        let own = all.filter(|(source, _)| source.subgraph == document.subgraph);
+        own.map(|(_, id)| SourceId(id)).collect()
+    }
+
+    fn source_name(&self, id: SourceId) -> &str {
+        &self.lowered.sources[id.index()].name
+    }
+
+    fn speaks_grpc(&self, id: SourceId) -> bool {
+        matches!(
+            self.lowered.sources[id.index()].kind,
+            SourceKind::Grpc { .. }
+        )
+    }
+
+    fn no_single_source(&mut self, input: &Input<'_>, grpc: bool, fitting: &[SourceId]) {
+        let protocol = if grpc { "gRPC" } else { "HTTP" };
+        let place = input.place.clone();
+        let names: Vec<&str> = fitting.iter().map(|it| self.source_name(*it)).collect();
+        let diagnostic = match names.first() {
+            None => {
+                let example = match grpc {
+                    true => {
+                        "@source(name: \"shop\", grpc: { url: \"{$env.SHOP_URL}\", protos: [\"shop.proto\"] })"
+                    }
+                    false => "@source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" })",
+                };
+                Diagnostic::error(
+                    "UNKNOWN_SOURCE",
+                    format!("this file has no {protocol} source"),
+                )
+                .help(format!("declare one: extend schema {example}"))
+            }
+            Some(first) => {
+                let message = format!(
+                    "this file has several {protocol} sources: {}",
+                    listed(&names)
+                );
+                Diagnostic::error("AMBIGUOUS_SOURCE", message)
+                    .help(format!("say which: source: \"{first}\""))
+            }
+        };
+        self.push(diagnostic.at(place));
+    }
+
+    fn unknown_source(&mut self, input: &Input<'_>, wanted: &str, own: &[SourceId], grpc: bool) {
+        let protocol = if grpc { "gRPC" } else { "HTTP" };
+        let place = input.at_value("source");
+        let other_kind = own.iter().any(|it| self.source_name(*it) == wanted);
+        let fitting = own.iter().filter(|it| self.speaks_grpc(**it) == grpc);
+        let names: Vec<&str> = fitting.map(|it| self.source_name(*it)).collect();
+        let help = did_you_mean(wanted, names, |names| match names {
+            [] => format!("this file declares no {protocol} source"),
+            names => format!("this file declares {}", listed(names)),
+        });
+        let message = match other_kind {
+            true => format!("this source does not speak {protocol}"),
+            false => "this file declares no source of this name".to_owned(),
+        };
+        self.push(
+            Diagnostic::error("UNKNOWN_SOURCE", message)
+                .at(place)
+                .help(help),
+        );
+    }
+}
+
+fn naming(word: &str) -> Naming {
+    match word {
+        "SNAKE_CASE" => Naming::SnakeCase,
+        "KEBAB_CASE" => Naming::KebabCase,
+        "PASCAL_CASE" => Naming::PascalCase,
+        _ => Naming::Exact,
+    }
+}

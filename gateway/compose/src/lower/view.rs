@@ -1,0 +1,504 @@
+//! Views: what a reply knows of a GraphQL type, and where each field is read.
+
+use std::collections::HashMap;
+
+use apollo_compiler::ast::{FieldDefinition, Type};
+use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::{Name, Node};
+use indexmap::IndexMap;
+
+use super::encoding::format_of;
+use super::follow::End;
+use super::input::Input;
+use super::origin::ViewOrigin;
+use super::read::Object;
+use super::scope::{field_names, field_of, is_composite};
+use super::site::has_resolver;
+use super::{Lowering, at, did_you_mean, listed};
+use crate::contract::{Kind, TypeId};
+use crate::diagnostic::Diagnostic;
+use crate::document::{Document, all};
+use crate::mapping::{Entry, Mapping, MappingKind, Spot, constant};
+use crate::model::{
+    FieldInSubgraph, FieldPath, Read, SourceId, SubgraphId, View, ViewField, ViewId,
+};
+
+/// The table of views. A type that contains itself is one view that refers to itself.
+#[derive(Default)]
+pub(super) struct Views {
+    all: Vec<(View, ViewOrigin)>,
+    known: HashMap<Key, ViewId>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    subgraph: SubgraphId,
+    source: SourceId,
+    ty: Name,
+    contract: Option<TypeId>,
+    with: With,
+}
+
+/// What a view holds beyond the fields that its subgraph answers anyway.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct With {
+    /// Fields of other subgraphs that come along: `@provides`.
+    pub(super) provides: Vec<FieldPath>,
+    /// The reply is that of the entity's own resolver, from which its fields are expected.
+    pub(super) own: bool,
+}
+
+impl Views {
+    pub(super) fn finish(self) -> (Vec<View>, Vec<ViewOrigin>) {
+        self.all.into_iter().unzip()
+    }
+
+    /// An empty view, to be filled.
+    pub(super) fn reserve(&mut self, object: &Object<'_>, ty: &Name) -> ViewId {
+        let view = View {
+            subgraph: object.document.subgraph,
+            ty: ty.clone(),
+            fields: IndexMap::new(),
+            variants: Vec::new(),
+            discriminator: None,
+        };
+        let origin = ViewOrigin {
+            source: object.source,
+            contract: object.contract,
+            written: Vec::new(),
+        };
+        self.all.push((view, origin));
+        ViewId((self.all.len() - 1) as u32)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ViewId) -> &mut View {
+        &mut self.all[id.index()].0
+    }
+
+    pub(super) fn get(&self, id: ViewId) -> &View {
+        &self.all[id.index()].0
+    }
+
+    fn write(&mut self, id: ViewId, field: &Name, value: ViewField, spot: Spot) {
+        let (view, origin) = &mut self.all[id.index()];
+        view.fields.insert(field.clone(), value);
+        origin.written.push((field.to_string(), spot));
+    }
+}
+
+impl Lowering<'_> {
+    /// The view of a type that an upstream object of this kind gives.
+    pub(super) fn view(&mut self, object: &Object<'_>, ty: &Name, with: With) -> ViewId {
+        let key = Key {
+            subgraph: object.document.subgraph,
+            source: object.source,
+            ty: ty.clone(),
+            contract: object.contract,
+            with: with.clone(),
+        };
+        if let Some(known) = self.views.known.get(&key) {
+            return *known;
+        }
+        let id = self.views.reserve(object, ty);
+        self.views.known.insert(key, id);
+        match object.document.schema.types.get(ty) {
+            Some(ExtendedType::Object(it)) => {
+                let fields: Vec<_> = it.fields.values().cloned().collect();
+                self.fill(id, object, ty, &fields, &with);
+            }
+            Some(ExtendedType::Interface(_) | ExtendedType::Union(_)) => {
+                self.fill_variants(id, object, ty, &with);
+            }
+            _ => {}
+        }
+        id
+    }
+
+    fn fill(
+        &mut self,
+        id: ViewId,
+        object: &Object<'_>,
+        ty: &Name,
+        fields: &[Node<FieldDefinition>],
+        with: &With,
+    ) {
+        for field in fields {
+            if !self.is_answered_here(object, ty, field, with) {
+                continue;
+            }
+            if let Some(value) = self.field(object, ty, field, with) {
+                self.views
+                    .get_mut(id)
+                    .fields
+                    .insert(field.name.clone(), value);
+            }
+        }
+    }
+
+    /// Whether a field is one of those that this subgraph reads from its replies.
+    fn is_answered_here(
+        &self,
+        object: &Object<'_>,
+        ty: &Name,
+        field: &FieldDefinition,
+        with: &With,
+    ) -> bool {
+        if has_resolver(&field.directives) {
+            return false;
+        }
+        let is_external = self
+            .declared(object.document, ty, &field.name)
+            .is_some_and(|declared| declared.external);
+        let is_provided = with
+            .provides
+            .iter()
+            .any(|path| path.first() == Some(&field.name));
+        !is_external || is_provided || self.is_in_key(object.document, ty, &field.name)
+    }
+
+    /// What the document's subgraph says of a field.
+    pub(super) fn declared(
+        &self,
+        document: &Document,
+        ty: &str,
+        field: &str,
+    ) -> Option<&FieldInSubgraph> {
+        let field = self.types.get(ty)?.fields.get(field)?;
+        field
+            .subgraphs
+            .iter()
+            .find(|it| it.subgraph == document.subgraph)
+    }
+
+    fn is_in_key(&self, document: &Document, ty: &str, field: &str) -> bool {
+        let keys = self.keys(document, ty);
+        keys.iter().any(|key| {
+            key.fields
+                .iter()
+                .any(|path| path.first().is_some_and(|first| first == field))
+        })
+    }
+
+    /// The keys of a type in the document's subgraph.
+    pub(super) fn keys(&self, document: &Document, ty: &str) -> &[crate::model::Key] {
+        let def = self.types.get(ty);
+        let subgraphs = def.map(|def| def.subgraphs.iter()).into_iter().flatten();
+        let mut own = subgraphs.filter(|it| it.subgraph == document.subgraph);
+        own.next().map_or(&[], |it| &it.keys)
+    }
+
+    /// A field of an object; nothing where it is left out or wrong.
+    fn field(
+        &mut self,
+        object: &Object<'_>,
+        ty: &Name,
+        field: &FieldDefinition,
+        with: &With,
+    ) -> Option<ViewField> {
+        let (document, source) = (object.document, object.source);
+        let map = self.map_of(document, source, &field.directives);
+        let from = match &map {
+            Some(map) if map.has("from") => Some(self.mapping(map, "from")?),
+            _ => None,
+        };
+        let below = self.below(object, ty, field, with);
+        match from {
+            Some(Mapping {
+                kind: MappingKind::Object(entries),
+                spot,
+            }) => self.literal(object, &field.ty, &entries, &spot),
+            Some(mapping) => {
+                let (read, end) = self.read(object, &mapping)?;
+                self.unless_left_out(object, ty, field, with, end)?;
+                Some(self.value(object, &field.ty, read, end, map.as_ref(), below))
+            }
+            None => {
+                let naming = self.lowered.sources[source.index()].naming;
+                let upstream = &self.lowered.upstreams[source.index()];
+                let name = upstream.spelled(&field.name, naming, object.contract);
+                let (path, end) = upstream.follow(object.contract, &[name]);
+                self.unless_left_out(object, ty, field, with, end)?;
+                Some(self.value(
+                    object,
+                    &field.ty,
+                    Read::Path(path),
+                    end,
+                    map.as_ref(),
+                    below,
+                ))
+            }
+        }
+    }
+
+    /// What the view below a field holds beyond its subgraph's own fields.
+    fn below(&self, object: &Object<'_>, ty: &Name, field: &FieldDefinition, with: &With) -> With {
+        let declared = self.declared(object.document, ty, &field.name);
+        let mut provides = declared.map_or_else(Vec::new, |declared| declared.provides.clone());
+        let from_above = with
+            .provides
+            .iter()
+            .filter(|path| path.first() == Some(&field.name));
+        provides.extend(
+            from_above
+                .map(|path| path[1..].to_vec())
+                .filter(|path| !path.is_empty()),
+        );
+        With {
+            provides,
+            own: false,
+        }
+    }
+
+    /// Nothing for a field that this reply lacks and another call brings.
+    fn unless_left_out(
+        &self,
+        object: &Object<'_>,
+        ty: &Name,
+        field: &FieldDefinition,
+        with: &With,
+        end: End,
+    ) -> Option<()> {
+        let is_left_out =
+            end == End::Missing && self.comes_another_way(object.document, ty, &field.name, with);
+        (!is_left_out).then_some(())
+    }
+
+    fn comes_another_way(&self, document: &Document, ty: &Name, field: &str, with: &With) -> bool {
+        if self.keys(document, ty).is_empty() || self.is_in_key(document, ty, field) {
+            return false;
+        }
+        let resolvers = match document.schema.types.get(ty) {
+            Some(it) => ["rest", "grpc"]
+                .map(|name| all(it.directives(), name).count())
+                .iter()
+                .sum(),
+            None => 0,
+        };
+        let others = self
+            .types
+            .get(ty)
+            .and_then(|it| it.fields.get(field))
+            .is_some_and(|field| {
+                let mut others = field
+                    .subgraphs
+                    .iter()
+                    .filter(|it| it.subgraph != document.subgraph);
+                others.any(|it| !it.external)
+            });
+        others || resolvers > usize::from(with.own)
+    }
+
+    /// A value of a GraphQL type, read in this way and being this in the contract.
+    pub(super) fn value(
+        &mut self,
+        object: &Object<'_>,
+        ty: &Type,
+        read: Read,
+        end: End,
+        map: Option<&Input<'_>>,
+        with: With,
+    ) -> ViewField {
+        let (inner, contract) = self.inner(object, ty, end.ty());
+        let document = object.document;
+        let name = inner.inner_named_type();
+        let view = is_composite(document, name).then(|| {
+            let object = Object {
+                contract,
+                ..*object
+            };
+            self.view(&object, name, with)
+        });
+        let enum_values = match document.schema.types.get(name) {
+            Some(ExtendedType::Enum(it)) => self.enum_values(document, object.source, it),
+            _ => None,
+        };
+        ViewField {
+            ty: ty.clone(),
+            read,
+            format: map.and_then(format_of),
+            default: map
+                .and_then(|map| map.get("default"))
+                .map(|value| constant(value)),
+            view,
+            enum_values,
+        }
+    }
+
+    /// A type and its contract below all lists.
+    fn inner(
+        &self,
+        object: &Object<'_>,
+        ty: &Type,
+        contract: Option<TypeId>,
+    ) -> (Type, Option<TypeId>) {
+        let upstream = &self.lowered.upstreams[object.source.index()];
+        let (mut ty, mut contract) = (ty, contract);
+        while ty.is_list() {
+            ty = ty.item_type();
+            contract = upstream.item(contract);
+        }
+        (ty.clone(), contract)
+    }
+}
+
+/// Mappings that are object literals.
+impl Lowering<'_> {
+    /// `from: { id: "user_id" }`: an object built from the parent's own, or one for each item of a list.
+    pub(super) fn literal(
+        &mut self,
+        object: &Object<'_>,
+        ty: &Type,
+        entries: &[Entry],
+        spot: &Spot,
+    ) -> Option<ViewField> {
+        let (read, object, entries) = match ty.is_list() {
+            false => (Read::Embedded, *object, entries.to_vec()),
+            true => self.items(object, entries, spot)?,
+        };
+        let view = self.literal_view(&object, ty.inner_named_type(), &entries, spot)?;
+        Some(ViewField {
+            ty: ty.clone(),
+            read,
+            format: None,
+            default: None,
+            view: Some(view),
+            enum_values: None,
+        })
+    }
+
+    /// A view of the fields that an object literal names, and of no others.
+    pub(super) fn literal_view(
+        &mut self,
+        object: &Object<'_>,
+        ty: &Name,
+        entries: &[Entry],
+        spot: &Spot,
+    ) -> Option<ViewId> {
+        if !matches!(
+            object.document.schema.types.get(ty),
+            Some(ExtendedType::Object(_))
+        ) {
+            let message = format!("fields are mapped for an object type, and `{ty}` is none");
+            self.push(
+                Diagnostic::error("INVALID_VALUE", message)
+                    .at(at(object.document, spot))
+                    .help("leave the mapping out: it is derived from each object type"),
+            );
+            return None;
+        }
+        let id = self.views.reserve(object, ty);
+        for entry in entries {
+            let Some(field) = field_of(object.document, ty, &entry.key.name).cloned() else {
+                self.unknown_field(object.document, ty, entry);
+                continue;
+            };
+            if let Some(value) = self.entry_value(object, &field, entry) {
+                self.views
+                    .write(id, &field.name, value, entry.value.spot.clone());
+            }
+        }
+        Some(id)
+    }
+
+    fn entry_value(
+        &mut self,
+        object: &Object<'_>,
+        field: &FieldDefinition,
+        entry: &Entry,
+    ) -> Option<ViewField> {
+        if let MappingKind::Object(entries) = &entry.value.kind {
+            return self.literal(object, &field.ty, entries, &entry.value.spot);
+        }
+        let (read, end) = self.read(object, &entry.value)?;
+        let map = self.map_of(object.document, object.source, &field.directives);
+        Some(self.value(object, &field.ty, read, end, map.as_ref(), With::default()))
+    }
+
+    fn unknown_field(&mut self, document: &Document, ty: &Name, entry: &Entry) {
+        let known = field_names(document, ty);
+        let help = did_you_mean(&entry.key.name, known, |known| {
+            format!("`{ty}` has {}", listed(known))
+        });
+        self.push(
+            Diagnostic::error("UNKNOWN_FIELD", format!("`{ty}` has no field of this name"))
+                .at(at(document, &entry.key.spot))
+                .help(help),
+        );
+    }
+
+    /// The upstream list that the entries' paths lead through, and the entries as each item has them.
+    fn items<'d>(
+        &mut self,
+        object: &Object<'d>,
+        entries: &[Entry],
+        spot: &Spot,
+    ) -> Option<(Read, Object<'d>, Vec<Entry>)> {
+        let paths: Vec<Vec<String>> = entries.iter().filter_map(bare_path).collect();
+        let Some(list) = self.list_path(object, &paths) else {
+            self.push(
+                Diagnostic::error("INVALID_VALUE", "these values do not come from one list")
+                    .at(at(object.document, spot))
+                    .help("read every part from the items of one list: { id: \"items.id\", region: \"items.region\" }"),
+            );
+            return None;
+        };
+        let upstream = &self.lowered.upstreams[object.source.index()];
+        let (list, end) = upstream.follow(object.contract, &list);
+        let contract = upstream.item(end.ty());
+        let entries = entries
+            .iter()
+            .map(|entry| below_list(entry, list.len()))
+            .collect();
+        Some((
+            Read::ListOf(list),
+            Object {
+                contract,
+                ..*object
+            },
+            entries,
+        ))
+    }
+
+    /// Where the list stands: the contract says, else a single path is the list of the values
+    /// themselves and several are properties of the items.
+    fn list_path(&self, object: &Object<'_>, paths: &[Vec<String>]) -> Option<Vec<String>> {
+        let first = paths.first()?;
+        let upstream = &self.lowered.upstreams[object.source.index()];
+        let is_list = |len: &usize| {
+            let (_, end) = upstream.follow(object.contract, &first[..*len]);
+            let contract = upstream.contract().zip(end.ty());
+            contract.is_some_and(|(contract, ty)| matches!(contract[ty].kind, Kind::List(_)))
+        };
+        let guess = if paths.len() == 1 {
+            first.len()
+        } else {
+            first.len() - 1
+        };
+        let len = (1..=first.len()).find(is_list).unwrap_or(guess);
+        let list = &first[..len];
+        (len > 0 && paths.iter().all(|path| path.starts_with(list))).then(|| list.to_vec())
+    }
+}
+
+fn bare_path(entry: &Entry) -> Option<Vec<String>> {
+    match &entry.value.kind {
+        MappingKind::Bare(path) => Some(crate::mapping::names(path)),
+        _ => None,
+    }
+}
+
+/// An entry without the names that lead to the list.
+fn below_list(entry: &Entry, len: usize) -> Entry {
+    let kind = match &entry.value.kind {
+        MappingKind::Bare(path) => MappingKind::Bare(path[len.min(path.len())..].to_vec()),
+        other => other.clone(),
+    };
+    let value = Mapping {
+        kind,
+        spot: entry.value.spot.clone(),
+    };
+    Entry {
+        key: entry.key.clone(),
+        value,
+    }
+}
