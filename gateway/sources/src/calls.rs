@@ -1,0 +1,170 @@
+//! What goes with every call, and what is written down of it.
+//!
+//! Owns the correlation and trace headers, the call log and the events of
+//! upstream calls. Decides nothing: a label never changes what is sent beside
+//! itself. Knows nothing of protocols.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use plan::source::CallLog;
+use plan::source::CallRecord;
+use plan::source::Context;
+use plan::source::SourceError;
+use plan::source::TraceContext;
+use tokio::time::Instant as Clock;
+
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Adds the correlation id and the trace context, with a new parent id for this call.
+/// Format: <https://www.w3.org/TR/trace-context/#traceparent-header>.
+pub(crate) fn propagate(context: &Context, headers: &mut HeaderMap) {
+    if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
+        headers.insert(CORRELATION_ID, id);
+    }
+    if let Ok(parent) = HeaderValue::try_from(traceparent(&context.trace, rand::random())) {
+        headers.insert(TRACEPARENT, parent);
+    }
+    if let Some(Ok(state)) = context.trace.state.as_deref().map(HeaderValue::from_str) {
+        headers.insert(TRACESTATE, state);
+    }
+}
+
+fn traceparent(trace: &TraceContext, parent: u64) -> String {
+    let trace_id = u128::from_be_bytes(trace.trace_id);
+    // An id of zeros is invalid; a call outside any trace begins one.
+    let trace_id = if trace_id == 0 {
+        rand::random()
+    } else {
+        trace_id
+    };
+    format!(
+        "00-{trace_id:032x}-{:016x}-{:02x}",
+        parent.max(1),
+        trace.flags
+    )
+}
+
+/// One call as it is seen from outside.
+pub(crate) struct Observed<'a> {
+    /// The request on whose behalf it is made.
+    pub(crate) context: &'a Context,
+    /// The plan step.
+    pub(crate) step: usize,
+    /// The source's name.
+    pub(crate) source: &'a Arc<str>,
+    /// `GET`, or `gRPC`.
+    pub(crate) method: &'a str,
+    /// Path and query, or `package.Service/Method`.
+    pub(crate) target: &'a str,
+    /// The request body as text; made only where somebody reads it.
+    pub(crate) body: Option<&'a dyn Fn() -> String>,
+    /// Keys in the batch; 0 without one.
+    pub(crate) keys: usize,
+}
+
+/// How a call ended.
+pub(crate) struct Ended<'a> {
+    /// HTTP status or gRPC code; a word where there was none.
+    pub(crate) status: &'a str,
+    /// Bytes of the reply.
+    pub(crate) bytes: usize,
+    /// What went wrong.
+    pub(crate) error: Option<&'a SourceError>,
+    /// The reply of an identical call in flight was used.
+    pub(crate) coalesced: bool,
+}
+
+/// The present, in the time that paused tests see.
+pub(crate) fn now() -> Instant {
+    Clock::now().into_std()
+}
+
+impl Observed<'_> {
+    /// Writes the call down: in the request's log where there is one, and as an event.
+    pub(crate) fn ended(&self, start: Instant, ended: &Ended<'_>) {
+        let end = now();
+        tracing::debug!(
+            target: "switchboard::upstream",
+            correlation_id = %self.context.correlation_id,
+            source = %self.source,
+            method = self.method,
+            upstream_target = self.target,
+            status = ended.status,
+            keys = self.keys,
+            bytes = ended.bytes,
+            coalesced = ended.coalesced,
+            elapsed_us = end.saturating_duration_since(start).as_micros() as u64,
+            "upstream call"
+        );
+        if let Some(error) = ended.error {
+            self.failed(error);
+        }
+        if let Some(log) = &self.context.calls {
+            log.push(self.record(log, start, end, ended));
+        }
+    }
+
+    /// The only place where the internal half of a failure is told.
+    fn failed(&self, error: &SourceError) {
+        tracing::warn!(
+            target: "switchboard::upstream",
+            correlation_id = %self.context.correlation_id,
+            source = %self.source,
+            method = self.method,
+            upstream_target = self.target,
+            code = error.code.as_str(),
+            detail = error.internal.as_deref().unwrap_or(&error.message),
+            "upstream call failed"
+        );
+    }
+
+    fn record(&self, log: &CallLog, start: Instant, end: Instant, ended: &Ended<'_>) -> CallRecord {
+        CallRecord {
+            step: self.step,
+            source: self.source.clone(),
+            method: self.method.to_owned(),
+            target: self.target.to_owned(),
+            body: self.body.map(|body| body()),
+            start: start.saturating_duration_since(log.started),
+            end: end.saturating_duration_since(log.started),
+            status: ended.status.to_owned(),
+            keys: self.keys,
+            bytes: ended.bytes,
+            error: ended.error.map(|error| error.message.clone()),
+            coalesced: ended.coalesced,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trace_is_kept_and_the_parent_is_new() {
+        let trace = TraceContext {
+            trace_id: [0xab; 16],
+            parent_id: [1; 8],
+            flags: 1,
+            state: None,
+        };
+        assert_eq!(
+            traceparent(&trace, 0x1234),
+            "00-abababababababababababababababab-0000000000001234-01"
+        );
+    }
+
+    #[test]
+    fn ids_of_zeros_are_never_sent() {
+        let parent = traceparent(&TraceContext::default(), 0);
+        assert_eq!(parent.len(), 55);
+        assert!(!parent.starts_with("00-00000000000000000000000000000000-"));
+        assert!(parent.ends_with("-0000000000000001-00"));
+    }
+}

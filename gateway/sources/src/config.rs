@@ -1,0 +1,102 @@
+//! What an operator decides about sources.
+//!
+//! Owns the settings, already converted from what the configuration file says,
+//! and which of several places wins. Knows nothing of files or the environment.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use compose::model::Source;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+
+use crate::ConnectError;
+
+/// Settings of all sources.
+#[derive(Debug, Clone)]
+pub struct SourcesConfig {
+    /// One attempt's time, where neither the schema nor an override says one.
+    pub timeout: Duration,
+    /// Time to establish a connection.
+    pub connect_timeout: Duration,
+    /// The largest reply that is read, in bytes, after decompression.
+    pub max_reply_bytes: usize,
+    /// Whether identical reads in flight become one call.
+    pub merge_reads: bool,
+    /// By the source's name.
+    pub sources: HashMap<String, SourceOverride>,
+}
+
+impl Default for SourcesConfig {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(2),
+            max_reply_bytes: 16 * 1024 * 1024,
+            merge_reads: true,
+            sources: HashMap::new(),
+        }
+    }
+}
+
+/// What is different for one source. `None` leaves what the schema or the defaults say.
+#[derive(Debug, Clone, Default)]
+pub struct SourceOverride {
+    /// Another address.
+    pub url: Option<String>,
+    /// One attempt's time.
+    pub timeout: Option<Duration>,
+    /// Time to establish a connection.
+    pub connect_timeout: Option<Duration>,
+    /// The largest reply that is read, in bytes.
+    pub max_reply_bytes: Option<usize>,
+    /// Whether identical reads in flight become one call.
+    pub merge_reads: Option<bool>,
+    /// HTTP/2 without TLS, for REST services that speak nothing else.
+    pub http2_prior_knowledge: bool,
+    /// Headers (gRPC: metadata) for every call; the schema's own rule for a name wins.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The settings of one source, every place considered.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) url: Option<String>,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) max_reply_bytes: usize,
+    pub(crate) merge_reads: bool,
+    pub(crate) http2_prior_knowledge: bool,
+    pub(crate) headers: HeaderMap,
+}
+
+impl SourcesConfig {
+    /// An override beats the schema, which beats the defaults.
+    pub(crate) fn settings(&self, source: &Source) -> Result<Settings, ConnectError> {
+        let own = self.sources.get(&source.name).cloned().unwrap_or_default();
+        Ok(Settings {
+            headers: static_headers(&source.name, &own.headers)?,
+            url: own.url,
+            timeout: own.timeout.or(source.timeout).unwrap_or(self.timeout),
+            connect_timeout: own.connect_timeout.unwrap_or(self.connect_timeout),
+            max_reply_bytes: own.max_reply_bytes.unwrap_or(self.max_reply_bytes),
+            merge_reads: own.merge_reads.unwrap_or(self.merge_reads),
+            http2_prior_knowledge: own.http2_prior_knowledge,
+        })
+    }
+}
+
+fn static_headers(source: &str, headers: &[(String, String)]) -> Result<HeaderMap, ConnectError> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let header = HeaderName::try_from(name.as_str()).ok();
+            let value = HeaderValue::try_from(value.as_str()).ok();
+            header.zip(value).ok_or_else(|| ConnectError::Header {
+                source_name: source.to_owned(),
+                header: name.clone(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,360 @@
+//! What stands around the data: the envelope that `result:` unwraps, and what
+//! a paged reply says of itself.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use compose::model::Page;
+use plan::shape::ReplyShape;
+use plan::shape::Shape;
+use plan::tape::Value;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+use serde::de::Error;
+use serde::de::IgnoredAny;
+use serde::de::MapAccess;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+use serde_json::Value as Json;
+
+use super::NotJson;
+use super::depth::Depth;
+use super::depth::Place;
+use super::value::Decoder;
+use super::value::ValueSeed;
+
+/// Reads one document; an envelope that lacks the value gives an absent one.
+pub(super) fn root(
+    decoder: &mut Decoder<'_>,
+    document: &str,
+    shape: &ReplyShape,
+) -> Result<Value, NotJson> {
+    let mut json = sonic_rs::Deserializer::from_str(document);
+    let unwrap = Unwrap {
+        decoder,
+        path: &shape.unwrap,
+        shape: &shape.root,
+        place: Place::Start,
+    };
+    let root = unwrap.deserialize(&mut json)?;
+    json.end()?;
+    Ok(root)
+}
+
+struct Unwrap<'a, 't> {
+    decoder: &'a mut Decoder<'t>,
+    path: &'a [String],
+    shape: &'a Shape,
+    place: Place,
+}
+
+impl<'de> DeserializeSeed<'de> for Unwrap<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+        if !self.path.is_empty() {
+            return json.deserialize_any(self);
+        }
+        ValueSeed {
+            decoder: self.decoder,
+            shape: self.shape,
+            place: self.place,
+        }
+        .deserialize(json)
+    }
+}
+
+impl<'de> Visitor<'de> for Unwrap<'_, '_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let Self {
+            decoder,
+            path,
+            shape,
+            place,
+        } = self;
+        let Some((first, rest)) = path.split_first() else {
+            decoder.skip_entries(entries, place)?;
+            return Ok(Value::Absent);
+        };
+        let addresses = decoder.depth.addresses();
+        let mut found = Value::Absent;
+        while let Some(name) = entries.next_key_seed(NameIs {
+            wanted: first,
+            addresses: &addresses,
+        })? {
+            if name.is {
+                found = entries.next_value_seed(Unwrap {
+                    decoder: &mut *decoder,
+                    path: rest,
+                    shape,
+                    place: name.place,
+                })?;
+            } else {
+                decoder.depth.guard(name.place).map_err(A::Error::custom)?;
+                entries.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+        self.decoder.skip_items(items, self.place)?;
+        Ok(Value::Absent)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Absent)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+        Ok(Value::Absent)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+        Ok(Value::Absent)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+        Ok(Value::Absent)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+        Ok(Value::Absent)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
+        Ok(Value::Absent)
+    }
+}
+
+/// Compares a property's name with the one that is looked for.
+pub(super) struct NameIs<'a> {
+    pub(super) wanted: &'a str,
+    pub(super) addresses: &'a Range<usize>,
+}
+
+/// The answer of [`NameIs`].
+pub(super) struct NameFound {
+    pub(super) is: bool,
+    pub(super) place: Place,
+}
+
+impl<'de> DeserializeSeed<'de> for NameIs<'_> {
+    type Value = NameFound;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<NameFound, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NameIs<'_> {
+    type Value = NameFound;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a property's name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<NameFound, E> {
+        Ok(NameFound {
+            is: name == self.wanted,
+            place: Place::after(name, self.addresses),
+        })
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<NameFound, E> {
+        Ok(NameFound {
+            is: name == self.wanted,
+            place: Place::Unknown,
+        })
+    }
+}
+
+/// What a paged reply says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Items on this page.
+    pub(crate) items: usize,
+    /// The next cursor; an empty one is none.
+    pub(crate) next: Option<String>,
+    /// Whether it says that there is more.
+    pub(crate) has_more: Option<bool>,
+    /// The total that it states.
+    pub(crate) total: Option<u64>,
+}
+
+/// Reads what a paged reply says of itself, without decoding its items.
+pub(crate) fn facts(reply: &Bytes, unwrap: &[String], page: &Page) -> Result<Facts, NotJson> {
+    let text = std::str::from_utf8(reply)?;
+    let mut json = sonic_rs::Deserializer::from_str(text);
+    Depth::new(text)
+        .guard(Place::Start)
+        .map_err(|error| NotJson(error.to_string()))?;
+    let mut facts = Facts::default();
+    let mut wanted = vec![(Fact::Items, unwrap)];
+    let stated = [
+        (Fact::Next, &page.next),
+        (Fact::HasMore, &page.has_more),
+        (Fact::Total, &page.total),
+    ];
+    wanted.extend(
+        stated
+            .into_iter()
+            .filter_map(|(fact, path)| Some((fact, path.as_deref()?))),
+    );
+    let seed = FactsSeed {
+        facts: &mut facts,
+        wanted,
+    };
+    seed.deserialize(&mut json)?;
+    json.end()?;
+    Ok(facts)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fact {
+    Items,
+    Next,
+    HasMore,
+    Total,
+}
+
+impl Facts {
+    fn note(&mut self, fact: Fact, value: &Json) {
+        match fact {
+            Fact::Items => {}
+            Fact::Next => self.next = cursor(value),
+            Fact::HasMore => self.has_more = Some(says_yes(value)),
+            Fact::Total => self.total = count(value),
+        }
+    }
+}
+
+fn cursor(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) if !text.is_empty() => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A flag, or anything whose presence means more: the next page's address.
+fn says_yes(value: &Json) -> bool {
+    match value {
+        Json::Bool(value) => *value,
+        Json::Null => false,
+        Json::String(text) => !text.is_empty() && text != "false",
+        Json::Number(number) => number.as_f64() != Some(0.0),
+        Json::Array(_) | Json::Object(_) => true,
+    }
+}
+
+fn count(value: &Json) -> Option<u64> {
+    match value {
+        Json::Number(number) => number.as_u64(),
+        Json::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Walks the envelope towards several facts at once, in a text that was looked over.
+struct FactsSeed<'f, 'a> {
+    facts: &'f mut Facts,
+    wanted: Vec<(Fact, &'a [String])>,
+}
+
+impl<'a> FactsSeed<'_, 'a> {
+    /// What is wanted below a property.
+    fn below(&self, name: &str) -> Vec<(Fact, &'a [String])> {
+        let under = |(fact, path): &(Fact, &'a [String])| match path.split_first() {
+            Some((first, rest)) if first == name => Some((*fact, rest)),
+            _ => None,
+        };
+        self.wanted.iter().filter_map(under).collect()
+    }
+
+    /// The fact that stands right here.
+    fn here(&self) -> Option<Fact> {
+        let here = self.wanted.iter().find(|(_, path)| path.is_empty());
+        here.map(|(fact, _)| *fact)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for FactsSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        match self.here() {
+            Some(Fact::Items) | None => json.deserialize_any(self),
+            Some(fact) => {
+                let value = Json::deserialize(json)?;
+                self.facts.note(fact, &value);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for FactsSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a page")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some(name) = entries.next_key::<String>()? {
+            let wanted = self.below(&name);
+            if wanted.is_empty() {
+                entries.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            entries.next_value_seed(FactsSeed {
+                facts: &mut *self.facts,
+                wanted,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut count = 0;
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        if self.here() == Some(Fact::Items) {
+            self.facts.items = count;
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+}
