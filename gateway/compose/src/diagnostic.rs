@@ -25,7 +25,7 @@ pub struct Place {
     pub column: usize,
     /// How many characters are underlined, at least one.
     pub len: usize,
-    /// The line's text.
+    /// The line's text; empty where it is too long to be shown.
     pub source: String,
 }
 
@@ -50,7 +50,10 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
-/// Everything found in one run.
+/// Nobody reads more findings of one severity, and a generated file can hold a million.
+const MOST: usize = 1_000;
+
+/// Everything found in one run; of each severity the first thousand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
@@ -116,7 +119,11 @@ impl Diagnostic {
 impl Diagnostics {
     /// Adds a finding, unless the same stands there already.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.0.contains(&diagnostic) {
+        let alike = self
+            .0
+            .iter()
+            .filter(|it| it.severity == diagnostic.severity);
+        if alike.count() < MOST && !self.0.contains(&diagnostic) {
             self.0.push(diagnostic);
         }
     }
@@ -189,6 +196,10 @@ impl fmt::Display for Place {
 
 fn underline(f: &mut fmt::Formatter<'_>, place: &Place, message: &str) -> fmt::Result {
     let number = place.line.to_string();
+    if place.source.is_empty() {
+        // Too long a line to show.
+        return writeln!(f, "  {number} | {message}");
+    }
     writeln!(f, "  {number} | {}", place.source)?;
     let indent: String = place
         .source
@@ -197,12 +208,28 @@ fn underline(f: &mut fmt::Formatter<'_>, place: &Place, message: &str) -> fmt::R
         .map(|c| if c == '\t' { '\t' } else { ' ' })
         .collect();
     let carets = "^".repeat(place.len.max(1));
-    writeln!(f, "  {} | {indent}{carets} {message}", " ".repeat(number.len()))
+    writeln!(
+        f,
+        "  {} | {indent}{carets} {message}",
+        " ".repeat(number.len())
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_is_said_once_and_errors_are_never_crowded_out() {
+        let mut diagnostics = Diagnostics::default();
+        for number in 0..2 * MOST {
+            diagnostics.push(Diagnostic::warning("W", number.to_string()));
+            diagnostics.push(Diagnostic::warning("W", "same"));
+        }
+        assert!(!diagnostics.has_errors() && diagnostics.0.len() == MOST);
+        diagnostics.push(Diagnostic::error("E", "late"));
+        assert!(diagnostics.has_errors());
+    }
 
     #[test]
     fn a_diagnostic_underlines_the_place_and_offers_help() {

@@ -3,9 +3,82 @@
 //! Owns reading SDL, merging it, lowering our directives to resolvers, and
 //! every start-up check. Pure: no clock, no I/O; the caller brings the files.
 
+mod api;
+mod check;
 pub mod contract;
 pub mod diagnostic;
+mod document;
+mod files;
+mod lower;
+mod mapping;
+mod merge;
 pub mod model;
+mod suggest;
+mod version;
+
+use apollo_compiler::Name;
+use indexmap::IndexMap;
 
 pub use diagnostic::Diagnostics;
+pub use files::{Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, references};
 pub use model::Supergraph;
+use model::{Resolver, Target, TypeDef};
+
+/// Composes one graph.
+///
+/// # Errors
+/// Everything that keeps the graph from starting, and the warnings besides.
+pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
+    let mut diagnostics = Diagnostics::default();
+    let Some(documents) = document::read(files, &mut diagnostics) else {
+        return Err(diagnostics);
+    };
+    let mut merged = merge::merge(&documents, &mut diagnostics);
+    let lowered = lower::lower(files, &documents, &merged.types, &mut diagnostics);
+    attach(&mut merged.types, &lowered.resolvers);
+    let api = api::client_schema(&merged, &documents, &mut diagnostics);
+    if !diagnostics.has_errors() {
+        let graph = check::Graph {
+            types: &merged.types,
+            lowered: &lowered,
+            documents: &documents,
+        };
+        check::check(&graph, &mut diagnostics);
+    }
+    match api {
+        Some(api) if !diagnostics.has_errors() => Ok(Supergraph {
+            api,
+            subgraphs: merged.subgraphs,
+            sources: lowered.sources,
+            types: merged.types,
+            resolvers: lowered.resolvers,
+            views: lowered.views,
+            encodings: lowered.encodings,
+            warnings: diagnostics,
+            version: version::of(files),
+        }),
+        _ => Err(diagnostics),
+    }
+}
+
+/// Tells each type and field who resolves it.
+fn attach(types: &mut IndexMap<Name, TypeDef>, resolvers: &[Resolver]) {
+    for resolver in resolvers {
+        match &resolver.target {
+            Target::Root { ty, field, .. } | Target::Field { ty, field } => {
+                let field = types.get_mut(ty).and_then(|ty| ty.fields.get_mut(field));
+                if let Some(field) = field {
+                    field.resolvers.push(resolver.id);
+                }
+            }
+            Target::Entity { ty, .. } => {
+                if let Some(ty) = types.get_mut(ty) {
+                    ty.entity_resolvers.push(resolver.id);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -268,6 +268,24 @@ pub struct FieldDef {
     pub inaccessible: bool,
     /// `@tag` names of every subgraph.
     pub tags: Vec<String>,
+    /// `@listSize` of the first subgraph that has one.
+    pub list_size: Option<ListSize>,
+    /// `@cost(weight:)` of the first subgraph that has one.
+    pub cost: Option<f64>,
+}
+
+/// `@listSize`, as written.
+/// <https://ibm.github.io/graphql-specs/cost-spec.html#sec-The-List-Size-Directive>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListSize {
+    /// How long the list is assumed to be.
+    pub assumed: Option<u32>,
+    /// The arguments that say how long it is: `first`, or a path into an input object, `page.size`.
+    pub slicing_arguments: Vec<String>,
+    /// The fields below this one that hold the list.
+    pub sized_fields: Vec<String>,
+    /// Whether an operation must give exactly one of the slicing arguments.
+    pub require_one_slicing_argument: bool,
 }
 
 /// One subgraph's declaration of a field.
@@ -277,7 +295,8 @@ pub struct FieldInSubgraph {
     pub subgraph: SubgraphId,
     /// Its type there.
     pub ty: Type,
-    /// `@external`: used in keys and `@requires`, not answered here.
+    /// Not answered here: `@external` (used in keys, `@requires` and `@provides`), or taken over
+    /// by another subgraph's `@override` without a label.
     pub external: bool,
     /// `@shareable` on the field or its type.
     pub shareable: bool,

@@ -1,0 +1,268 @@
+//! Subgraph files, read: SDL in, one [`Document`] for each subgraph out.
+//!
+//! Owns syntax, the names of directives, what each directive accepts, and the
+//! way from any piece of a document back to its place in the file. Must not
+//! know what the directives mean, nor any other subgraph.
+
+mod directives;
+mod elements;
+mod names;
+mod places;
+mod roots;
+mod unsupported;
+mod validity;
+mod vocabulary;
+
+pub(crate) use places::Places;
+
+use apollo_compiler::Node;
+use apollo_compiler::Schema;
+use apollo_compiler::ast::{self, Directive, DirectiveList};
+use apollo_compiler::diagnostic::ToCliReport;
+use apollo_compiler::parser::{Parser, SourceSpan};
+use apollo_compiler::schema::SchemaBuilder;
+use apollo_compiler::validation::DiagnosticList;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::files::{SchemaFiles, SubgraphFile};
+use crate::model::SubgraphId;
+
+/// One subgraph's file, read.
+#[derive(Debug)]
+pub(crate) struct Document {
+    /// Which subgraph.
+    pub(crate) subgraph: SubgraphId,
+    /// The subgraph's name in the configuration.
+    pub(crate) name: String,
+    /// The file, as diagnostics name it.
+    pub(crate) file: String,
+    /// Whether Federation v1 or v2 says what a type in several files means.
+    pub(crate) federation: Federation,
+    /// What the file declares, extensions folded in. Directives carry their
+    /// canonical names (`rest`, `key`), whatever the file calls them, and the
+    /// root types are `Query`, `Mutation` and `Subscription`.
+    pub(crate) schema: Schema,
+    /// From spans to places.
+    pub(crate) places: Places,
+}
+
+/// Whose rules a file follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Federation {
+    /// Every type is shareable, and a type of another file is extended.
+    V1,
+    /// A field belongs to one file unless it is `@shareable`.
+    V2,
+}
+
+impl Document {
+    /// The directives of one canonical name on the schema itself.
+    pub(crate) fn schema_directives<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Node<Directive>> {
+        all(&self.schema.schema_definition.directives, name)
+    }
+}
+
+/// The directives of one canonical name.
+pub(crate) fn all<'a>(
+    directives: &'a DirectiveList,
+    name: &'a str,
+) -> impl Iterator<Item = &'a Node<Directive>> {
+    directives.iter().filter(move |d| d.name == name)
+}
+
+/// The first directive of one canonical name.
+pub(crate) fn first<'a>(directives: &'a DirectiveList, name: &str) -> Option<&'a Node<Directive>> {
+    directives.iter().find(|d| d.name == name)
+}
+
+/// Parses every file and checks each for itself. `None` after a syntax error:
+/// what else is said of half a file only hides it.
+pub(crate) fn read(files: &SchemaFiles, diagnostics: &mut Diagnostics) -> Option<Vec<Document>> {
+    let documents = parse(files, diagnostics);
+    if diagnostics.codes().contains(&"SYNTAX") {
+        return None;
+    }
+    for (document, file) in documents.iter().zip(&files.subgraphs) {
+        directives::check(document, diagnostics);
+        unsupported::check(document, file, diagnostics);
+        validity::check(document, file, diagnostics);
+    }
+    Some(documents)
+}
+
+/// Parses every file. A file with a syntax error yields the document of what could be read.
+pub(crate) fn parse(files: &SchemaFiles, diagnostics: &mut Diagnostics) -> Vec<Document> {
+    let numbered = files.subgraphs.iter().zip(0..);
+    numbered
+        .map(|(file, id)| parse_one(SubgraphId(id), file, diagnostics))
+        .collect()
+}
+
+fn parse_one(subgraph: SubgraphId, file: &SubgraphFile, diagnostics: &mut Diagnostics) -> Document {
+    let places = Places::new(&file.file, &file.sdl);
+    let mut ast = parse_syntax(file, &places, diagnostics);
+    let names = names::of(&ast, file, &places, diagnostics);
+    names.canonicalise(&mut ast);
+    roots::canonicalise(&mut ast, &places, diagnostics);
+    Document {
+        subgraph,
+        name: file.name.clone(),
+        file: file.file.clone(),
+        federation: names.federation,
+        schema: build(&ast, &places, diagnostics),
+        places,
+    }
+}
+
+fn parse_syntax(
+    file: &SubgraphFile,
+    places: &Places,
+    diagnostics: &mut Diagnostics,
+) -> ast::Document {
+    Parser::new()
+        .parse_ast(&file.sdl, &file.file)
+        .unwrap_or_else(|invalid| {
+            for (message, span) in findings(&invalid.errors) {
+                diagnostics.push(syntax_error(&message).at(places.span(span)));
+            }
+            invalid.partial
+        })
+}
+
+fn syntax_error(message: &str) -> Diagnostic {
+    let message = message.trim_start_matches("syntax error: ");
+    let found = Diagnostic::error("SYNTAX", message);
+    if message.contains("variable") {
+        return found.help("an expression is a text: \"$args.id\"");
+    }
+    found
+}
+
+/// Folds extensions into definitions. A subgraph may extend types that another defines.
+fn build(ast: &ast::Document, places: &Places, diagnostics: &mut Diagnostics) -> Schema {
+    SchemaBuilder::new()
+        .adopt_orphan_extensions()
+        .ignore_builtin_redefinitions()
+        .validate_default_values(false)
+        .add_ast(ast)
+        .build()
+        .unwrap_or_else(|invalid| {
+            for (message, span) in findings(&invalid.errors) {
+                diagnostics.push(invalid_graphql(message).at(places.span(span)));
+            }
+            invalid.partial
+        })
+}
+
+/// What the GraphQL library has to say, and where.
+fn findings(errors: &DiagnosticList) -> Vec<(String, Option<SourceSpan>)> {
+    errors
+        .iter()
+        .map(|finding| (finding.error.to_string(), finding.error.location()))
+        .collect()
+}
+
+/// A rule of the GraphQL specification is broken; the Federation composition code for it.
+fn invalid_graphql(message: impl Into<String>) -> Diagnostic {
+    Diagnostic::error("INVALID_GRAPHQL", message)
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! What the tests of this room share.
+
+    use super::*;
+
+    /// One file that declares sources, or is given a `url`.
+    pub(crate) fn files(sdl: &str) -> SchemaFiles {
+        SchemaFiles {
+            subgraphs: vec![SubgraphFile {
+                name: "shop".into(),
+                file: "shop.graphql".into(),
+                sdl: sdl.into(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    /// What reading says of one file.
+    pub(crate) fn said_of(sdl: &str) -> Diagnostics {
+        let mut diagnostics = Diagnostics::default();
+        read(&files(sdl), &mut diagnostics);
+        diagnostics
+    }
+
+    /// A file with one REST source and the given rest.
+    pub(crate) fn with_source(sdl: &str) -> String {
+        format!("extend schema @source(name: \"s\", http: {{ baseURL: \"http://s\" }})\n{sdl}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_says_where_and_hides_what_follows_from_it() {
+        let said = said_of("type Query {\n  user(: User\n}\ntype A @unknown { a: B }");
+        assert_eq!(
+            said.0[0].to_string(),
+            "error[SYNTAX] shop.graphql:2:8\n  \
+             2 |   user(: User\n    |        ^ expected an Argument Definition\n"
+        );
+        assert!(said.codes().iter().all(|code| *code == "SYNTAX"));
+    }
+
+    #[test]
+    fn an_expression_without_quotes_is_told_to_have_them() {
+        let said = said_of(&with_source(
+            "type Query { a: Int @rest(GET: \"/\", query: { id: $args }) }",
+        ));
+        assert_eq!(
+            said.0[0].to_string(),
+            "error[SYNTAX] shop.graphql:2:50\n  \
+             2 | type Query { a: Int @rest(GET: \"/\", query: { id: $args }) }\n    \
+             |                                                  ^ unexpected variable value in a Const context\n  \
+             help: an expression is a text: \"$args.id\"\n"
+        );
+    }
+
+    #[test]
+    fn every_syntax_error_of_every_file_is_told() {
+        let mut files = files("type A { ");
+        files.subgraphs.push(SubgraphFile {
+            file: "b.graphql".into(),
+            sdl: "type { a: Int }".into(),
+            ..Default::default()
+        });
+        let mut diagnostics = Diagnostics::default();
+        assert!(read(&files, &mut diagnostics).is_none());
+        let mut files: Vec<String> = diagnostics
+            .0
+            .iter()
+            .filter_map(|d| Some(d.place.as_ref()?.file.clone()))
+            .collect();
+        files.dedup();
+        assert_eq!(files, ["shop.graphql", "b.graphql"]);
+    }
+
+    #[test]
+    fn a_type_may_be_extended_before_it_is_defined() {
+        let documents = parse(
+            &files("extend type A { b: Int } type A { a: Int }"),
+            &mut Diagnostics::default(),
+        );
+        let fields = documents[0]
+            .schema
+            .get_object("A")
+            .expect("type A")
+            .fields
+            .keys();
+        assert_eq!(fields.collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

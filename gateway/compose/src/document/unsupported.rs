@@ -1,0 +1,106 @@
+//! What the vocabulary defines and this release does not do yet.
+//!
+//! Owns the list. Nothing is ignored in silence: an access rule that nobody
+//! enforces would be worse than none.
+
+use apollo_compiler::Node;
+use apollo_compiler::ast::{Directive, DirectiveLocation};
+
+use super::Document;
+use super::elements::{self, Element};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
+use crate::files::SubgraphFile;
+
+/// Refuses what this release would not obey.
+pub(super) fn check(document: &Document, file: &SubgraphFile, diagnostics: &mut Diagnostics) {
+    if file.url.is_some() && document.schema_directives("source").next().is_none() {
+        diagnostics.push(unsupported(
+            "a subgraph served by a GraphQL service (`url`)",
+            document.places.bytes(0..0),
+        ));
+    }
+    elements::visit(&document.schema, &mut |element| {
+        for directive in element.directives.iter() {
+            for (what, place) in unsupported_in(directive, &element, document) {
+                diagnostics.push(unsupported(&what, place));
+            }
+        }
+    });
+}
+
+fn unsupported(what: &str, place: Place) -> Diagnostic {
+    Diagnostic::error(
+        "UNSUPPORTED",
+        format!("{what} is not supported by this release"),
+    )
+    .at(place)
+}
+
+fn unsupported_in(
+    directive: &Node<Directive>,
+    element: &Element<'_>,
+    document: &Document,
+) -> Vec<(String, Place)> {
+    let whole = |what: String| vec![(what, document.places.directive(directive))];
+    match directive.name.as_str() {
+        name @ ("queue" | "event" | "graphql" | "authenticated" | "requiresScopes" | "policy"
+        | "lookup" | "is" | "require" | "internal" | "interfaceObject"
+        | "composeDirective") => whole(format!("@{name}")),
+        name @ ("rest" | "grpc") if is_subscription(element) => {
+            whole(format!("@{name} on a Subscription field"))
+        }
+        "source" => ["graphql", "events"]
+            .into_iter()
+            .filter_map(|kind| {
+                directive
+                    .arguments
+                    .iter()
+                    .find(|argument| argument.name == kind)
+            })
+            .map(|kind| {
+                (
+                    format!("a source of kind `{}`", kind.name),
+                    document.places.name(&kind.name),
+                )
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn is_subscription(element: &Element<'_>) -> bool {
+    element.location == DirectiveLocation::FieldDefinition
+        && element.ty.is_some_and(|ty| ty.name() == "Subscription")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+
+    #[test]
+    fn what_is_not_done_yet_is_refused_where_it_is_written() {
+        for sdl in [
+            "type Mutation { a: Int @rest(POST: \"/a\") @queue }",
+            "type Query { a: Int @authenticated @rest(GET: \"/a\") }",
+            "type Subscription { a: Int @rest(GET: \"/a\") }",
+            "extend schema @source(name: \"b\", graphql: { url: \"http://b\" })",
+        ] {
+            assert_eq!(said_of(&with_source(sdl)).codes(), ["UNSUPPORTED"], "{sdl}");
+        }
+        assert_eq!(
+            said_of(&with_source("type Mutation { a: Int @queue }")).to_string(),
+            "error[UNSUPPORTED] shop.graphql:2:24\n  \
+             2 | type Mutation { a: Int @queue }\n    \
+             |                        ^^^^^^ @queue is not supported by this release\n"
+        );
+    }
+
+    #[test]
+    fn a_subgraph_with_a_service_of_its_own_is_refused() {
+        let mut files = files("type Query { a: Int }");
+        files.subgraphs[0].url = Some("http://a".into());
+        let mut diagnostics = Default::default();
+        super::super::read(&files, &mut diagnostics);
+        assert_eq!(diagnostics.codes(), ["UNSUPPORTED"]);
+    }
+}
