@@ -1,0 +1,7 @@
+//! gRPC sources.
+mod decode;
+mod encode;
+
+use decode::is_wrapper;
+#[cfg(test)]
+pub(crate) mod testing;
