@@ -1,5 +1,7 @@
 //! What the tests of this room share: contracts, shapes, and tapes as JSON.
 
+pub(crate) mod server;
+
 use std::sync::Arc;
 use std::sync::OnceLock;
 
