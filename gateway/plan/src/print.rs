@@ -110,9 +110,10 @@ impl fmt::Display for Plan {
         match self.steps().len() {
             0 => return writeln!(f, "{kind}: answered without any call"),
             1 => writeln!(f, "{kind}: 1 step")?,
+            n if self.depth() == 1 => writeln!(f, "{kind}: {n} steps at once")?,
             n => writeln!(
                 f,
-                "{kind}: {n} steps, {} of them one after another",
+                "{kind}: {n} steps, at most {} one after another",
                 self.depth()
             )?,
         }

@@ -26,6 +26,8 @@ mod candidates;
 mod draft;
 mod finish;
 pub(crate) mod leaf;
+#[cfg(test)]
+mod tests;
 
 use crate::code::Code;
 use crate::collect::Collector;
