@@ -110,6 +110,18 @@ impl Supergraph {
     pub fn encoding(&self, id: EncodingId) -> &Encoding {
         &self.encodings[id.index()]
     }
+    /// One resolver as text, for people.
+    pub fn describe(&self, id: ResolverId) -> impl std::fmt::Display + '_ {
+        let tables = crate::lower::print::Tables {
+            sources: &self.sources,
+            views: &self.views,
+            encodings: &self.encodings,
+        };
+        crate::lower::print::Printed {
+            tables,
+            resolver: self.resolver(id),
+        }
+    }
     /// What composition warns of.
     pub fn warnings(&self) -> &crate::Diagnostics {
         &self.warnings

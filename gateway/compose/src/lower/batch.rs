@@ -51,7 +51,7 @@ struct By {
     spot: Spot,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     /// Whether the directive's request reads `$batch`.
     pub(super) fn is_batched(&mut self, input: &Input<'_>) -> bool {
         ["query", "body", "request"].into_iter().any(|name| {
@@ -64,7 +64,7 @@ impl Lowering<'_> {
     }
 
     /// The expression that cuts each parent's list.
-    pub(super) fn batch_limit(&mut self, input: &Input<'_>, scope: &mut Scope<'_>) -> Option<Expr> {
+    pub(super) fn batch_limit(&mut self, input: &Input<'_>, scope: &mut Scope<'a>) -> Option<Expr> {
         let batch = input.nested("batch")?;
         let mapping = self.request_mapping(&batch, "limit")?;
         self.expression(scope, &mapping, &Slot::untyped(Destination::Gateway))
@@ -74,7 +74,7 @@ impl Lowering<'_> {
         &mut self,
         site: &Site<'_>,
         input: &Input<'_>,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         items: &Items<'_>,
         limit: Option<Expr>,
     ) -> Option<Batch> {
@@ -119,7 +119,7 @@ impl Lowering<'_> {
     }
 
     /// Two lists side by side would lose which value belongs to which.
-    fn check_columns(&mut self, scope: &Scope<'_>) {
+    fn check_columns(&mut self, scope: &Scope<'a>) {
         let fields = scope.inputs.iter().map(|input| {
             let name = dotted(&input.path);
             let key = input.path.last().map_or("", Name::as_str);
@@ -161,7 +161,7 @@ impl Lowering<'_> {
     fn check_paging(
         &mut self,
         input: &Input<'_>,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         items: &Items<'_>,
         limit: Option<&Expr>,
     ) {
@@ -204,7 +204,7 @@ impl Lowering<'_> {
         &mut self,
         site: &Site<'_>,
         given: Option<&Input<'_>>,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         items: &Items<'_>,
     ) -> Option<Vec<BatchBy>> {
         let written = match given.filter(|it| it.has("by")) {
@@ -262,7 +262,7 @@ impl Lowering<'_> {
         complete.then_some(found)
     }
 
-    fn check_by(&mut self, site: &Site<'_>, scope: &Scope<'_>, written: &[By]) -> Option<()> {
+    fn check_by(&mut self, site: &Site<'_>, scope: &Scope<'a>, written: &[By]) -> Option<()> {
         let is_sent = |by: &&By| {
             scope.inputs.iter().any(|input| {
                 input
@@ -309,7 +309,7 @@ impl Lowering<'_> {
     fn key_path(
         &mut self,
         site: &Site<'_>,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         items: &Items<'_>,
         key: &[String],
     ) -> Option<UpstreamPath> {
@@ -331,7 +331,7 @@ impl Lowering<'_> {
         Some(path)
     }
 
-    fn no_key_in_item(&mut self, scope: &Scope<'_>, site: &Site<'_>, key: &[String]) {
+    fn no_key_in_item(&mut self, scope: &Scope<'a>, site: &Site<'_>, key: &[String]) {
         let input = scope.inputs.iter().find(|it| {
             it.path
                 .iter()
@@ -406,4 +406,170 @@ fn collect_by(entries: &[Entry], above: &[String], found: &mut Vec<By>) -> bool 
             _ => false,
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    /// A field of User that is resolved by this directive.
+    fn field(ty: &str, rest: &str) -> String {
+        format!(
+            "type User @key(fields: \"id\") {{ id: ID! org: ID! a(first: Int, after: ID): {ty} @rest(GET: \"/a\", {rest}) }} type A {{ id: ID! userId: ID! }}"
+        )
+    }
+
+    #[test]
+    fn an_entity_finds_its_items_by_its_own_key() {
+        let shown = printed(
+            "type User @key(fields: \"id org { code }\") @rest(POST: \"/users\", body: { keys: [{ id: \"$batch.id\", org: \"$batch.org.code\" }] }, result: \"users\", batch: { max: 7, window: \"2ms\" })
+             { id: ID! @map(from: \"user.no\") org: Org! } type Org { code: String! @map(from: \"the_code\") }",
+        );
+        assert_eq!(
+            shown,
+            "User by id org.code\n  \
+             call    shop: POST /users body { keys: [each { id: $batch.id, org: $batch.org.code }] }\n  \
+             batch   by id=user.no ID! and org.code=org.the_code String!, at most 7, window 2ms\n  \
+             reply   users → User { id: user.no, org { code: the_code } }\n"
+        );
+    }
+
+    #[test]
+    fn a_field_gets_a_list_an_object_or_a_value_of_its_item() {
+        let many = printed(&field("[A!]", "query: { u: \"$batch.id\", f: \"$args.after\" }, batch: { by: { id: \"user_id\" }, limit: \"$args.first\" }").replace("after", "since"));
+        assert!(
+            many.contains("by id=user_id ID!, at most 100, limit $args.first, to many"),
+            "{many}"
+        );
+        let one = printed(&field(
+            "A",
+            "query: { u: \"$batch.id\", f: \"$args.first\", g: \"$args.after\" }, batch: { by: { id: \"user_id\" } }",
+        ));
+        assert!(
+            !one.contains("to many") && one.contains("reply   A { id, userId: user_id }"),
+            "{one}"
+        );
+        let value = printed(&field(
+            "[Int!]",
+            "query: { u: \"$batch.id\", f: \"$args.first\", g: \"$args.after\" }, batch: { by: { id: \"user_id\" } }",
+        ));
+        assert!(
+            !value.contains("to many") && value.contains("reply   [Int!] a\n"),
+            "{value}"
+        );
+        let position = printed(&field(
+            "A",
+            "query: { u: \"$batch.id\", f: \"$args.first\", g: \"$args.after\" }, batch: { order: POSITIONAL }",
+        ));
+        assert!(position.contains("batch   by position"), "{position}");
+    }
+
+    #[test]
+    fn a_field_says_where_an_item_carries_its_parents_key() {
+        let sdl = "type User @key(fields: \"id\") { id: ID! a: [A!] @rest(GET: \"/a\", query: { u: \"$batch.id\" }) } type A { id: ID! }";
+        assert_eq!(
+            said(sdl),
+            "error[BATCH_BY_MISSING] shop.graphql:2:48\n  \
+             2 | type User @key(fields: \"id\") { id: ID! a: [A!] @rest(GET: \"/a\", query: { u: \"$batch.id\" }) } type A { id: ID! }\n    \
+             |                                                ^^^^^ nothing says where an item carries its parent's `id`\n  \
+             help: name the property: batch: { by: { id: \"parent_id\" } }\n"
+        );
+        let foreign = said(&sdl.replace("\" }) }", "\" }, batch: { by: { ix: \"x\" } }) }"));
+        assert!(
+            foreign.contains("[BATCH_KEY_NOT_A_KEY]")
+                && foreign.contains("does not send `$batch.ix`"),
+            "{foreign}"
+        );
+        let unused = said("type Query { a: Int @rest(GET: \"/a\", batch: { max: 3 }) }");
+        assert!(
+            unused.contains("the request sends no keys of many parents"),
+            "{unused}"
+        );
+    }
+
+    #[test]
+    fn an_entity_whose_reply_leaves_its_key_out_cannot_be_batched() {
+        let said = said(
+            "type User @key(fields: \"id\") @rest(GET: \"/u\", query: { id: \"$batch.id\" }, selection: { name: \"name\" }) { id: ID! name: String }",
+        );
+        assert!(
+            said.starts_with("error[BATCH_ITEM_HAS_NO_KEY] shop.graphql:2:61\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_contracts_item_carries_the_key() {
+        let proto = "syntax = \"proto3\"; package v1; service S { rpc Get(Keys) returns (Items); } message Keys { repeated int64 ids = 1; } message Items { repeated Item items = 1; } message Item { int64 owner_id = 1; string name = 2; }";
+        let sdl = "extend schema @source(name: \"s\", grpc: { url: \"http://a\", protos: [\"s.proto\"] })\ntype User @key(fields: \"id\") { id: ID! a: Item @grpc(method: \"v1.S/Get\", request: { ids: \"$batch.id\" }, result: \"items\", batch: { by: { id: \"KEY\" } }) } type Item { name: String! }";
+        let files = |key: &str| {
+            let mut files = super::super::tests::file(&sdl.replace("KEY", key));
+            files.files.insert("s.proto".into(), proto.into());
+            files
+        };
+        let shown = super::super::tests::printed_files(&files("ownerId"));
+        assert!(shown.contains("by id=owner_id ID!"), "{shown}");
+        let said = super::super::tests::said_of(&files("owner"));
+        assert!(said.starts_with("error[BATCH_ITEM_HAS_NO_KEY]"), "{said}");
+        assert!(said.contains("contract: s.proto: v1.Item"), "{said}");
+    }
+
+    #[test]
+    fn parts_of_a_key_stay_together() {
+        let by = "batch: { by: { id: \"i\", org: \"o\" } }";
+        let ok = field(
+            "A",
+            &format!(
+                "query: {{ f: \"$args.first\", g: \"$args.after\", k: [{{ id: \"$batch.id\", org: \"$batch.org\" }}] }}, {by}"
+            ),
+        );
+        assert_eq!(said(&ok), "");
+        let apart = said(&field(
+            "A",
+            &format!(
+                "query: {{ f: \"$args.first\", g: \"$args.after\", id: \"$batch.id\", org: \"$batch.org\" }}, {by}"
+            ),
+        ));
+        assert!(apart.starts_with("error[BATCH_COLUMNS]"), "{apart}");
+        assert!(
+            apart.contains("keys: [{ id: \"$batch.id\", org: \"$batch.org\" }]"),
+            "{apart}"
+        );
+        let mixed = said(&field(
+            "A",
+            "query: { f: \"$args.first\", g: \"$args.after\", id: \"$batch.id\", org: \"$this.org\" }, batch: { by: { id: \"i\", org: \"o\" } }",
+        ));
+        assert!(
+            mixed.contains("one call for many parents cannot hold a value of one"),
+            "{mixed}"
+        );
+    }
+
+    #[test]
+    fn a_limit_for_each_parent_is_not_sent_for_all() {
+        let sent = said(&field("[A!]", "query: { u: \"$batch.id\", limit: \"$args.first\", s: \"$args.after\" }, batch: { by: { id: \"user_id\" } }").replace("after", "since"));
+        assert!(sent.starts_with("error[BATCH_WITH_PAGING_ARG]"), "{sent}");
+        assert!(
+            sent.contains("help: cut each parent's list here: batch: { limit: \"$args.first\" }"),
+            "{sent}"
+        );
+        let cut = said(&field("[A!]", "query: { u: \"$batch.id\", limit: \"$args.first\", s: \"$args.after\" }, batch: { by: { id: \"user_id\" }, limit: \"$args.first\" }").replace("after", "since"));
+        assert_eq!(cut, "");
+    }
+
+    #[test]
+    fn a_paged_list_is_read_on_for_many_parents() {
+        let page = |follow: &str| {
+            let rest = format!(
+                "query: {{ u: \"$batch.id\", s: \"$args.after\" }}, batch: {{ by: {{ id: \"user_id\" }}, limit: \"$args.first\" }}, page: {{ style: CURSOR, at: \"c\", next: \"n\"{follow} }}"
+            );
+            said(&field("[A!]", &rest).replace("after", "since"))
+        };
+        assert_eq!(page(", follow: 3"), "");
+        assert!(
+            page("").starts_with("error[BATCH_UPSTREAM_PAGED]"),
+            "{}",
+            page("")
+        );
+    }
 }

@@ -44,3 +44,33 @@ pub(super) fn shape(document: &Document, ty: &Type) -> Option<Shape> {
         node,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SHOP, file, lowered_files, said};
+
+    const TYPES: &str = "type As { edges: [Edge!]! nodes: [A!]! pageInfo: Info! totalCount: Int } type Edge { node: A! cursor: String! } type A { id: ID! } type Info { hasNextPage: Boolean! }";
+
+    #[test]
+    fn a_connection_is_built_from_the_list_of_its_nodes() {
+        let sdl = format!(
+            "{SHOP}type Query {{ as(first: Int): As! @rest(GET: \"/a\", result: \"items\", page: {{ style: OFFSET, size: \"limit\", at: \"offset\", total: \"total\" }}) }} {TYPES}"
+        );
+        let (lowered, diagnostics) = lowered_files(&file(&sdl));
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        let reply = &lowered.resolvers[0].reply;
+        let connection = reply.connection.as_ref().expect("a connection");
+        assert_eq!(connection.edge_type.as_deref(), Some("Edge"));
+        assert!(connection.has_nodes && connection.has_total);
+        assert_eq!(connection.node.ty.to_string(), "A!");
+        assert_eq!(reply.value.ty.to_string(), "[A!]");
+    }
+
+    #[test]
+    fn a_connection_of_many_parents_is_refused() {
+        let said = said(&format!(
+            "type User @key(fields: \"id\") {{ id: ID! as: As @rest(GET: \"/a\", query: {{ u: \"$batch.id\" }}, batch: {{ by: {{ id: \"u\" }} }}, page: {{ style: OFFSET, at: \"o\", follow: 2 }}) }} {TYPES}"
+        ));
+        assert!(said.starts_with("error[UNSUPPORTED]"), "{said}");
+    }
+}

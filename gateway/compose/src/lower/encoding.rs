@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::{DirectiveList, Type};
+use apollo_compiler::ast::{DirectiveList, InputValueDefinition, Type};
 use apollo_compiler::schema::{EnumType, ExtendedType, InputObjectType};
 use indexmap::IndexMap;
 
@@ -18,6 +18,7 @@ use super::upstream::Upstream;
 use crate::contract::model::EnumBase;
 use crate::contract::{Kind, TypeId};
 use crate::document::{Document, all};
+use crate::mapping::Spot;
 use crate::model::{Encoding, EncodingId, Format, Outward, SourceId, SubgraphId};
 
 /// Where a value comes from.
@@ -30,9 +31,20 @@ pub(super) enum From {
 }
 
 /// The table of encodings. A type that contains itself is one entry that refers to itself.
-pub(super) struct Encodings {
+pub(super) struct Encodings<'a> {
     all: Vec<Encoding>,
     known: HashMap<Key, EncodingId>,
+    /// Input objects that are referred to and not filled yet. A queue, since types may be nested
+    /// without end and the stack may not.
+    open: Vec<OpenObject<'a>>,
+}
+
+struct OpenObject<'a> {
+    id: EncodingId,
+    document: &'a Document,
+    source: SourceId,
+    ty: &'a InputObjectType,
+    wants: Option<TypeId>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -41,16 +53,16 @@ struct Key {
     source: SourceId,
     ty: Type,
     wants: Option<TypeId>,
-    from: From,
 }
 
 const AS_IS: EncodingId = EncodingId(0);
 
-impl Encodings {
+impl Encodings<'_> {
     pub(super) fn new() -> Self {
         Encodings {
             all: vec![Encoding::AsIs],
             known: HashMap::new(),
+            open: Vec::new(),
         }
     }
 
@@ -74,11 +86,11 @@ impl Encodings {
     }
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     /// The encoding of a value of a GraphQL type where the contract wants one of its own.
     pub(super) fn encoding(
         &mut self,
-        document: &Document,
+        document: &'a Document,
         source: SourceId,
         ty: &Type,
         wants: Option<TypeId>,
@@ -96,7 +108,7 @@ impl Lowering<'_> {
         match document.schema.types.get(ty.inner_named_type()) {
             Some(ExtendedType::Enum(it)) => self.enum_encoding(document, source, it),
             Some(ExtendedType::InputObject(it)) => {
-                self.object_encoding(document, source, it, wants, &upstream)
+                self.object_encoding(document, source, it, wants)
             }
             _ => self.leaf_encoding(ty.inner_named_type(), wants, from, &upstream),
         }
@@ -132,7 +144,7 @@ impl Lowering<'_> {
     /// `@map(value:)` of each value; of several the first is sent.
     fn enum_encoding(
         &mut self,
-        document: &Document,
+        document: &'a Document,
         source: SourceId,
         ty: &EnumType,
     ) -> EncodingId {
@@ -152,39 +164,69 @@ impl Lowering<'_> {
 
     fn object_encoding(
         &mut self,
-        document: &Document,
+        document: &'a Document,
         source: SourceId,
-        ty: &InputObjectType,
+        ty: &'a InputObjectType,
         wants: Option<TypeId>,
-        upstream: &Upstream,
     ) -> EncodingId {
         let key = Key {
             subgraph: document.subgraph,
             source,
             ty: Type::Named(ty.name.clone()),
             wants,
-            from: From::Argument,
         };
         if let Some(known) = self.encodings.known.get(&key) {
             return *known;
         }
         let id = self.encodings.reserve();
         self.encodings.known.insert(key, id);
-        let mut fields = IndexMap::new();
-        for field in ty.fields.values() {
-            let name = self.sent_name(document, source, &field.name, &field.directives, wants);
-            let wants = wants.and_then(|object| Some(upstream.property(object, &name)?.1.ty));
-            let encode = self.input_encoding(document, source, &field.ty, &field.directives, wants);
-            fields.insert(field.name.clone(), (name, encode));
-        }
-        self.encodings.all[id.index()] = Encoding::Object(fields);
+        self.encodings.open.push(OpenObject {
+            id,
+            document,
+            source,
+            ty,
+            wants,
+        });
         id
+    }
+
+    /// Fills every input object that is referred to.
+    pub(super) fn settle_encodings(&mut self) {
+        while let Some(open) = self.encodings.open.pop() {
+            let fields = open.ty.fields.values();
+            let fields = fields.map(|field| (field.name.clone(), self.encoded_field(&open, field)));
+            let fields = fields.collect();
+            self.encodings.all[open.id.index()] = Encoding::Object(fields);
+        }
+    }
+
+    /// The upstream name of an input object's field, and its encoding.
+    fn encoded_field(
+        &mut self,
+        open: &OpenObject<'a>,
+        field: &'a InputValueDefinition,
+    ) -> (String, EncodingId) {
+        let (document, source, wants) = (open.document, open.source, open.wants);
+        let directives = &field.directives;
+        let name = self.sent_name(document, source, &field.name, directives, wants);
+        let upstream = self.lowered.upstreams[source.index()].clone();
+        let property = wants.and_then(|object| upstream.property(object, &name));
+        if let (None, Some(object)) = (property, wants) {
+            let spot = Spot::Whole(field.name.location());
+            self.check_message_field(document, source, object, &name, &spot);
+        }
+        let (name, wants) = match property {
+            Some((spelled, property)) => (spelled.to_owned(), Some(property.ty)),
+            None => (name, None),
+        };
+        let encode = self.input_encoding(document, source, &field.ty, directives, wants);
+        (name, encode)
     }
 
     /// The encoding of an argument or input field, whose `@map(format:)` wins.
     pub(super) fn input_encoding(
         &mut self,
-        document: &Document,
+        document: &'a Document,
         source: SourceId,
         ty: &Type,
         directives: &DirectiveList,
@@ -205,7 +247,7 @@ impl Lowering<'_> {
     /// The upstream name of an argument or input field: `@map(to:)`, else its own under the source's naming.
     pub(super) fn sent_name(
         &self,
-        document: &Document,
+        document: &'a Document,
         source: SourceId,
         name: &Name,
         directives: &DirectiveList,
@@ -261,7 +303,7 @@ impl Lowering<'_> {
     /// Upstream value to GraphQL name, where any is spelled differently.
     pub(super) fn enum_values(
         &self,
-        document: &Document,
+        document: &'a Document,
         source: SourceId,
         ty: &EnumType,
     ) -> Option<Arc<IndexMap<String, Name>>> {

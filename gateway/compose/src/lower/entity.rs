@@ -82,3 +82,51 @@ pub(super) fn dotted(path: &FieldPath) -> String {
     let names: Vec<&str> = path.iter().map(Name::as_str).collect();
     names.join(".")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    #[test]
+    fn the_key_is_the_one_whose_fields_are_sent() {
+        let shown = printed(
+            "type User @key(fields: \"id\") @key(fields: \"org { id } email\")
+               @rest(GET: \"/users/{$this.id}\")
+               @rest(GET: \"/users\", query: { email: \"$this.email\", org: \"$this.org.id\" })
+             { id: ID! email: String! org: Org! } type Org { id: ID! }",
+        );
+        let heads: Vec<&str> = shown
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+            .collect();
+        assert_eq!(heads, ["User by id", "User by org.id email"]);
+    }
+
+    #[test]
+    fn a_field_that_is_in_no_key_brings_no_entity() {
+        let one = said(
+            "type User @key(fields: \"id\") @rest(GET: \"/users/{$this.email}\") { id: ID! email: String! }",
+        );
+        assert!(
+            one.starts_with("error[KEY_UNRESOLVABLE] shop.graphql:2:50\n"),
+            "{one}"
+        );
+        let many = said(
+            "type User @key(fields: \"id\") @rest(GET: \"/users\", query: { email: \"$batch.email\" }) { id: ID! email: String! }",
+        );
+        assert_eq!(
+            many,
+            "error[BATCH_KEY_NOT_A_KEY] shop.graphql:2:68\n  \
+             2 | type User @key(fields: \"id\") @rest(GET: \"/users\", query: { email: \"$batch.email\" }) { id: ID! email: String! }\n    \
+             |                                                                    ^^^^^^^^^^^^ `email` is in no key of `User`\n  \
+             help: send the whole key: \"$batch.id\"\n"
+        );
+        let none = said("type User @key(fields: \"id\") @rest(GET: \"/users\") { id: ID! }");
+        assert!(
+            none.contains("the request does not say which `User` it asks for"),
+            "{none}"
+        );
+        let keyless = said("type User @rest(GET: \"/users/{$this.id}\") { id: ID! }");
+        assert!(keyless.contains("`User` has no @key"), "{keyless}");
+    }
+}

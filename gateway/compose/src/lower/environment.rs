@@ -77,3 +77,50 @@ impl Lowering<'_> {
 pub(super) fn is_known(reference: &Reference) -> bool {
     matches!(reference.root, Root::Env | Root::Config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, said_of};
+
+    const SDL: &str =
+        "extend schema @source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" })";
+
+    #[test]
+    fn a_variable_that_the_file_may_not_read_is_refused() {
+        let mut files = file(SDL);
+        assert_eq!(
+            said_of(&files),
+            "error[ENV_NOT_ALLOWED] shop.graphql:1:56\n  \
+             1 | extend schema @source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" })\n    \
+             |                                                        ^^^^^^^^^^^^^ this file may not read `SHOP_URL`\n  \
+             help: allow it in switchboard.yaml: shop: { env: [SHOP_URL] }\n"
+        );
+        files.subgraphs[0].env.insert("SHOP_URLS".into(), None);
+        assert!(said_of(&files).contains("help: did you mean `SHOP_URLS`?"));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        let mut files = file(SDL);
+        files.subgraphs[0].env.insert("SHOP_URL".into(), None);
+        let said = said_of(&files);
+        assert!(
+            said.starts_with("error[UNKNOWN_ENV] shop.graphql:1:56\n"),
+            "{said}"
+        );
+        assert!(
+            said.contains("help: set SHOP_URL in the gateway's environment"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_value_that_the_configuration_lacks_is_named() {
+        let sdl =
+            "extend schema @source(name: \"shop\", http: { baseURL: \"http://{$config.host}\" })";
+        let mut files = file(sdl);
+        assert!(said_of(&files).starts_with("error[UNKNOWN_CONFIG] shop.graphql:1:63\n"));
+        files.config.insert("host".into(), "a".into());
+        assert_eq!(said_of(&files), "");
+    }
+}

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::origin::{Destination, Value};
 use super::scope::{Scope, Slot};
 use super::{Lowering, at};
+use crate::contract::TypeId;
 use crate::diagnostic::Diagnostic;
 use crate::mapping::{
     Mapping, MappingKind, Reference, Root, Segment, Spot, SyntaxError, TemplatePiece, dotted,
@@ -14,7 +15,7 @@ use crate::model::{EncodingId, Expr, Piece};
 
 use super::input::Input;
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     /// A mapping of a request as it stands in a directive; in a bare text, `'text'` was meant.
     pub(super) fn request_mapping(&mut self, input: &Input<'_>, name: &str) -> Option<Mapping> {
         match mapping(input.get(name)?) {
@@ -49,7 +50,7 @@ impl Lowering<'_> {
     /// A value that goes out.
     pub(super) fn expression(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         mapping: &Mapping,
         slot: &Slot,
     ) -> Option<Expr> {
@@ -59,7 +60,7 @@ impl Lowering<'_> {
                 self.reference(scope, reference, &mapping.spot, slot)
             }
             MappingKind::Bare(path) => self.bare_name(scope, path, &mapping.spot),
-            MappingKind::FirstOf(all) => self.all(scope, all, slot).map(Expr::FirstOf),
+            MappingKind::FirstOf(all) => self.first_of_values(scope, all, slot),
             MappingKind::Template(pieces) => {
                 let pieces = self.pieces(scope, pieces, &Slot::untyped(slot.to.clone()));
                 pieces.map(Expr::Template)
@@ -69,13 +70,30 @@ impl Lowering<'_> {
         }
     }
 
-    fn constant(&self, scope: &mut Scope<'_>, spot: &Spot, json: &Json, slot: &Slot) -> Expr {
+    fn constant(&self, scope: &mut Scope<'a>, spot: &Spot, json: &Json, slot: &Slot) -> Expr {
         scope.sends(spot, slot, Value::Constant(json.clone()));
         Expr::Const(json.clone())
     }
 
+    /// `a ?? b`: only the last may not be null where a value is needed.
+    fn first_of_values(
+        &mut self,
+        scope: &mut Scope<'a>,
+        all: &[Mapping],
+        slot: &Slot,
+    ) -> Option<Expr> {
+        let (last, others) = all.split_last()?;
+        let outer = std::mem::replace(&mut scope.guarded, true);
+        let lowered = self.all(scope, others, slot);
+        scope.guarded = outer;
+        let last = self.expression(scope, last, slot);
+        let mut lowered = lowered?;
+        lowered.push(last?);
+        Some(Expr::FirstOf(lowered))
+    }
+
     /// Every one of them; none where one is wrong, after all have been looked at.
-    fn all(&mut self, scope: &mut Scope<'_>, all: &[Mapping], slot: &Slot) -> Option<Vec<Expr>> {
+    fn all(&mut self, scope: &mut Scope<'a>, all: &[Mapping], slot: &Slot) -> Option<Vec<Expr>> {
         let lowered: Vec<_> = all
             .iter()
             .map(|it| self.expression(scope, it, slot))
@@ -86,7 +104,7 @@ impl Lowering<'_> {
     /// The pieces of a text. In a hole a bare name is an argument.
     pub(super) fn pieces(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         pieces: &[TemplatePiece],
         slot: &Slot,
     ) -> Option<Vec<Piece>> {
@@ -102,7 +120,7 @@ impl Lowering<'_> {
 
     pub(super) fn hole(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         hole: &Mapping,
         slot: &Slot,
     ) -> Option<Expr> {
@@ -111,7 +129,7 @@ impl Lowering<'_> {
 
     fn reference(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         reference: &Reference,
         spot: &Spot,
         slot: &Slot,
@@ -137,14 +155,15 @@ impl Lowering<'_> {
 
     fn argument_value(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: &[Segment],
         spot: &Spot,
         slot: &Slot,
     ) -> Option<Expr> {
         let argument = self.argument(scope, path)?;
         if matches!(slot.to, Destination::Path(_)) {
-            self.check_path_argument(scope, &argument.ty, argument.nullable, spot);
+            let nullable = argument.nullable && !scope.guarded;
+            self.check_path_argument(scope, &argument.ty, nullable, spot);
         }
         let encode = self.argument_encoding(scope, &argument.ty, slot.wants);
         let value = Value::Argument(argument.path.clone(), argument.ty);
@@ -157,7 +176,7 @@ impl Lowering<'_> {
 
     fn parent_value(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: &[Segment],
         spot: &Spot,
         slot: &Slot,
@@ -165,6 +184,9 @@ impl Lowering<'_> {
         let input = self.parent_input(scope, path, spot, false)?;
         scope.this.get_or_insert_with(|| spot.clone());
         let ty = scope.inputs[input].ty.clone();
+        if matches!(slot.to, Destination::Path(_)) && ty.is_list() {
+            self.list_in_path(scope, spot);
+        }
         let encode = self.parent_encoding(scope, &ty, slot.wants);
         scope.sends(spot, slot, Value::Parent(ty));
         Some(Expr::Parent { input, encode })
@@ -172,7 +194,7 @@ impl Lowering<'_> {
 
     fn batch_value(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: &[Segment],
         spot: &Spot,
         slot: &Slot,
@@ -202,7 +224,7 @@ impl Lowering<'_> {
     }
 
     /// `[{ id: "$batch.id" }]` is rendered once for each key, any other list as it stands.
-    fn list(&mut self, scope: &mut Scope<'_>, items: &[Mapping], slot: &Slot) -> Option<Expr> {
+    fn list(&mut self, scope: &mut Scope<'a>, items: &[Mapping], slot: &Slot) -> Option<Expr> {
         let upstream = &self.lowered.upstreams[scope.source.index()];
         let item = Slot::new(slot.to.clone(), upstream.item(slot.wants));
         match items {
@@ -219,7 +241,7 @@ impl Lowering<'_> {
     /// The entries of an object literal, under the contract's names.
     pub(super) fn object(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         mapping: &Mapping,
         slot: &Slot,
     ) -> Option<Vec<(String, Expr)>> {
@@ -237,7 +259,7 @@ impl Lowering<'_> {
     }
 
     /// The contract's name of an entry and what it wants there.
-    fn entry(&mut self, scope: &Scope<'_>, key: &Segment, slot: &Slot) -> Option<(String, Slot)> {
+    fn entry(&mut self, scope: &Scope<'a>, key: &Segment, slot: &Slot) -> Option<(String, Slot)> {
         let upstream = self.lowered.upstreams[scope.source.index()].clone();
         let below = |name: &str| match &slot.to {
             Destination::Body(path) => Destination::Body([&path[..], &[name.to_owned()]].concat()),
@@ -250,12 +272,16 @@ impl Lowering<'_> {
             (Some((name, property)), _) => {
                 Some((name.to_owned(), Slot::new(below(name), Some(property.ty))))
             }
-            (None, Some(object)) if self.is_unknown_request_field(scope, object, key) => None,
+            (None, Some(object)) if self.is_unknown_key(scope, object, key) => None,
             _ => Some((key.name.clone(), Slot::untyped(below(&key.name)))),
         }
     }
 
-    fn bare_name(&mut self, scope: &Scope<'_>, path: &[Segment], spot: &Spot) -> Option<Expr> {
+    fn is_unknown_key(&mut self, scope: &Scope<'a>, object: TypeId, key: &Segment) -> bool {
+        self.check_message_field(scope.document, scope.source, object, &key.name, &key.spot)
+    }
+
+    fn bare_name(&mut self, scope: &Scope<'a>, path: &[Segment], spot: &Spot) -> Option<Expr> {
         let name = dotted(path);
         let first = path.first().map_or("", |segment| segment.name.as_str());
         let parent = scope
@@ -274,7 +300,7 @@ impl Lowering<'_> {
         None
     }
 
-    fn not_in_request(&mut self, scope: &Scope<'_>, reference: &Reference, spot: &Spot) {
+    fn not_in_request(&mut self, scope: &Scope<'a>, reference: &Reference, spot: &Spot) {
         let message = format!(
             "`{}` is not known before the reply",
             reference.root.as_str()
@@ -289,9 +315,9 @@ impl Lowering<'_> {
     /// The encoding of an argument's value.
     fn argument_encoding(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         ty: &apollo_compiler::ast::Type,
-        wants: Option<crate::contract::TypeId>,
+        wants: Option<TypeId>,
     ) -> EncodingId {
         self.encoding(
             scope.document,
@@ -304,9 +330,9 @@ impl Lowering<'_> {
 
     fn parent_encoding(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         ty: &apollo_compiler::ast::Type,
-        wants: Option<crate::contract::TypeId>,
+        wants: Option<TypeId>,
     ) -> EncodingId {
         self.encoding(
             scope.document,
@@ -331,5 +357,62 @@ fn with_arguments(hole: &Mapping) -> Mapping {
     Mapping {
         kind,
         spot: hole.spot.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    #[test]
+    fn a_bare_name_in_a_request_was_meant_as_something_else() {
+        assert_eq!(
+            said("type Query { a(name: ID): Int @rest(GET: \"/a\", query: { n: \"name\" }) }"),
+            "error[BARE_NAME_IN_REQUEST] shop.graphql:2:61\n  \
+             2 | type Query { a(name: ID): Int @rest(GET: \"/a\", query: { n: \"name\" }) }\n    \
+             |                                                             ^^^^ a bare name says nothing in a request\n  \
+             help: did you mean `$args.name` or `'name'`?\n"
+        );
+        let text = said("type Query { a: Int @rest(GET: \"/a\", query: { n: \"hello world\" }) }");
+        assert!(text.contains("did you mean `'hello world'`?"), "{text}");
+        let parent = said(
+            "type User @key(fields: \"id\") @rest(GET: \"/a\", query: { n: \"id\" }) { id: ID! }",
+        );
+        assert!(
+            parent.contains("did you mean `$this.id` or `'id'`?"),
+            "{parent}"
+        );
+    }
+
+    #[test]
+    fn what_is_known_after_the_reply_is_not_sent() {
+        let said = said("type Query { a: Int @rest(GET: \"/a\", query: { n: \"$response.b\" }) }");
+        assert!(
+            said.starts_with("error[EXPRESSION_NOT_HERE] shop.graphql:2:51\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_not_in_the_language_is_underlined_where_it_breaks() {
+        let said = said(
+            "type Query { a(b: ID!): Int @rest(GET: \"/a/{b}\", query: { n: \"$args.b ?? $arsg.b\" }) }",
+        );
+        assert!(
+            said.starts_with("error[MAPPING_SYNTAX] shop.graphql:2:74\n"),
+            "{said}"
+        );
+        assert!(said.contains("help: did you mean `$args`?"), "{said}");
+    }
+
+    #[test]
+    fn each_form_of_a_value_is_lowered() {
+        let shown = printed(
+            "type Query { a(b: ID, y: Int!): Int @rest(POST: \"/a\", body: \"{ x: $args.b ?? $claims.sub ?? 'none', \\\"z\\\": [{ d: $request.headers.x-d }], t: \\\"{y}-{$args.b}\\\" }\") }",
+        );
+        assert!(
+            shown.contains("body { x: $args.b as string ?? $claims.sub ?? \"none\", z: [{ d: $request.headers.x-d }], t: '{$args.y}-{$args.b as string}' }"),
+            "{shown}"
+        );
     }
 }

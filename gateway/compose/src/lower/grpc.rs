@@ -11,16 +11,17 @@ use super::scope::{Scope, Slot};
 use super::upstream::Upstream;
 use super::{Lowering, at, did_you_mean, listed};
 use crate::contract::proto::Method;
-use crate::contract::{Kind, Proto, TypeId};
+use crate::contract::{Proto, TypeId};
 use crate::diagnostic::Diagnostic;
-use crate::mapping::{Segment, Spot};
-use crate::model::{Expr, GrpcRequest, Request};
+use crate::document::Document;
+use crate::mapping::Spot;
+use crate::model::{Expr, GrpcRequest, Request, SourceId};
 use crate::suggest;
 
 const DEFAULT_MAX_MESSAGES: u32 = 1_000;
 
-impl Lowering<'_> {
-    pub(super) fn grpc(&mut self, input: &Input<'_>, scope: &mut Scope<'_>) -> Option<Lowered> {
+impl<'a> Lowering<'a> {
+    pub(super) fn grpc(&mut self, input: &Input<'_>, scope: &mut Scope<'a>) -> Option<Lowered> {
         let Upstream::Proto(proto) = self.lowered.upstreams[scope.source.index()].clone() else {
             return None;
         };
@@ -107,7 +108,7 @@ impl Lowering<'_> {
     fn message(
         &mut self,
         input: &Input<'_>,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         method: &Method,
     ) -> Option<Vec<(String, Expr)>> {
         let slot = Slot::new(Destination::Body(Vec::new()), Some(method.input));
@@ -136,7 +137,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn not_a_message(&mut self, scope: &Scope<'_>, spot: &Spot) {
+    fn not_a_message(&mut self, scope: &Scope<'a>, spot: &Spot) {
         self.push(
             Diagnostic::error("INVALID_VALUE", "a request is a message: this is one value")
                 .at(at(scope.document, spot))
@@ -147,7 +148,7 @@ impl Lowering<'_> {
     /// Arguments matched to the message's fields by name; a single input object stands for its fields.
     fn default_message(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         message: TypeId,
     ) -> Option<Vec<(String, Expr)>> {
         let unused = scope.unused();
@@ -167,7 +168,7 @@ impl Lowering<'_> {
 
     fn fields_as_message(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: &[String],
         fields: &[&Node<InputValueDefinition>],
         message: TypeId,
@@ -176,12 +177,8 @@ impl Lowering<'_> {
         let mut complete = true;
         for field in fields {
             let Some((name, wants)) = self.message_field(scope, field, message) else {
-                self.unknown_request_field(
-                    scope,
-                    message,
-                    &field.name,
-                    &Spot::Whole(field.name.location()),
-                );
+                let spot = Spot::Whole(field.name.location());
+                self.check_message_field(scope.document, scope.source, message, &field.name, &spot);
                 complete = false;
                 continue;
             };
@@ -195,7 +192,7 @@ impl Lowering<'_> {
 
     fn message_field(
         &self,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         field: &InputValueDefinition,
         message: TypeId,
     ) -> Option<(String, TypeId)> {
@@ -212,40 +209,24 @@ impl Lowering<'_> {
         Some((name.to_owned(), property.ty))
     }
 
-    /// Reports a key that the message has no field for. OpenAPI bodies are checked as a whole, later.
-    pub(super) fn is_unknown_request_field(
+    /// Reports a name that a message has no field for, and says whether it did. OpenAPI bodies are
+    /// checked as a whole, later.
+    pub(super) fn check_message_field(
         &mut self,
-        scope: &Scope<'_>,
+        document: &Document,
+        source: SourceId,
         object: TypeId,
-        key: &Segment,
-    ) -> bool {
-        let upstream = &self.lowered.upstreams[scope.source.index()];
-        let Upstream::Proto(proto) = upstream else {
-            return false;
-        };
-        let is_message = matches!(proto.contract()[object].kind, Kind::Object(_));
-        if is_message {
-            self.unknown_request_field(scope, object, &key.name, &key.spot);
-        }
-        is_message
-    }
-
-    fn unknown_request_field(
-        &mut self,
-        scope: &Scope<'_>,
-        message: TypeId,
         name: &str,
         spot: &Spot,
-    ) {
-        let upstream = self.lowered.upstreams[scope.source.index()].clone();
-        let Some(contract) = upstream.contract() else {
-            return;
+    ) -> bool {
+        let Upstream::Proto(proto) = self.lowered.upstreams[source.index()].clone() else {
+            return false;
         };
-        let ty = &contract[message];
-        let known = upstream
-            .object(message)
-            .map(|object| object.properties.keys());
-        let known = known.into_iter().flatten().map(String::as_str);
+        let ty = &proto.contract()[object];
+        let Some(message) = ty.kind.as_object() else {
+            return false;
+        };
+        let known = message.properties.keys().map(String::as_str);
         let help = did_you_mean(name, known, |known| match known {
             [] => "the message has no fields".to_owned(),
             _ => format!("it has {}", listed(known)),
@@ -256,10 +237,11 @@ impl Lowering<'_> {
         };
         self.push(
             Diagnostic::error("REQUEST_FIELD_UNKNOWN", message)
-                .at(at(scope.document, spot))
+                .at(at(document, spot))
                 .contract(ty.place.to_string())
                 .help(help),
         );
+        true
     }
 }
 
@@ -275,4 +257,118 @@ fn field_mask(message: &MessageDescriptor, given: &[(String, Expr)]) -> Option<S
     });
     let name = masks.next()?.name().to_owned();
     (!given.iter().any(|(it, _)| *it == name)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, lowered_files, printed_files, said_of};
+    use crate::SchemaFiles;
+    use crate::model::Request;
+
+    const PROTO: &str = "syntax = \"proto3\"; package v1; import \"google/protobuf/field_mask.proto\";
+        service Items {
+          rpc Get(GetRequest) returns (Item);
+          rpc List(GetRequest) returns (stream Item);
+          rpc Put(stream Item) returns (Item);
+        }
+        message GetRequest { int64 item_id = 1; Sort sort_by = 2; google.protobuf.FieldMask read_mask = 3; }
+        message Sort { string field = 1; }
+        message Item { int64 id = 1; string full_name = 2; }";
+
+    fn with(declarations: &str) -> SchemaFiles {
+        let source = "extend schema @source(name: \"items\", grpc: { url: \"http://a\", protos: [\"items.proto\"] })";
+        let mut files = file(&format!(
+            "{source}\n{declarations}\ntype Item {{ id: ID! fullName: String! }}"
+        ));
+        files.files.insert("items.proto".into(), PROTO.into());
+        files
+    }
+
+    fn said(declarations: &str) -> String {
+        said_of(&with(declarations))
+    }
+
+    #[test]
+    fn arguments_are_matched_to_fields_by_proto_and_json_names() {
+        let shown = printed_files(&with(
+            "type Query { item(itemId: ID!, sort_by: Sort): Item @grpc(method: \"v1.Items/Get\") } input Sort { field: String }",
+        ));
+        assert_eq!(
+            shown,
+            "Query.item\n  \
+             call    items: v1.Items.Get { item_id: $args.itemId as integer, sort_by: $args.sort_by as {field} } mask read_mask\n  \
+             reply   Item { id, fullName: full_name }\n"
+        );
+        let shown = printed_files(&with(
+            "type Query { item(input: In!): Item @grpc(method: \"v1.Items/Get\") } input In { itemId: ID! }",
+        ));
+        assert!(
+            shown.contains("{ item_id: $args.input.itemId as integer }"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_method_that_is_not_there_is_asked_for_by_the_nearest_name() {
+        assert_eq!(
+            said("type Query { item(itemId: ID!): Item @grpc(method: \"v1.Items/Gte\") }"),
+            "error[UNKNOWN_RPC] shop.graphql:2:52\n  \
+             2 | type Query { item(itemId: ID!): Item @grpc(method: \"v1.Items/Gte\") }\n    \
+             |                                                    ^^^^^^^^^^^^^^ the contract has no method of this name\n  \
+             help: did you mean `v1.Items/Get`, `v1.Items/Put` or `v1.Items/List`?\n"
+        );
+    }
+
+    #[test]
+    fn a_field_that_the_message_lacks_is_refused_wherever_it_is_named() {
+        let said_one = said(
+            "type Query { item(id: ID!): Item @grpc(method: \"v1.Items/Get\", request: { itm_id: \"$args.id\" }) }",
+        );
+        assert!(
+            said_one.starts_with("error[REQUEST_FIELD_UNKNOWN] shop.graphql:2:75\n"),
+            "{said_one}"
+        );
+        assert!(
+            said_one.contains("contract: items.proto: v1.GetRequest"),
+            "{said_one}"
+        );
+        assert!(
+            said_one.contains("help: did you mean `item_id`?"),
+            "{said_one}"
+        );
+        let argument = said("type Query { item(key: ID!): Item @grpc(method: \"v1.Items/Get\") }");
+        assert!(
+            argument.starts_with("error[REQUEST_FIELD_UNKNOWN] shop.graphql:2:19\n"),
+            "{argument}"
+        );
+        let nested = said(
+            "type Query { item(itemId: ID!, sortBy: Sort): Item @grpc(method: \"v1.Items/Get\") } input Sort { feild: String }",
+        );
+        assert!(
+            nested.contains("`v1.Sort` has no field `feild`"),
+            "{nested}"
+        );
+    }
+
+    #[test]
+    fn a_stream_has_an_end() {
+        let bounded = with(
+            "type Query { items(itemId: ID!): [Item!] @grpc(method: \"v1.Items/List\", maxMessages: 5) }",
+        );
+        let (lowered, diagnostics) = lowered_files(&bounded);
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        let Request::Grpc(grpc) = &lowered.resolvers[0].request else {
+            panic!("a gRPC request");
+        };
+        assert_eq!(grpc.max_messages, 5);
+        let unbounded = said(
+            "type Query { items(itemId: ID!): [Item!] @grpc(method: \"v1.Items/List\", maxMessages: 0) }",
+        );
+        assert!(
+            unbounded.starts_with("error[STREAM_UNBOUNDED] shop.graphql:2:86\n"),
+            "{unbounded}"
+        );
+        let upwards = said("type Query { put(id: ID!): Item @grpc(method: \"v1.Items/Put\") }");
+        assert!(upwards.starts_with("error[UNSUPPORTED]"), "{upwards}");
+    }
 }

@@ -21,11 +21,11 @@ const SECRETS: [&str; 6] = [
     "x-auth-token",
 ];
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     /// The rules of one level, in order.
     pub(super) fn headers(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         rules: &[Input<'_>],
     ) -> Vec<HeaderRule> {
         let mut seen: HashMap<String, Place> = HashMap::new();
@@ -55,7 +55,7 @@ impl Lowering<'_> {
 
     fn header_value(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         rule: &Input<'_>,
         name: &str,
     ) -> Option<Expr> {
@@ -105,5 +105,49 @@ impl Lowering<'_> {
                 .help("read it from the environment: value: \"Bearer {$env.TOKEN}\""),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, printed, said, said_of};
+
+    #[test]
+    fn a_name_stands_once_at_each_level() {
+        let said = said(
+            "type Query { a: Int @rest(GET: \"/a\", headers: [{ name: \"X-A\", value: \"1\" }, { name: \"x-a\", from: \"b\" }]) }",
+        );
+        assert!(
+            said.starts_with("error[HEADER_TWICE] shop.graphql:2:85\n"),
+            "{said}"
+        );
+        assert!(said.contains("first here"), "{said}");
+    }
+
+    #[test]
+    fn a_credential_does_not_stand_in_the_file() {
+        let sdl = |value: &str| {
+            format!(
+                "extend schema @source(name: \"shop\", http: {{ baseURL: \"http://a\" }}, headers: [{{ name: \"Authorization\", value: \"{value}\" }}])"
+            )
+        };
+        let said = said_of(&file(&sdl("Bearer abc")));
+        assert!(
+            said.starts_with("error[LITERAL_SECRET] shop.graphql:1:110\n"),
+            "{said}"
+        );
+        let mut files = file(&sdl("Bearer {$env.TOKEN}"));
+        files.subgraphs[0]
+            .env
+            .insert("TOKEN".into(), Some("abc".into()));
+        assert_eq!(said_of(&files), "");
+    }
+
+    #[test]
+    fn a_header_is_passed_on_or_made() {
+        let shown = printed(
+            "type Query { a(b: ID!): Int @rest(GET: \"/a\", query: {}, headers: [{ name: \"X-Tenant\", from: \"X-Tenant\" }, { name: \"x-b\", value: \"b-{b}\" }, { name: \"x-sub\", value: \"{$claims.sub}\" }]) }",
+        );
+        assert!(shown.contains("GET /a x-tenant: $request.headers.x-tenant x-b: 'b-{$args.b as string}' x-sub: $claims.sub"), "{shown}");
     }
 }

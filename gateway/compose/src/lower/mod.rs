@@ -21,6 +21,7 @@ mod naming;
 mod origin;
 mod page;
 mod policy;
+pub(crate) mod print;
 mod read;
 mod reply;
 mod resolver;
@@ -92,8 +93,8 @@ struct Lowering<'a> {
     files: &'a SchemaFiles,
     types: &'a IndexMap<Name, TypeDef>,
     diagnostics: &'a mut Diagnostics,
-    encodings: encoding::Encodings,
-    views: view::Views,
+    encodings: encoding::Encodings<'a>,
+    views: view::Views<'a>,
     lowered: Lowered,
 }
 
@@ -101,7 +102,14 @@ impl<'a> Lowering<'a> {
     fn resolvers_of(&mut self, document: &'a Document) {
         for site in site::all(document) {
             self.resolver(&site);
+            self.settle();
         }
+    }
+
+    /// Fills what is referred to and not there yet.
+    fn settle(&mut self) {
+        self.settle_views();
+        self.settle_encodings();
     }
 
     fn finish(self) -> Lowered {

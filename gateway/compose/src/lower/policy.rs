@@ -29,7 +29,7 @@ impl Lowering<'_> {
             hedge: input.flag("hedge").unwrap_or(false),
             stale_if_error: self.duration(input, "staleIfError"),
             retry: input.nested("retry").map(|retry| self.retry(&retry)),
-            errors: self.errors(input),
+            errors: self.errors(input, source),
         }
     }
 
@@ -122,15 +122,15 @@ impl Lowering<'_> {
     }
 
     /// `errors:` of a directive.
-    pub(super) fn errors(&mut self, input: &Input<'_>) -> Errors {
+    pub(super) fn errors(&mut self, input: &Input<'_>, source: SourceId) -> Errors {
         let Some(errors) = input.nested("errors") else {
             return Errors::default();
         };
         let message = self.mapping(&errors, "message");
         let codes = errors.nested_list("codes");
         Errors {
-            message: message.and_then(|it| self.read_of_reply(input.document, &it)),
-            extensions: self.error_extensions(&errors),
+            message: message.and_then(|it| self.read_of_reply(input.document, source, &it)),
+            extensions: self.error_extensions(&errors, source),
             codes: codes
                 .iter()
                 .filter_map(|code| {
@@ -143,7 +143,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn error_extensions(&mut self, errors: &Input<'_>) -> Vec<(String, Read)> {
+    fn error_extensions(&mut self, errors: &Input<'_>, source: SourceId) -> Vec<(String, Read)> {
         let Some(mapping) = self.mapping(errors, "extensions") else {
             return Vec::new();
         };
@@ -153,10 +153,67 @@ impl Lowering<'_> {
         };
         let mut extensions = Vec::new();
         for entry in entries {
-            if let Some(read) = self.read_of_reply(errors.document, &entry.value) {
+            if let Some(read) = self.read_of_reply(errors.document, source, &entry.value) {
                 extensions.push((entry.key.name.clone(), read));
             }
         }
         extensions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SHOP, file, lowered_files, said};
+
+    #[test]
+    fn only_what_may_happen_twice_is_repeated() {
+        assert_eq!(
+            said("type Mutation { a: Int @rest(PUT: \"/a\", retry: { attempts: 3 }) }"),
+            "error[RETRY_NOT_IDEMPOTENT] shop.graphql:2:41\n  \
+             2 | type Mutation { a: Int @rest(PUT: \"/a\", retry: { attempts: 3 }) }\n    \
+             |                                         ^^^^^ this call may happen twice, and nobody says that it may\n  \
+             help: if a second call has no further effect, say idempotent: true\n"
+        );
+        assert_eq!(
+            said(
+                "type Mutation { a: Int @rest(PUT: \"/a\", idempotent: true, retry: { attempts: 3 }) }"
+            ),
+            ""
+        );
+        assert_eq!(
+            said("type Mutation { a: Int @rest(PUT: \"/a\", retry: { attempts: 1 }) }"),
+            ""
+        );
+        assert_eq!(
+            said("type Query { a: Int @rest(POST: \"/a\", retry: { attempts: 3 }) }"),
+            ""
+        );
+        let hedged = said("type Mutation { a: Int @rest(PUT: \"/a\", hedge: true) }");
+        assert!(
+            hedged.starts_with("error[RETRY_NOT_IDEMPOTENT]"),
+            "{hedged}"
+        );
+    }
+
+    #[test]
+    fn durations_counts_and_rates_are_checked() {
+        let (lowered, diagnostics) = lowered_files(&file(&format!(
+            "{SHOP}type Query {{ a: Int @rest(GET: \"/a\", timeout: \"250ms\", fanout: 7, notFound: ERROR, errors: {{ message: \"$response.error ?? error.detail\" }}) }}"
+        )));
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        let policy = &lowered.resolvers[0].policy;
+        assert_eq!(policy.timeout.map(|it| it.as_millis()), Some(250));
+        assert_eq!(policy.fanout, Some(7));
+        assert!(policy.idempotent && policy.not_found_is_error && policy.errors.message.is_some());
+        let duration = said("type Query { a: Int @rest(GET: \"/a\", timeout: \"soon\") }");
+        assert!(
+            duration.starts_with("error[MAPPING_SYNTAX] shop.graphql:2:48\n"),
+            "{duration}"
+        );
+        let fanout = said("type Query { a: Int @rest(GET: \"/a\", fanout: 0) }");
+        assert!(
+            fanout.starts_with("error[INVALID_VALUE] shop.graphql:2:46\n"),
+            "{fanout}"
+        );
     }
 }

@@ -77,12 +77,17 @@ impl Lowering<'_> {
     }
 
     /// A value read from a whole reply, `$response` or not: an error's message, the next cursor.
-    pub(super) fn read_of_reply(&mut self, document: &Document, mapping: &Mapping) -> Option<Read> {
+    pub(super) fn read_of_reply(
+        &mut self,
+        document: &Document,
+        source: SourceId,
+        mapping: &Mapping,
+    ) -> Option<Read> {
         let mapping = of_response(mapping);
-        // What an error looks like is not in the contract's reply: any source will do.
+        // What an error or an envelope looks like is not what the contract says of the value.
         let object = Object {
             document,
-            source: SourceId(0),
+            source,
             contract: None,
         };
         self.read(&object, &mapping).map(|(read, _)| read)

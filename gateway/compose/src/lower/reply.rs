@@ -14,7 +14,7 @@ use super::{Lowering, at};
 use crate::contract::{Kind, TypeId};
 use crate::diagnostic::Diagnostic;
 use crate::mapping::{Entry, Mapping, MappingKind, Spot, names};
-use crate::model::{Connection, Read, ReplyRule, SourceId, ViewField};
+use crate::model::{Connection, Read, ReplyRule, SourceId, UpstreamPath, ViewField};
 
 /// A reply's rule and what the contract says of it.
 pub(super) struct Reply {
@@ -28,9 +28,9 @@ pub(super) struct Reply {
 }
 
 /// What is known of a reply before its value is lowered.
-struct Whole<'a, 'd> {
-    site: &'a Site<'d>,
-    input: &'a Input<'d>,
+struct Whole<'w, 'd> {
+    site: &'w Site<'d>,
+    input: &'w Input<'d>,
     source: SourceId,
     ty: Type,
     /// The contract's type of the value, or of a batch's item.
@@ -39,11 +39,11 @@ struct Whole<'a, 'd> {
     positional: bool,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     pub(super) fn reply(
         &mut self,
-        site: &Site<'_>,
-        input: &Input<'_>,
+        site: &Site<'a>,
+        input: &Input<'a>,
         source: SourceId,
         lowered: &Lowered,
         batched: bool,
@@ -53,20 +53,17 @@ impl Lowering<'_> {
             false => Vec::new(),
         };
         let upstream = self.lowered.upstreams[source.index()].clone();
-        let (unwrap, end) = upstream.follow(lowered.reply, &written);
+        let (mut unwrap, end) = upstream.follow(lowered.reply, &written);
         let result = end.ty();
         let ty = match site.on {
             On::Entity { ty } => Type::Named(ty.clone()),
             On::Root { field, .. } | On::Field { field, .. } => field.ty.clone(),
         };
-        let item = if lowered.streamed {
-            result
-        } else {
-            upstream.item(result)
+        let item = match lowered.streamed {
+            true => result,
+            false => upstream.item(result),
         };
-        let order = input
-            .nested("batch")
-            .and_then(|it| it.word("order").map(str::to_owned));
+        let order = input.nested("batch").and_then(|it| it.word("order"));
         let whole = Whole {
             site,
             input,
@@ -74,13 +71,14 @@ impl Lowering<'_> {
             ty,
             contract: if batched { item } else { result },
             batched,
-            positional: order.as_deref() == Some("POSITIONAL"),
+            positional: order == Some("POSITIONAL"),
         };
         let shape = connection::shape(site.document, &whole.ty).filter(|_| input.has("page"));
         let (value, connection, to_many) = match shape {
             Some(shape) => self.connection(&whole, shape, item)?,
             None => {
-                let (value, to_many) = self.whole_value(&whole, lowered.streamed)?;
+                let (mut value, to_many) = self.whole_value(&whole, lowered.streamed)?;
+                self.begin_at_value(&whole, &mut unwrap, &mut value)?;
                 (value, None, to_many)
             }
         };
@@ -90,6 +88,7 @@ impl Lowering<'_> {
             value,
             connection,
         };
+        self.settle_views();
         Some(Reply {
             rule,
             result,
@@ -100,13 +99,19 @@ impl Lowering<'_> {
 
     fn connection(
         &mut self,
-        whole: &Whole<'_, '_>,
+        whole: &Whole<'_, 'a>,
         shape: connection::Shape,
         item: Option<TypeId>,
     ) -> Option<(ViewField, Option<Connection>, bool)> {
+        if whole.batched {
+            self.connection_of_many(whole);
+            return None;
+        }
         let object = whole.object(item);
         let end = item.map_or(End::Unstated, End::Type);
-        let node = self.read_value(whole, &object, &shape.node, end)?;
+        let mut node = self.read_value(whole, &object, &shape.node, end)?;
+        // Where the list stands is for `result:` to say, so a node is read as a whole.
+        self.begin_at_value(whole, &mut Vec::new(), &mut node)?;
         let value = ViewField {
             ty: shape.node.clone().list(),
             ..node.clone()
@@ -122,8 +127,54 @@ impl Lowering<'_> {
         Some((value, Some(connection), true))
     }
 
+    fn connection_of_many(&mut self, whole: &Whole<'_, 'a>) {
+        let message = "a connection for many parents in one call is not supported by this release";
+        self.push(
+            Diagnostic::error("UNSUPPORTED", message)
+                .at(whole.input.at_name("page"))
+                .help("return a list with batch: { limit: \"$args.first\" }, or make one call per parent with $this and fanout"),
+        );
+    }
+
+    /// Makes the reply begin at the value: the way to it is unwrapped with the envelope. The items
+    /// of a batch are read as a whole, since they carry their parents' keys.
+    fn begin_at_value(
+        &mut self,
+        whole: &Whole<'_, 'a>,
+        unwrap: &mut UpstreamPath,
+        value: &mut ViewField,
+    ) -> Option<()> {
+        match &value.read {
+            Read::Path(path) if path.is_empty() || whole.batched => return Some(()),
+            Read::Path(path) => unwrap.extend_from_slice(path),
+            Read::ListOf(path) if !whole.batched => unwrap.extend_from_slice(path),
+            Read::Embedded => {}
+            _ => {
+                self.not_a_path(whole);
+                return None;
+            }
+        }
+        value.read = Read::Path(Vec::new());
+        Some(())
+    }
+
+    fn not_a_path(&mut self, whole: &Whole<'_, 'a>) {
+        let document = whole.site.document;
+        let field = whole.site.on.field();
+        let map = field.and_then(|it| self.map_of(document, whole.source, &it.directives));
+        let place = map.map_or_else(|| whole.site.place(), |map| map.at_value("from"));
+        self.push(
+            Diagnostic::error(
+                "INVALID_VALUE",
+                "what a call answers is one value of its reply",
+            )
+            .at(place)
+            .help("name it: @map(from: \"score\")"),
+        );
+    }
+
     /// The value of a reply, and whether a batch gives each parent a list of items.
-    fn whole_value(&mut self, whole: &Whole<'_, '_>, streamed: bool) -> Option<(ViewField, bool)> {
+    fn whole_value(&mut self, whole: &Whole<'_, 'a>, streamed: bool) -> Option<(ViewField, bool)> {
         let object = whole.object(whole.contract);
         if whole.reads_property() {
             return self.property_value(whole, &object);
@@ -131,11 +182,7 @@ impl Lowering<'_> {
         let to_many = whole.batched && whole.ty.is_list() && !whole.positional;
         // One level of the type's lists is what the stream or the batch is made of.
         let is_outer = to_many || (streamed && !whole.batched && whole.ty.is_list());
-        let inner = if is_outer {
-            whole.ty.item_type().clone()
-        } else {
-            whole.ty.clone()
-        };
+        let inner = whole.item_type_if(is_outer);
         let end = whole.contract.map_or(End::Unstated, End::Type);
         let mut value = self.read_value(whole, &object, &inner, end)?;
         value.ty = whole.ty.clone();
@@ -145,8 +192,8 @@ impl Lowering<'_> {
     /// A leaf in a keyed batch: the item that carries the key carries the value beside it.
     fn property_value(
         &mut self,
-        whole: &Whole<'_, '_>,
-        object: &Object<'_>,
+        whole: &Whole<'_, 'a>,
+        object: &Object<'a>,
     ) -> Option<(ViewField, bool)> {
         let field = whole.site.on.field()?;
         let map = self.map_of(object.document, whole.source, &field.directives);
@@ -165,11 +212,7 @@ impl Lowering<'_> {
         let is_single = contract
             .is_some_and(|(contract, ty)| !matches!(contract[ty].kind, Kind::List(_) | Kind::Any));
         let to_many = whole.ty.is_list() && is_single;
-        let inner = if to_many {
-            whole.ty.item_type().clone()
-        } else {
-            whole.ty.clone()
-        };
+        let inner = whole.item_type_if(to_many);
         let mut value = self.value(object, &inner, read, end, map.as_ref(), With::default());
         value.ty = whole.ty.clone();
         Some((value, to_many))
@@ -178,8 +221,8 @@ impl Lowering<'_> {
     /// The value of a type where the reply, or an item of it, is that value.
     fn read_value(
         &mut self,
-        whole: &Whole<'_, '_>,
-        object: &Object<'_>,
+        whole: &Whole<'_, 'a>,
+        object: &Object<'a>,
         ty: &Type,
         end: End,
     ) -> Option<ViewField> {
@@ -201,7 +244,7 @@ impl Lowering<'_> {
     }
 
     /// `@map(from:)` on the resolved field itself.
-    fn own_from(&mut self, whole: &Whole<'_, '_>) -> Option<Option<Mapping>> {
+    fn own_from(&mut self, whole: &Whole<'_, 'a>) -> Option<Option<Mapping>> {
         let document = whole.site.document;
         let field = whole.site.on.field();
         let map = field.and_then(|it| self.map_of(document, whole.source, &it.directives));
@@ -213,8 +256,8 @@ impl Lowering<'_> {
 
     fn selected(
         &mut self,
-        whole: &Whole<'_, '_>,
-        object: &Object<'_>,
+        whole: &Whole<'_, 'a>,
+        object: &Object<'a>,
         ty: &Type,
         end: End,
     ) -> Option<ViewField> {
@@ -240,7 +283,7 @@ impl Lowering<'_> {
 
     fn selection_view(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Type,
         end: End,
         entries: &[Entry],
@@ -260,7 +303,7 @@ impl Lowering<'_> {
     }
 
     /// What the reply holds beyond the subgraph's own fields.
-    fn provided(&self, whole: &Whole<'_, '_>) -> With {
+    fn provided(&self, whole: &Whole<'_, 'a>) -> With {
         let (ty, field) = match whole.site.on {
             On::Entity { .. } => {
                 return With {
@@ -287,8 +330,71 @@ impl<'d> Whole<'_, 'd> {
         }
     }
 
+    /// The type, or what its list holds.
+    fn item_type_if(&self, is_outer: bool) -> Type {
+        match is_outer {
+            true => self.ty.item_type().clone(),
+            false => self.ty.clone(),
+        }
+    }
+
     fn reads_property(&self) -> bool {
         let is_leaf = !is_composite(self.site.document, self.ty.inner_named_type());
         self.batched && !self.positional && is_leaf && self.site.on.field().is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    fn reply(declarations: &str) -> String {
+        let shown = printed(declarations);
+        let reply = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("  reply   "));
+        reply.expect("a reply").to_owned()
+    }
+
+    #[test]
+    fn a_reply_begins_where_its_value_is() {
+        assert_eq!(
+            reply("type Query { a: Int @rest(GET: \"/a\", result: \"data\") @map(from: \"x.y\") }"),
+            "data.x.y → Int"
+        );
+        assert_eq!(
+            reply(
+                "type Query { a: A @rest(GET: \"/a\") @map(from: { id: \"a_id\" }) } type A { id: ID! b: Int }"
+            ),
+            "A { id: a_id }"
+        );
+        assert_eq!(
+            reply(
+                "type Query { a: [A!] @rest(GET: \"/a\") @map(from: { id: \"ids\" }) } type A { id: ID! }"
+            ),
+            "ids → [A!] { id: it }"
+        );
+        let text = said("type Query { a: String @rest(GET: \"/a\") @map(from: \"{x}-{y}\") }");
+        assert!(
+            text.starts_with("error[INVALID_VALUE] shop.graphql:2:52\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_selection_replaces_what_the_type_would_read() {
+        assert_eq!(
+            reply(
+                "type Query { a: [A!] @rest(GET: \"/a\", selection: { id: \"no\", b: { c: \"x.c\" } }) } type A { id: ID! b: B d: Int } type B { c: Int }"
+            ),
+            "[A!] { id: no, b: the same object { c: x.c } }"
+        );
+        let unknown = said(
+            "type Query { a: A @rest(GET: \"/a\", selection: { idd: \"no\" }) } type A { id: ID! }",
+        );
+        assert!(
+            unknown.starts_with("error[UNKNOWN_FIELD] shop.graphql:2:49\n"),
+            "{unknown}"
+        );
     }
 }

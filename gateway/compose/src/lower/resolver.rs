@@ -65,7 +65,7 @@ impl<'a> Lowering<'a> {
         });
     }
 
-    fn target(&mut self, site: &Site<'_>, scope: &Scope<'_>) -> Option<Target> {
+    fn target(&mut self, site: &Site<'_>, scope: &Scope<'a>) -> Option<Target> {
         Some(match site.on {
             On::Root {
                 ty,

@@ -8,7 +8,7 @@ use super::input::Input;
 use super::origin::{Call, Destination, Value};
 use super::scope::{Scope, Slot};
 use super::upstream::Upstream;
-use super::{Lowering, at, did_you_mean, listed};
+use super::{Lowering, at, listed};
 use crate::contract::openapi::{
     Encoding as ContentEncoding, Location, Operation, ParameterStyle, PathPart,
 };
@@ -48,8 +48,8 @@ struct Rest<'d, 'o> {
     encoding: BodyEncoding,
 }
 
-impl Lowering<'_> {
-    pub(super) fn rest(&mut self, input: &Input<'_>, scope: &mut Scope<'_>) -> Option<Lowered> {
+impl<'a> Lowering<'a> {
+    pub(super) fn rest(&mut self, input: &Input<'_>, scope: &mut Scope<'a>) -> Option<Lowered> {
         let (method, pieces) = self.method_and_path(input)?;
         let upstream = self.lowered.upstreams[scope.source.index()].clone();
         let (call, operation, holes) = match &upstream {
@@ -77,7 +77,7 @@ impl Lowering<'_> {
         &mut self,
         rest: &Rest<'_, '_>,
         pieces: &[TemplatePiece],
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> Option<RestRequest> {
         let (path, inline) = split_query(pieces);
         let path = self.rest_path(rest, &path, scope);
@@ -205,7 +205,7 @@ impl Lowering<'_> {
         &mut self,
         rest: &Rest<'_, '_>,
         pieces: &[TemplatePiece],
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> Option<Vec<Piece>> {
         let mut hole = 0;
         let mut path = Some(Vec::new());
@@ -232,7 +232,7 @@ impl Lowering<'_> {
         &mut self,
         rest: &Rest<'_, '_>,
         parameters: &[(String, Vec<TemplatePiece>)],
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> Option<Vec<QueryParam>> {
         let lowered: Vec<_> = parameters
             .iter()
@@ -253,7 +253,7 @@ impl Lowering<'_> {
     fn explicit_query(
         &mut self,
         rest: &Rest<'_, '_>,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> Option<Vec<QueryParam>> {
         if !rest.input.has("query") {
             return Some(Vec::new());
@@ -280,7 +280,7 @@ impl Lowering<'_> {
         &mut self,
         rest: &Rest<'_, '_>,
         mapping: &Mapping,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> Option<Vec<QueryParam>> {
         if let MappingKind::Reference(reference) = &mapping.kind
             && reference.root == crate::mapping::Root::Args
@@ -302,7 +302,7 @@ impl Lowering<'_> {
     fn fields_as_query(
         &mut self,
         rest: &Rest<'_, '_>,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: &[String],
         object: &InputObjectType,
         spot: &Spot,
@@ -319,7 +319,7 @@ impl Lowering<'_> {
     fn explicit_body(
         &mut self,
         rest: &Rest<'_, '_>,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> Option<Option<Expr>> {
         if !rest.input.has("body") {
             return Some(None);
@@ -333,7 +333,7 @@ impl Lowering<'_> {
     fn defaults(
         &mut self,
         rest: &Rest<'_, '_>,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
     ) -> (Vec<QueryParam>, Option<Expr>) {
         let in_query = matches!(rest.method, RestMethod::Get | RestMethod::Delete);
         match in_query {
@@ -343,7 +343,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn default_query(&mut self, rest: &Rest<'_, '_>, scope: &mut Scope<'_>) -> Vec<QueryParam> {
+    fn default_query(&mut self, rest: &Rest<'_, '_>, scope: &mut Scope<'a>) -> Vec<QueryParam> {
         let mut parameters = Vec::new();
         for argument in scope.unused() {
             scope.used.insert(argument.name.to_string());
@@ -371,7 +371,7 @@ impl Lowering<'_> {
     fn default_parameter(
         &mut self,
         rest: &Rest<'_, '_>,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: Vec<String>,
         definition: &Node<InputValueDefinition>,
         spot: &Spot,
@@ -383,7 +383,7 @@ impl Lowering<'_> {
         rest.parameter(name, value)
     }
 
-    fn default_body(&mut self, rest: &Rest<'_, '_>, scope: &mut Scope<'_>) -> Option<Expr> {
+    fn default_body(&mut self, rest: &Rest<'_, '_>, scope: &mut Scope<'a>) -> Option<Expr> {
         let unused = scope.unused();
         let slot = Slot::new(Destination::Body(Vec::new()), rest.body_type());
         if let [one] = unused.as_slice()
@@ -402,7 +402,7 @@ impl Lowering<'_> {
 
     fn body_property(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         argument: &Node<InputValueDefinition>,
         body: Option<TypeId>,
     ) -> (String, Expr) {
@@ -423,7 +423,7 @@ impl Lowering<'_> {
     /// An argument or a field of one that is sent because nothing else was said of it.
     pub(super) fn whole_argument(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: Vec<String>,
         definition: &Node<InputValueDefinition>,
         slot: &Slot,
@@ -453,7 +453,7 @@ impl Lowering<'_> {
     /// Checks an argument that stands in the path.
     pub(super) fn check_path_argument(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         ty: &Type,
         nullable: bool,
         spot: &Spot,
@@ -472,7 +472,7 @@ impl Lowering<'_> {
         }
     }
 
-    pub(super) fn list_in_path(&mut self, scope: &Scope<'_>, spot: &Spot) {
+    pub(super) fn list_in_path(&mut self, scope: &Scope<'a>, spot: &Spot) {
         self.push(
             Diagnostic::error("LIST_IN_PATH", "a list cannot stand in a path")
                 .at(at(scope.document, spot))
@@ -481,16 +481,10 @@ impl Lowering<'_> {
     }
 
     /// Arguments that go nowhere.
-    pub(super) fn check_unused(&mut self, scope: &Scope<'_>) {
+    pub(super) fn check_unused(&mut self, scope: &Scope<'a>) {
         for argument in scope.unused() {
-            let known: Vec<&str> = scope.used.iter().map(String::as_str).collect();
-            let help = did_you_mean(&argument.name, [], |_| {
-                format!("send it with \"$args.{}\", or remove it", argument.name)
-            });
-            let message = match known.as_slice() {
-                [] => "this argument goes nowhere".to_owned(),
-                _ => "this argument goes nowhere: only what the mapping names is sent".to_owned(),
-            };
+            let message = "this argument goes nowhere: only what the mapping names is sent";
+            let help = format!("send it with \"$args.{}\", or remove it", argument.name);
             self.push(
                 Diagnostic::warning("UNUSED_ARGUMENT", message)
                     .at(scope.document.places.name(&argument.name))
@@ -621,4 +615,198 @@ fn parameters(pieces: &[TemplatePiece]) -> Parameters {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, printed, said, said_of};
+    use super::*;
+
+    fn call(declarations: &str) -> String {
+        let shown = printed(declarations);
+        let call = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("  call    shop: "));
+        call.expect("a call").to_owned()
+    }
+
+    #[test]
+    fn unused_arguments_become_parameters_of_a_get() {
+        assert_eq!(
+            call(
+                "type Query { a(id: ID!, pageSize: Int = 3, tags: [String!]): Int @rest(GET: \"/a/{id}\") }"
+            ),
+            "GET /a/{$args.id as string}?page_size=$args.pageSize&tags=$args.tags"
+        );
+        assert_eq!(
+            call(
+                "type Query { a(filter: F, x: Int @map(to: \"X-1\")): Int @rest(GET: \"/a\") } input F { minPrice: Float }"
+            ),
+            "GET /a?min_price=$args.filter.minPrice&X-1=$args.x"
+        );
+    }
+
+    #[test]
+    fn a_query_may_be_written_out_or_be_an_input_object() {
+        assert_eq!(
+            call(
+                "type Query { a(b: ID!): Int @rest(GET: \"/a?all=true&b={b}\", query: { c: \"$args.b\", d: 5 }) }"
+            ),
+            "GET /a?all=\"true\"&b=$args.b as string&c=$args.b as string&d=5"
+        );
+        assert_eq!(
+            call(
+                "type Query { a(filter: F!): Int @rest(GET: \"/a\", query: \"$args.filter\") } input F { x: Int y: ID }"
+            ),
+            "GET /a?x=$args.filter.x&y=$args.filter.y as string"
+        );
+        let one = said("type Query { a(b: Int): Int @rest(GET: \"/a\", query: \"$args.b\") }");
+        assert!(
+            one.contains("parameters have names: this is one value"),
+            "{one}"
+        );
+    }
+
+    #[test]
+    fn a_body_is_the_single_input_object_else_an_object_of_the_arguments() {
+        assert_eq!(
+            call(
+                "type Mutation { a(id: ID!, input: I!): Int @rest(PATCH: \"/a/{id}\") } input I { unitPrice: Float! }"
+            ),
+            "PATCH /a/{$args.id as string} body $args.input as {unit_price}"
+        );
+        assert_eq!(
+            call("type Mutation { a(name: String, userId: ID): Int @rest(POST: \"/a\") }"),
+            "POST /a body { name: $args.name, user_id: $args.userId as string }"
+        );
+        assert_eq!(
+            call("type Mutation { a(id: ID!): Int @rest(POST: \"/a/{id}/go\") }"),
+            "POST /a/{$args.id as string}/go"
+        );
+        assert_eq!(
+            call(
+                "type Mutation { a(b: Int): Int @rest(POST: \"/a\", body: { x: \"$args.b\", kind: \"'gift'\", y: [1, true] }) }"
+            ),
+            "POST /a body { x: $args.b, kind: \"gift\", y: [1, true] }"
+        );
+    }
+
+    #[test]
+    fn one_call_has_one_method() {
+        let two = said("type Query { a: Int @rest(GET: \"/a\", POST: \"/b\") }");
+        assert!(
+            two.starts_with("error[TWO_METHODS] shop.graphql:2:38\n"),
+            "{two}"
+        );
+        let none = said("type Query { a: Int @rest(query: { b: 1 }) }");
+        assert!(
+            none.starts_with("error[NO_METHOD] shop.graphql:2:21\n"),
+            "{none}"
+        );
+    }
+
+    #[test]
+    fn a_path_begins_with_a_slash() {
+        let said = said("type Query { a: Int @rest(GET: \"http://shop/a\") }");
+        assert!(
+            said.starts_with("error[MAPPING_SYNTAX] shop.graphql:2:32\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn null_and_lists_cannot_stand_in_a_path() {
+        assert_eq!(
+            said("type Query { a(id: ID): Int @rest(GET: \"/a/{id}\") }"),
+            "error[NULLABLE_IN_PATH] shop.graphql:2:45\n  \
+             2 | type Query { a(id: ID): Int @rest(GET: \"/a/{id}\") }\n    \
+             |                                             ^^ this is `ID`, and a path needs a value\n  \
+             help: make it `ID!`, or say what stands for null: {$args.x ?? 'all'}\n"
+        );
+        assert_eq!(
+            said("type Query { a(id: ID): Int @rest(GET: \"/a/{id ?? 'me'}\") }"),
+            ""
+        );
+        assert_eq!(
+            said("type Query { a(n: Int = 1): Int @rest(GET: \"/a/{n}\") }"),
+            ""
+        );
+        let last = said("type Query { a(x: ID, y: ID): Int @rest(GET: \"/a/{x ?? y}\") }");
+        assert!(
+            last.starts_with("error[NULLABLE_IN_PATH] shop.graphql:2:56\n"),
+            "{last}"
+        );
+        let list = said("type Query { a(ids: [ID!]!): Int @rest(GET: \"/a/{ids}\") }");
+        assert!(list.starts_with("error[LIST_IN_PATH]"), "{list}");
+    }
+
+    #[test]
+    fn an_argument_that_goes_nowhere_is_a_warning() {
+        assert_eq!(
+            said(
+                "type Query { a(b: Int, c: Int): Int @rest(GET: \"/a\", query: { b: \"$args.b\" }) }"
+            ),
+            "warning[UNUSED_ARGUMENT] shop.graphql:2:24\n  \
+             2 | type Query { a(b: Int, c: Int): Int @rest(GET: \"/a\", query: { b: \"$args.b\" }) }\n    \
+             |                        ^ this argument goes nowhere: only what the mapping names is sent\n  \
+             help: send it with \"$args.c\", or remove it\n"
+        );
+    }
+
+    #[test]
+    fn the_contract_decides_types_and_how_lists_travel() {
+        let contract = "
+openapi: 3.1.0
+info: { title: a, version: '1' }
+paths:
+  /a/{key}:
+    get:
+      parameters:
+        - { name: key, in: path, required: true, schema: { type: integer } }
+        - { name: tag, in: query, explode: false, schema: { type: array, items: { type: integer } } }
+      responses: { '200': { description: a, content: { application/json: { schema: { type: object } } } } }
+";
+        let sdl = |path: &str| {
+            let source = "extend schema @source(name: \"shop\", http: { baseURL: \"http://a\", openapi: \"a.yaml\" })";
+            let mut files = file(&format!(
+                "{source}\ntype Query {{ a(id: ID!, tag: [ID!]): A @rest(GET: \"{path}\") }} type A {{ x: String }}"
+            ));
+            files.files.insert("a.yaml".into(), contract.into());
+            files
+        };
+        let (lowered, diagnostics) = super::super::tests::lowered_files(&sdl("/a/{id}"));
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        let Request::Rest(rest) = &lowered.resolvers[0].request else {
+            panic!("a REST request");
+        };
+        assert_eq!(rest.query[0].lists, ListStyle::Comma);
+        assert_eq!(lowered.origins[0].call, Call::Operation(0));
+        assert!(
+            lowered.origins[0]
+                .sent
+                .iter()
+                .all(|sent| sent.wants.is_some())
+        );
+        let unknown = said_of(&sdl("/b/{id}"));
+        assert!(
+            unknown.starts_with("error[UNKNOWN_OPERATION] shop.graphql:2:51\n"),
+            "{unknown}"
+        );
+        assert!(
+            unknown.contains("the contract has `GET /a/{key}`"),
+            "{unknown}"
+        );
+    }
+
+    #[test]
+    fn a_template_is_split_at_its_question_mark() {
+        let pieces = [
+            TemplatePiece::Text("/a?x=1&y=".into()),
+            TemplatePiece::Text("2&flag".into()),
+        ];
+        let (path, query) = split_query(&pieces);
+        assert_eq!(path, [TemplatePiece::Text("/a".into())]);
+        let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x", "y", "flag"]);
+    }
 }

@@ -35,6 +35,8 @@ pub(super) struct Scope<'a> {
     pub(super) columns: Vec<(usize, Spot)>,
     /// Inside the one-element list that is rendered once for each key.
     pub(super) each: bool,
+    /// Before a `??`: null is allowed.
+    pub(super) guarded: bool,
     /// Every value that goes out.
     pub(super) sent: Vec<Sent>,
 }
@@ -80,6 +82,7 @@ impl<'a> Scope<'a> {
             this: None,
             columns: Vec::new(),
             each: false,
+            guarded: false,
             sent: Vec::new(),
         }
     }
@@ -131,9 +134,9 @@ pub(super) struct Argument {
     pub(super) nullable: bool,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     /// The argument that `$args.a.b` means.
-    pub(super) fn argument(&mut self, scope: &mut Scope<'_>, path: &[Segment]) -> Option<Argument> {
+    pub(super) fn argument(&mut self, scope: &mut Scope<'a>, path: &[Segment]) -> Option<Argument> {
         let (first, rest) = path.split_first()?;
         let Some(definition) = scope.argument(&first.name) else {
             self.unknown_argument(scope, first);
@@ -158,7 +161,7 @@ impl Lowering<'_> {
     /// Steps into a field of an input object; false where the type is a scalar of unknown contents.
     fn step_into(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         found: &mut Argument,
         segment: &Segment,
     ) -> Option<bool> {
@@ -200,7 +203,7 @@ impl Lowering<'_> {
         Some(true)
     }
 
-    fn unknown_argument(&mut self, scope: &Scope<'_>, segment: &Segment) {
+    fn unknown_argument(&mut self, scope: &Scope<'a>, segment: &Segment) {
         let parent_has = scope
             .parent
             .is_some_and(|parent| field_of(scope.document, parent, &segment.name).is_some());
@@ -225,7 +228,7 @@ impl Lowering<'_> {
     /// The parent's input that `$this.a.b` or `$batch.a.b` means.
     pub(super) fn parent_input(
         &mut self,
-        scope: &mut Scope<'_>,
+        scope: &mut Scope<'a>,
         path: &[Segment],
         spot: &Spot,
         batch: bool,
@@ -254,7 +257,7 @@ impl Lowering<'_> {
     /// The way through the parent's fields to a leaf, and the leaf's type.
     fn parent_field(
         &mut self,
-        scope: &Scope<'_>,
+        scope: &Scope<'a>,
         parent: &Name,
         path: &[Segment],
     ) -> Option<(FieldPath, Type)> {
@@ -282,7 +285,7 @@ impl Lowering<'_> {
         Some((fields, ty))
     }
 
-    fn unknown_parent_field(&mut self, scope: &Scope<'_>, on: &Name, segment: &Segment) {
+    fn unknown_parent_field(&mut self, scope: &Scope<'a>, on: &Name, segment: &Segment) {
         let known = field_names(scope.document, on);
         let help = did_you_mean(&segment.name, known, |known| match known {
             [] => format!("`{on}` has no fields"),
@@ -328,4 +331,63 @@ pub(super) fn is_composite(document: &Document, ty: &str) -> bool {
         document.schema.types.get(ty),
         Some(ExtendedType::Object(_) | ExtendedType::Interface(_) | ExtendedType::Union(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    #[test]
+    fn an_argument_that_is_not_there_is_asked_for_by_the_nearest_name() {
+        assert_eq!(
+            said(
+                "type Query { a(userId: ID!): Int @rest(GET: \"/a/{usrId}\", query: { u: \"$args.userId\" }) }"
+            ),
+            "error[UNKNOWN_ARGUMENT] shop.graphql:2:50\n  \
+             2 | type Query { a(userId: ID!): Int @rest(GET: \"/a/{usrId}\", query: { u: \"$args.userId\" }) }\n    \
+             |                                                  ^^^^^ there is no argument `usrId`\n  \
+             help: did you mean `userId`?\n"
+        );
+        let parent = said("type User @key(fields: \"id\") @rest(GET: \"/a/{id}\") { id: ID! }");
+        assert!(
+            parent.contains("did you mean `$this.id` or `$batch.id`?"),
+            "{parent}"
+        );
+    }
+
+    #[test]
+    fn input_objects_are_stepped_into_and_scalars_are_not() {
+        let shown = printed(
+            "type Query { a(in: In!, any: JSON): Int @rest(GET: \"/a/{in.id}\", query: { x: \"$args.any.b.c\" }) } input In { id: ID! } scalar JSON",
+        );
+        assert!(
+            shown.contains("GET /a/{$args.in.id as string}?x=$args.any.b.c"),
+            "{shown}"
+        );
+        let field =
+            said("type Query { a(in: In!): Int @rest(GET: \"/a/{in.di}\") } input In { id: ID! }");
+        assert!(
+            field.starts_with("error[UNKNOWN_ARGUMENT] shop.graphql:2:49\n"),
+            "{field}"
+        );
+        let leaf = said("type Query { a(id: ID!): Int @rest(GET: \"/a/{id.x}\") }");
+        assert!(leaf.contains("`id` has no parts: it is `ID!`"), "{leaf}");
+    }
+
+    #[test]
+    fn a_parent_is_read_where_there_is_one_and_by_its_leaves() {
+        let root = said("type Query { a: Int @rest(GET: \"/a/{$this.id}\") }");
+        assert!(
+            root.starts_with("error[EXPRESSION_NOT_HERE] shop.graphql:2:37\n"),
+            "{root}"
+        );
+        let user = |request: &str| {
+            said(&format!(
+                "type User @key(fields: \"id\") {{ id: ID! org: Org a: Int @rest(GET: \"/a\", query: {{ x: \"{request}\" }}) }} type Org {{ id: ID! }}"
+            ))
+        };
+        assert_eq!(user("$this.org.id"), "");
+        assert!(user("$this.ogr.id").contains("did you mean `org`?"));
+        assert!(user("$this.org").contains("`org` is an object: name one of its fields"));
+    }
 }

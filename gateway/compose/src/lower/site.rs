@@ -199,3 +199,33 @@ impl Lowering<'_> {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    #[test]
+    fn a_root_field_that_nobody_answers_is_an_error() {
+        assert_eq!(
+            said("type Query { orders: Int }"),
+            "error[NO_RESOLVER] shop.graphql:2:14\n  \
+             2 | type Query { orders: Int }\n    \
+             |              ^^^^^^ nothing says which service answers `Query.orders`\n  \
+             help: add @rest(GET: \"/orders\") or @grpc(method: \"package.Service/Method\")\n"
+        );
+        assert!(said("type Mutation { buy: Int }").contains("add @rest(POST: \"/buy\")"));
+    }
+
+    #[test]
+    fn resolvers_stand_on_fields_and_types_in_any_order() {
+        let shown = printed(
+            "type User @key(fields: \"id\") @rest(GET: \"/users/{$this.id}\") { id: ID! score: Float @rest(GET: \"/scores/{$this.id}\") }
+             type Query { a: Int @rest(GET: \"/a\") }",
+        );
+        let heads: Vec<&str> = shown
+            .lines()
+            .filter(|line| !line.starts_with(' '))
+            .collect();
+        assert_eq!(heads, ["User by id", "User.score", "Query.a"]);
+    }
+}

@@ -68,7 +68,7 @@ impl<'a> Lowering<'a> {
         let timeout = given.timeout.or(self.duration(input, "timeout"));
         let retry = input.nested("retry").map(|it| self.retry(&it));
         let limits = input.nested("limits").map(|it| self.limits(&it));
-        let errors = self.errors(input);
+        let errors = self.errors(input, id);
         self.check_timeout(input, timeout);
         let source = &mut self.lowered.sources[id.index()];
         source.headers = headers;
@@ -314,5 +314,108 @@ fn naming(word: &str) -> Naming {
         "KEBAB_CASE" => Naming::KebabCase,
         "PASCAL_CASE" => Naming::PascalCase,
         _ => Naming::Exact,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SHOP, file, lowered_files, printed, said, said_of};
+    use crate::SourceOverride;
+    use crate::model::SourceKind;
+
+    const TWO: &str = "extend schema @source(name: \"shop\", http: { baseURL: \"http://a\" }) @source(name: \"depot\", http: { baseURL: \"http://b\" })\n";
+
+    #[test]
+    fn a_source_that_is_not_there_is_asked_for_by_the_nearest_name() {
+        assert_eq!(
+            said("type Query { a: Int @rest(source: \"shpo\", GET: \"/a\") }"),
+            "error[UNKNOWN_SOURCE] shop.graphql:2:35\n  \
+             2 | type Query { a: Int @rest(source: \"shpo\", GET: \"/a\") }\n    \
+             |                                   ^^^^^^ this file declares no source of this name\n  \
+             help: did you mean `shop`?\n"
+        );
+        let grpc = "type Query { a: Int @grpc(source: \"shop\", method: \"a.B/C\") }";
+        assert!(said(grpc).contains("this source does not speak gRPC"));
+        let none = "type Query { a: Int @grpc(method: \"a.B/C\") }";
+        assert!(said(none).contains("[UNKNOWN_SOURCE]"));
+        assert!(said(none).contains("this file has no gRPC source"));
+    }
+
+    #[test]
+    fn one_of_several_sources_must_be_named() {
+        let said = said_of(&file(&format!(
+            "{TWO}type Query {{ a: Int @rest(GET: \"/a\") }}"
+        )));
+        assert!(
+            said.starts_with("error[AMBIGUOUS_SOURCE] shop.graphql:2:21\n"),
+            "{said}"
+        );
+        assert!(said.contains("help: say which: source: \"shop\""), "{said}");
+        let sdl = format!("{TWO}type Query {{ a: Int @rest(source: \"depot\", GET: \"/a\") }}");
+        let (lowered, diagnostics) = lowered_files(&file(&sdl));
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        assert_eq!(lowered.resolvers[0].source.0, 1);
+    }
+
+    #[test]
+    fn names_of_sources_are_unique() {
+        let sdl = "extend schema @source(name: \"a\", http: { baseURL: \"http://a\" }) @source(name: \"a\", http: { baseURL: \"http://b\" })";
+        assert!(said_of(&file(sdl)).starts_with("error[DUPLICATE_SOURCE] shop.graphql:1:79\n"));
+    }
+
+    #[test]
+    fn the_configuration_beats_the_address_in_the_file() {
+        let sdl = "extend schema @source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" }, timeout: \"2s\")";
+        let mut files = file(sdl);
+        let given = SourceOverride {
+            url: Some("http://given".into()),
+            timeout: Some(std::time::Duration::from_millis(5)),
+        };
+        files.subgraphs[0].sources.insert("shop".into(), given);
+        let (lowered, diagnostics) = lowered_files(&files);
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        let source = &lowered.sources[0];
+        assert!(
+            matches!(&source.kind, SourceKind::Http { base_url, .. } if base_url == "http://given")
+        );
+        assert_eq!(source.timeout.map(|it| it.as_millis()), Some(5));
+    }
+
+    #[test]
+    fn an_address_holds_what_is_known_at_the_start_only() {
+        let sdl =
+            "extend schema @source(name: \"shop\", http: { baseURL: \"http://{$claims.host}\" })";
+        let said = said_of(&file(sdl));
+        assert!(
+            said.starts_with("error[EXPRESSION_NOT_HERE] shop.graphql:1:63\n"),
+            "{said}"
+        );
+        let sdl = "extend schema @source(name: \"shop\", http: { baseURL: \"shop.example\" })";
+        assert!(said_of(&file(sdl)).contains("an address begins with http:// or https://"));
+    }
+
+    #[test]
+    fn a_timeout_longer_than_the_request_is_a_warning() {
+        let sdl = "extend schema @source(name: \"shop\", http: { baseURL: \"http://a\" }, timeout: \"1m\")";
+        let mut files = file(sdl);
+        files.request_timeout = Some(std::time::Duration::from_secs(30));
+        let said = said_of(&files);
+        assert!(
+            said.starts_with("warning[TIMEOUT_EXCEEDS_CALLERS] shop.graphql:1:77\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_source_speaks_one_protocol() {
+        let sdl = "extend schema @source(name: \"shop\")";
+        assert!(said_of(&file(sdl)).starts_with("error[SOURCE_KIND] shop.graphql:1:29\n"));
+    }
+
+    #[test]
+    fn the_only_source_need_not_be_named() {
+        assert!(SHOP.contains("\"shop\""));
+        let shown = printed("type Query { a: Int @rest(GET: \"/a\") }");
+        assert_eq!(shown, "Query.a\n  call    shop: GET /a\n  reply   Int\n");
     }
 }

@@ -266,3 +266,74 @@ fn reached<'f>(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, said_of};
+
+    fn said(source: &str, files: &[(&str, &str)]) -> String {
+        let mut all = file(&format!("extend schema @source(name: \"shop\", {source})"));
+        all.files = files
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+            .collect();
+        said_of(&all)
+    }
+
+    #[test]
+    fn a_contract_that_is_not_there_is_named_where_it_is_asked_for() {
+        assert_eq!(
+            said("http: { baseURL: \"http://a\", openapi: \"a.yaml\" }", &[]),
+            "error[FILE_NOT_FOUND] shop.graphql:1:75\n  \
+             1 | extend schema @source(name: \"shop\", http: { baseURL: \"http://a\", openapi: \"a.yaml\" })\n    \
+             |                                                                           ^^^^^^^^ there is no file `a.yaml`\n  \
+             help: paths are relative to the file that names them\n"
+        );
+        assert!(
+            said("grpc: { url: \"http://a\", protos: [\"a.proto\"] }", &[])
+                .starts_with("error[FILE_NOT_FOUND]")
+        );
+        assert!(
+            said("grpc: { url: \"http://a\", reflection: true }", &[])
+                .starts_with("error[REFLECTION_FAILED]")
+        );
+        assert!(said("grpc: { url: \"http://a\" }", &[]).starts_with("error[NO_DESCRIPTORS]"));
+    }
+
+    #[test]
+    fn a_contract_that_cannot_be_read_says_where() {
+        let said_yaml = said(
+            "http: { baseURL: \"http://a\", openapi: \"a.yaml\" }",
+            &[("a.yaml", "openapi: 2.0")],
+        );
+        assert!(
+            said_yaml.starts_with("error[INVALID_CONTRACT]"),
+            "{said_yaml}"
+        );
+        assert!(said_yaml.contains("contract: a.yaml:1:1"), "{said_yaml}");
+        let said_proto = said(
+            "grpc: { url: \"http://a\", protos: [\"a.proto\"] }",
+            &[("a.proto", "syntax = \"proto3\"; messag")],
+        );
+        assert!(
+            said_proto.starts_with("error[INVALID_CONTRACT]"),
+            "{said_proto}"
+        );
+    }
+
+    #[test]
+    fn another_teams_broken_proto_does_no_harm() {
+        let files = [
+            (
+                "a.proto",
+                "syntax = \"proto3\"; import \"b.proto\"; message A { B b = 1; }",
+            ),
+            ("b.proto", "syntax = \"proto3\"; message B {}"),
+            ("other/c.proto", "broken"),
+        ];
+        assert_eq!(
+            said("grpc: { url: \"http://a\", protos: [\"a.proto\"] }", &files),
+            ""
+        );
+    }
+}

@@ -25,11 +25,11 @@ struct Tag {
     other: Option<Place>,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     pub(super) fn fill_variants(
         &mut self,
         id: ViewId,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         with: &With,
     ) {
@@ -51,7 +51,7 @@ impl Lowering<'_> {
         view.discriminator = discriminator;
     }
 
-    fn discriminator(&mut self, object: &Object<'_>, ty: &Name) -> Option<UpstreamPath> {
+    fn discriminator(&mut self, object: &Object<'a>, ty: &Name) -> Option<UpstreamPath> {
         let document = object.document;
         let directive = all(document.schema.types.get(ty)?.directives(), "discriminator").next()?;
         let path = self.path(&Input::of(document, directive), "from")?;
@@ -60,7 +60,7 @@ impl Lowering<'_> {
     }
 
     /// What the contract itself says of telling the members apart.
-    fn contract_discriminator(&self, object: &Object<'_>) -> Option<Discriminator> {
+    fn contract_discriminator(&self, object: &Object<'a>) -> Option<Discriminator> {
         let upstream = &self.lowered.upstreams[object.source.index()];
         match &upstream.contract()?[object.contract?].kind {
             Kind::Union(union) => union.discriminator.clone(),
@@ -70,7 +70,7 @@ impl Lowering<'_> {
 
     fn tag(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         of: &Name,
         ty: &Name,
         stated: Option<&Discriminator>,
@@ -110,7 +110,7 @@ impl Lowering<'_> {
     /// The values that the contract gives to a schema of the object type's name.
     fn stated_values(
         &self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         stated: Option<&Discriminator>,
         document: &Document,
@@ -128,7 +128,7 @@ impl Lowering<'_> {
 
     fn variants(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         tag: Tag,
         stated: Option<&Discriminator>,
         with: &With,
@@ -163,7 +163,7 @@ impl Lowering<'_> {
     /// The contract's type of one variant.
     fn member(
         &self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         value: Option<&str>,
         stated: Option<&Discriminator>,
@@ -283,4 +283,96 @@ fn possible_types<'d>(document: &'d Document, ty: &Name) -> Vec<&'d Name> {
 /// The name where the type is declared.
 fn type_name(ty: &ExtendedType) -> Option<&Name> {
     Some(ty.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{printed, said};
+
+    fn with(tags: [&str; 3]) -> String {
+        let [interface, a, b] = tags;
+        format!(
+            "type Query {{ p: P @rest(GET: \"/p\") }} interface P {interface} {{ x: Int }} type A implements P {a} {{ x: Int }} type B implements P {b} {{ x: Int }}"
+        )
+    }
+
+    #[test]
+    fn a_value_or_a_status_tells_the_types_apart() {
+        let shown = printed(&with([
+            "@discriminator(from: \"meta.kind\")",
+            "@variant(of: \"P\", value: \"a\") @variant(of: \"P\", value: \"aa\")",
+            "@variant(of: \"P\")",
+        ]));
+        assert!(
+            shown.contains("P by meta.kind ( a → A { x } | aa → A { x } | * → B { x } )"),
+            "{shown}"
+        );
+        let shown = printed(
+            "type Query { p: U @rest(GET: \"/p\") } union U = A | B type A { x: Int } type B @variant(status: [\"404\", \"4xx\"]) { y: Int }",
+        );
+        assert!(
+            shown.contains("U by status ( * → A { x } | * 404 4xx → B { y } )"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn types_that_nothing_tells_apart_are_an_error() {
+        assert_eq!(
+            said(&with(["", "", ""])),
+            "error[UNTAGGED_UNION] shop.graphql:2:48\n  \
+             2 | type Query { p: P @rest(GET: \"/p\") } interface P  { x: Int } type A implements P  { x: Int } type B implements P  { x: Int }\n    \
+             |                                                ^ nothing in a reply tells when a `P` is `A` and `B`\n  \
+             help: add @discriminator(from: \"type\") to `P`, and @variant(of: \"P\", value: \"…\") to each of its types\n"
+        );
+        let one = said(&with([
+            "@discriminator(from: \"kind\")",
+            "@variant(of: \"P\", value: \"a\")",
+            "",
+        ]));
+        assert!(
+            one.contains("nothing in a reply tells when a `P` is `B`"),
+            "{one}"
+        );
+    }
+
+    #[test]
+    fn one_value_means_one_type() {
+        let said = said(&with([
+            "@discriminator(from: \"kind\")",
+            "@variant(of: \"P\", value: \"a\")",
+            "@variant(of: \"P\", value: \"a\")",
+        ]));
+        assert!(said.starts_with("error[DUPLICATE_VARIANT]"), "{said}");
+        assert!(said.contains("`a` means two types"), "{said}");
+    }
+
+    #[test]
+    fn a_contract_that_tells_members_apart_need_not_be_repeated() {
+        let contract = "
+openapi: 3.1.0
+info: { title: a, version: '1' }
+paths:
+  /p:
+    get:
+      responses: { '200': { description: a, content: { application/json: { schema: { $ref: '#/components/schemas/P' } } } } }
+components:
+  schemas:
+    P:
+      oneOf: [{ $ref: '#/components/schemas/A' }, { $ref: '#/components/schemas/B' }]
+      discriminator: { propertyName: kind, mapping: { a: '#/components/schemas/A', b: '#/components/schemas/B' } }
+    A: { type: object, properties: { kind: { type: string }, x: { type: integer } } }
+    B: { type: object, properties: { kind: { type: string }, x: { type: integer } } }
+";
+        let mut files = super::super::tests::file(&format!(
+            "extend schema @source(name: \"a\", http: {{ baseURL: \"http://a\", openapi: \"a.yaml\" }})\n{}",
+            with(["", "", ""])
+        ));
+        files.files.insert("a.yaml".into(), contract.into());
+        let shown = super::super::tests::printed_files(&files);
+        assert!(
+            shown.contains("P by kind ( a → A { x } | b → B { x } )"),
+            "{shown}"
+        );
+    }
 }

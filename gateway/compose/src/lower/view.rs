@@ -25,9 +25,12 @@ use crate::model::{
 
 /// The table of views. A type that contains itself is one view that refers to itself.
 #[derive(Default)]
-pub(super) struct Views {
+pub(super) struct Views<'a> {
     all: Vec<(View, ViewOrigin)>,
     known: HashMap<Key, ViewId>,
+    /// Views that are referred to and not filled yet. A queue, since types may be nested without
+    /// end and the stack may not.
+    open: Vec<(ViewId, Object<'a>, Name, With)>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -48,13 +51,13 @@ pub(super) struct With {
     pub(super) own: bool,
 }
 
-impl Views {
+impl<'a> Views<'a> {
     pub(super) fn finish(self) -> (Vec<View>, Vec<ViewOrigin>) {
         self.all.into_iter().unzip()
     }
 
     /// An empty view, to be filled.
-    pub(super) fn reserve(&mut self, object: &Object<'_>, ty: &Name) -> ViewId {
+    pub(super) fn reserve(&mut self, object: &Object<'a>, ty: &Name) -> ViewId {
         let view = View {
             subgraph: object.document.subgraph,
             ty: ty.clone(),
@@ -86,9 +89,9 @@ impl Views {
     }
 }
 
-impl Lowering<'_> {
-    /// The view of a type that an upstream object of this kind gives.
-    pub(super) fn view(&mut self, object: &Object<'_>, ty: &Name, with: With) -> ViewId {
+impl<'a> Lowering<'a> {
+    /// The view of a type that an upstream object of this kind gives, filled by [`Self::settle_views`].
+    pub(super) fn view(&mut self, object: &Object<'a>, ty: &Name, with: With) -> ViewId {
         let key = Key {
             subgraph: object.document.subgraph,
             source: object.source,
@@ -101,25 +104,31 @@ impl Lowering<'_> {
         }
         let id = self.views.reserve(object, ty);
         self.views.known.insert(key, id);
-        match object.document.schema.types.get(ty) {
-            Some(ExtendedType::Object(it)) => {
-                let fields: Vec<_> = it.fields.values().cloned().collect();
-                self.fill(id, object, ty, &fields, &with);
-            }
-            Some(ExtendedType::Interface(_) | ExtendedType::Union(_)) => {
-                self.fill_variants(id, object, ty, &with);
-            }
-            _ => {}
-        }
+        self.views.open.push((id, *object, ty.clone(), with));
         id
+    }
+
+    /// Fills every view that is referred to.
+    pub(super) fn settle_views(&mut self) {
+        while let Some((id, object, ty, with)) = self.views.open.pop() {
+            match object.document.schema.types.get(&ty) {
+                Some(ExtendedType::Object(it)) => {
+                    self.fill(id, &object, &ty, it.fields.values(), &with);
+                }
+                Some(ExtendedType::Interface(_) | ExtendedType::Union(_)) => {
+                    self.fill_variants(id, &object, &ty, &with);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn fill(
         &mut self,
         id: ViewId,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
-        fields: &[Node<FieldDefinition>],
+        fields: impl Iterator<Item = &'a Node<FieldDefinition>>,
         with: &With,
     ) {
         for field in fields {
@@ -138,7 +147,7 @@ impl Lowering<'_> {
     /// Whether a field is one of those that this subgraph reads from its replies.
     fn is_answered_here(
         &self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         field: &FieldDefinition,
         with: &With,
@@ -190,7 +199,7 @@ impl Lowering<'_> {
     /// A field of an object; nothing where it is left out or wrong.
     fn field(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         field: &FieldDefinition,
         with: &With,
@@ -231,7 +240,7 @@ impl Lowering<'_> {
     }
 
     /// What the view below a field holds beyond its subgraph's own fields.
-    fn below(&self, object: &Object<'_>, ty: &Name, field: &FieldDefinition, with: &With) -> With {
+    fn below(&self, object: &Object<'a>, ty: &Name, field: &FieldDefinition, with: &With) -> With {
         let declared = self.declared(object.document, ty, &field.name);
         let mut provides = declared.map_or_else(Vec::new, |declared| declared.provides.clone());
         let from_above = with
@@ -252,7 +261,7 @@ impl Lowering<'_> {
     /// Nothing for a field that this reply lacks and another call brings.
     fn unless_left_out(
         &self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         field: &FieldDefinition,
         with: &With,
@@ -291,7 +300,7 @@ impl Lowering<'_> {
     /// A value of a GraphQL type, read in this way and being this in the contract.
     pub(super) fn value(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Type,
         read: Read,
         end: End,
@@ -327,7 +336,7 @@ impl Lowering<'_> {
     /// A type and its contract below all lists.
     fn inner(
         &self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Type,
         contract: Option<TypeId>,
     ) -> (Type, Option<TypeId>) {
@@ -342,11 +351,11 @@ impl Lowering<'_> {
 }
 
 /// Mappings that are object literals.
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
     /// `from: { id: "user_id" }`: an object built from the parent's own, or one for each item of a list.
     pub(super) fn literal(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Type,
         entries: &[Entry],
         spot: &Spot,
@@ -369,7 +378,7 @@ impl Lowering<'_> {
     /// A view of the fields that an object literal names, and of no others.
     pub(super) fn literal_view(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         ty: &Name,
         entries: &[Entry],
         spot: &Spot,
@@ -402,7 +411,7 @@ impl Lowering<'_> {
 
     fn entry_value(
         &mut self,
-        object: &Object<'_>,
+        object: &Object<'a>,
         field: &FieldDefinition,
         entry: &Entry,
     ) -> Option<ViewField> {
@@ -427,12 +436,12 @@ impl Lowering<'_> {
     }
 
     /// The upstream list that the entries' paths lead through, and the entries as each item has them.
-    fn items<'d>(
+    fn items(
         &mut self,
-        object: &Object<'d>,
+        object: &Object<'a>,
         entries: &[Entry],
         spot: &Spot,
-    ) -> Option<(Read, Object<'d>, Vec<Entry>)> {
+    ) -> Option<(Read, Object<'a>, Vec<Entry>)> {
         let paths: Vec<Vec<String>> = entries.iter().filter_map(bare_path).collect();
         let Some(list) = self.list_path(object, &paths) else {
             self.push(
@@ -461,7 +470,7 @@ impl Lowering<'_> {
 
     /// Where the list stands: the contract says, else a single path is the list of the values
     /// themselves and several are properties of the items.
-    fn list_path(&self, object: &Object<'_>, paths: &[Vec<String>]) -> Option<Vec<String>> {
+    fn list_path(&self, object: &Object<'a>, paths: &[Vec<String>]) -> Option<Vec<String>> {
         let first = paths.first()?;
         let upstream = &self.lowered.upstreams[object.source.index()];
         let is_list = |len: &usize| {
@@ -500,5 +509,126 @@ fn below_list(entry: &Entry, len: usize) -> Entry {
     Entry {
         key: entry.key.clone(),
         value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{SHOP, file, printed, printed_files, said};
+
+    fn reply(declarations: &str) -> String {
+        let shown = printed(declarations);
+        let reply = shown
+            .lines()
+            .find_map(|line| line.strip_prefix("  reply   "));
+        reply.expect("a reply").to_owned()
+    }
+
+    #[test]
+    fn fields_are_read_by_name_path_text_and_choice() {
+        assert_eq!(
+            reply(
+                "type Query { a: A @rest(GET: \"/a\") } type A {
+                 shortName: String b: String @map(from: \"x.'y-z'\") c: String @map(from: \"{first} {last}\")
+                 d: Int @map(from: \"x ?? y ?? 0\", default: 5) e: String @map(from: \"created\", format: UNIX_SECONDS)
+                 f: E g: Int @map(from: \"$status\") h: Int @rest(GET: \"/h\") } enum E { A @map(value: \"a\") @map(value: \"aa\") B }"
+            ),
+            "A { shortName: short_name, b: x.y-z, c: '{first} {last}', d: x ?? y ?? 0 default 5, \
+             e: created UnixSeconds, f (a=A aa=A B=B), g: $status }"
+        );
+    }
+
+    #[test]
+    fn types_that_contain_each_other_end() {
+        let shown =
+            reply("type Query { a: A @rest(GET: \"/a\") } type A { b: B } type B { a: [A!] }");
+        assert!(shown.starts_with("A { b { a { b { a {"), "{shown}");
+    }
+
+    #[test]
+    fn a_reference_is_one_object_or_one_for_each_item_of_a_list() {
+        assert_eq!(
+            reply(
+                "type Query { a: A @rest(GET: \"/a\") } type A { one: T @map(from: { id: \"one_id\", org: { id: \"org_id\" } })
+                 ids: [T!] @map(from: { id: \"tag_ids\" }) items: [T!] @map(from: { id: \"items.no\", org: { id: \"items.org\" } }) }
+                 type T { id: ID! org: O } type O { id: ID! }"
+            ),
+            "A { one: the same object { id: one_id, org: the same object { id: org_id } }, \
+             ids: each of tag_ids { id: it }, items: each of items.no { id: it, org: the same object { id: items.org } } }"
+        );
+    }
+
+    #[test]
+    fn a_mapping_for_one_source_wins_there() {
+        let sdl = "extend schema @source(name: \"a\", http: { baseURL: \"http://a\" }) @source(name: \"b\", http: { baseURL: \"http://b\" })
+            type Query { a: T @rest(source: \"a\", GET: \"/a\") b: T @rest(source: \"b\", GET: \"/b\") }
+            type T { x: Int @map(from: \"one\", source: \"a\") @map(from: \"other\") }";
+        let shown = printed_files(&file(sdl));
+        assert!(
+            shown.contains("T { x: one }") && shown.contains("T { x: other }"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_field_that_the_reply_lacks_comes_from_the_entity() {
+        let contract = "
+openapi: 3.1.0
+info: { title: a, version: '1' }
+paths:
+  /users:
+    get:
+      parameters: [{ name: id, in: query, schema: { type: array, items: { type: integer } } }]
+      responses: { '200': { description: a, content: { application/json: { schema: { type: array, items: { $ref: '#/components/schemas/Full' } } } } } }
+  /top:
+    get:
+      responses: { '200': { description: a, content: { application/json: { schema: { $ref: '#/components/schemas/Short' } } } } }
+components:
+  schemas:
+    Full: { type: object, properties: { id: { type: integer }, name: { type: string } } }
+    Short: { type: object, properties: { id: { type: integer } } }
+";
+        let sdl = "extend schema @source(name: \"a\", http: { baseURL: \"http://a\", openapi: \"a.yaml\" })
+            type Query { top: User @rest(GET: \"/top\") }
+            type User @key(fields: \"id\") @rest(GET: \"/users\", query: { id: \"$batch.id\" }) { id: ID! name: String }";
+        let mut files = file(sdl);
+        files.files.insert("a.yaml".into(), contract.into());
+        let shown = printed_files(&files);
+        assert!(
+            shown.contains("reply   User { id }\n")
+                && shown.contains("reply   User { id, name }\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn what_another_subgraph_owns_is_read_where_it_is_provided() {
+        let mut files = file(&format!(
+            "{SHOP}type Query {{ a: A @rest(GET: \"/a\") @provides(fields: \"name\") b: A @rest(GET: \"/b\") }}
+             type A @key(fields: \"id\") {{ id: ID! @external name: String @external }}"
+        ));
+        files.subgraphs.push(crate::SubgraphFile {
+            name: "owner".into(),
+            file: "owner.graphql".into(),
+            sdl: "extend schema @source(name: \"owner\", http: { baseURL: \"http://o\" }) type A @key(fields: \"id\") { id: ID! name: String }".into(),
+            ..Default::default()
+        });
+        let shown = printed_files(&files);
+        assert!(
+            shown.contains("reply   A { id, name }\n") && shown.contains("reply   A { id }\n"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_mapping_that_is_no_value_is_refused() {
+        let field = |from: &str| {
+            said(&format!(
+                "type Query {{ a: A @rest(GET: \"/a\") }} type A {{ b: Int @map(from: {from}) }}"
+            ))
+        };
+        assert!(field("\"$args.x\"").starts_with("error[EXPRESSION_NOT_HERE] shop.graphql:2:66\n"));
+        assert!(field("[1]").contains("one value is read here"));
+        assert!(field("\"{x\"").starts_with("error[MAPPING_SYNTAX]"));
     }
 }
