@@ -52,21 +52,18 @@ mod tests {
 
     #[test]
     fn near_names_come_nearest_first_and_far_ones_not_at_all() {
-        let names = ["Users", "User", "Order", "Uesr"];
-        assert_eq!(closest("Usr", names), ["User", "Uesr"]);
+        let names = ["Customers", "Users", "Order", "User"];
+        assert_eq!(closest("Userr", names), ["User", "Users"]);
         assert!(closest("Invoice", names).is_empty());
     }
 
     #[test]
     fn suggestions_read_as_a_question() {
-        assert_eq!(
-            did_you_mean(&["a"]).as_deref(),
-            Some("did you mean `a`?")
-        );
+        assert_eq!(did_you_mean(&["a"]).as_deref(), Some("did you mean `a`?"));
         assert_eq!(
             did_you_mean(&["a", "b", "c"]).as_deref(),
             Some("did you mean `a`, `b` or `c`?")
         );
-        assert_eq!(did_you_mean(&[] as &[&str]), None);
+        assert_eq!(did_you_mean(&[""; 0]), None);
     }
 }

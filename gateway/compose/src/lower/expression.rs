@@ -1,9 +1,12 @@
 //! Mappings of requests to [`Expr`].
 
+use apollo_compiler::Node;
+use apollo_compiler::ast::{InputValueDefinition, Type};
 use serde_json::Value as Json;
 
+use super::encoding::From;
 use super::origin::{Destination, Value};
-use super::scope::{Scope, Slot};
+use super::scope::{Argument, Scope, Slot};
 use super::{Lowering, at};
 use crate::contract::TypeId;
 use crate::diagnostic::Diagnostic;
@@ -165,7 +168,7 @@ impl<'a> Lowering<'a> {
             let nullable = argument.nullable && !scope.guarded;
             self.check_path_argument(scope, &argument.ty, nullable, spot);
         }
-        let encode = self.argument_encoding(scope, &argument.ty, slot.wants);
+        let encode = self.argument_encoding(scope, &argument, slot.wants);
         let value = Value::Argument(argument.path.clone(), argument.ty);
         scope.sends(spot, slot, value);
         Some(Expr::Arg {
@@ -312,35 +315,54 @@ impl<'a> Lowering<'a> {
         );
     }
 
+    /// An argument or a field of one that is sent because nothing else was said of it.
+    pub(super) fn whole_argument(
+        &mut self,
+        scope: &mut Scope<'a>,
+        path: Vec<String>,
+        definition: &Node<InputValueDefinition>,
+        slot: &Slot,
+        spot: &Spot,
+    ) -> Expr {
+        let (document, directives) = (scope.document, &definition.directives);
+        let encode = self.input_encoding(
+            document,
+            scope.source,
+            &definition.ty,
+            directives,
+            slot.wants,
+        );
+        scope.sends(
+            spot,
+            slot,
+            Value::Argument(path.clone(), (*definition.ty).clone()),
+        );
+        Expr::Arg { path, encode }
+    }
+
     /// The encoding of an argument's value.
     fn argument_encoding(
         &mut self,
         scope: &Scope<'a>,
-        ty: &apollo_compiler::ast::Type,
+        argument: &Argument<'a>,
         wants: Option<TypeId>,
     ) -> EncodingId {
-        self.encoding(
-            scope.document,
-            scope.source,
-            ty,
-            wants,
-            super::encoding::From::Argument,
-        )
+        let (document, source) = (scope.document, scope.source);
+        match argument.directives {
+            Some(directives) => {
+                self.input_encoding(document, source, &argument.ty, directives, wants)
+            }
+            None => self.encoding(document, source, &argument.ty, wants, From::Argument),
+        }
     }
 
     fn parent_encoding(
         &mut self,
         scope: &Scope<'a>,
-        ty: &apollo_compiler::ast::Type,
+        ty: &Type,
         wants: Option<TypeId>,
     ) -> EncodingId {
-        self.encoding(
-            scope.document,
-            scope.source,
-            ty,
-            wants,
-            super::encoding::From::Parent,
-        )
+        self.encoding(scope.document, scope.source, ty, wants, From::Parent)
     }
 }
 

@@ -8,6 +8,7 @@
 //! every mistake.
 
 mod batch;
+mod body;
 mod connection;
 mod encoding;
 mod entity;
@@ -22,6 +23,7 @@ mod origin;
 mod page;
 mod policy;
 pub(crate) mod print;
+mod query;
 mod read;
 mod reply;
 mod resolver;
@@ -60,6 +62,7 @@ pub(crate) struct Lowered {
     /// Where each resolver comes from, by [`crate::model::ResolverId`].
     pub(crate) origins: Vec<Origin>,
     /// What each view was lowered against, by [`crate::model::ViewId`].
+    #[allow(dead_code, reason = "for the checks against contracts")]
     pub(crate) view_origins: Vec<ViewOrigin>,
 }
 

@@ -1,21 +1,19 @@
 //! `@rest` to [`RestRequest`].
 
-use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type};
+use apollo_compiler::ast::Type;
 use apollo_compiler::schema::{ExtendedType, InputObjectType};
 
 use super::input::Input;
-use super::origin::{Call, Destination, Value};
+use super::origin::{Call, Destination};
+use super::query::split_query;
 use super::scope::{Scope, Slot};
 use super::upstream::Upstream;
 use super::{Lowering, at, listed};
-use crate::contract::openapi::{
-    Encoding as ContentEncoding, Location, Operation, ParameterStyle, PathPart,
-};
+use crate::contract::openapi::{Location, Operation, PathPart};
 use crate::contract::{OpenApi, TypeId};
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
-use crate::mapping::{Mapping, MappingKind, Spot, TemplatePiece, Text, names, template};
+use crate::mapping::{Spot, TemplatePiece, Text, template};
 use crate::model::{
     BodyEncoding, Expr, ListStyle, Piece, QueryParam, Request, RestMethod, RestRequest, SourceId,
 };
@@ -38,36 +36,46 @@ pub(super) struct Lowered {
 }
 
 /// The directive, and the operation of the contract that it means.
-struct Rest<'d, 'o> {
-    input: &'o Input<'d>,
-    method: RestMethod,
-    operation: Option<&'o Operation>,
+pub(super) struct Rest<'d, 'o> {
+    pub(super) input: &'o Input<'d>,
+    pub(super) method: RestMethod,
+    pub(super) operation: Option<&'o Operation>,
     /// What the contract wants in each hole of the path.
+    pub(super) holes: Vec<Option<TypeId>>,
+    pub(super) lists: ListStyle,
+    pub(super) encoding: BodyEncoding,
+}
+
+/// An operation of the contract.
+struct Found<'o> {
+    operation: &'o Operation,
+    index: usize,
+    /// What it wants in each hole of the path.
     holes: Vec<Option<TypeId>>,
-    lists: ListStyle,
-    encoding: BodyEncoding,
 }
 
 impl<'a> Lowering<'a> {
     pub(super) fn rest(&mut self, input: &Input<'_>, scope: &mut Scope<'a>) -> Option<Lowered> {
         let (method, pieces) = self.method_and_path(input)?;
         let upstream = self.lowered.upstreams[scope.source.index()].clone();
-        let (call, operation, holes) = match &upstream {
-            Upstream::OpenApi(contract) => self.operation(contract, input, method)?,
-            _ => (Call::Unknown, None, Vec::new()),
+        let found = match &upstream {
+            Upstream::OpenApi(contract) => Some(self.operation(contract, input, method)?),
+            _ => None,
         };
+        let operation = found.as_ref().map(|found| found.operation);
+        let call = found.as_ref().map(|found| Call::Operation(found.index));
         let rest = Rest {
             input,
             method,
             operation,
-            holes,
+            holes: found.map_or_else(Vec::new, |found| found.holes),
             lists: self.list_style(input, scope.source),
             encoding: body_encoding(input),
         };
         let request = self.request(&rest, &pieces, scope)?;
         Some(Lowered {
             request: Request::Rest(request),
-            call,
+            call: call.unwrap_or(Call::Unknown),
             reply: operation.and_then(reply_type),
             streamed: false,
         })
@@ -158,7 +166,7 @@ impl<'a> Lowering<'a> {
         contract: &'o OpenApi,
         input: &Input<'_>,
         method: RestMethod,
-    ) -> Option<(Call, Option<&'o Operation>, Vec<Option<TypeId>>)> {
+    ) -> Option<Found<'o>> {
         let written = input.text(method.as_str())?;
         let place = input.at_value(method.as_str());
         let Some(matched) = contract.operation(method.as_str(), written) else {
@@ -193,12 +201,12 @@ impl<'a> Lowering<'a> {
             holes.map(move |_| ty)
         });
         let holes = holes.collect();
-        let operations = contract.operations().iter();
-        let index = operations
-            .enumerate()
-            .find(|(_, it)| std::ptr::eq(*it, matched.operation));
-        let call = index.map_or(Call::Unknown, |(index, _)| Call::Operation(index));
-        Some((call, Some(matched.operation), holes))
+        let is_this = |it: &Operation| std::ptr::eq(it, matched.operation);
+        Some(Found {
+            operation: matched.operation,
+            index: contract.operations().iter().position(is_this)?,
+            holes,
+        })
     }
 
     fn rest_path(
@@ -227,108 +235,6 @@ impl<'a> Lowering<'a> {
         path
     }
 
-    /// Parameters written into the path: `/users?active=true&id={id}`.
-    fn inline_query(
-        &mut self,
-        rest: &Rest<'_, '_>,
-        parameters: &[(String, Vec<TemplatePiece>)],
-        scope: &mut Scope<'a>,
-    ) -> Option<Vec<QueryParam>> {
-        let lowered: Vec<_> = parameters
-            .iter()
-            .map(|(name, pieces)| {
-                let slot = rest.query_slot(name);
-                let value = match pieces.as_slice() {
-                    [TemplatePiece::Hole(hole)] => self.hole(scope, hole, &slot)?,
-                    [] => Expr::Const("".into()),
-                    [TemplatePiece::Text(text)] => Expr::Const(text.as_str().into()),
-                    pieces => Expr::Template(self.pieces(scope, pieces, &slot)?),
-                };
-                Some(rest.parameter(name.clone(), value))
-            })
-            .collect();
-        lowered.into_iter().collect()
-    }
-
-    fn explicit_query(
-        &mut self,
-        rest: &Rest<'_, '_>,
-        scope: &mut Scope<'a>,
-    ) -> Option<Vec<QueryParam>> {
-        if !rest.input.has("query") {
-            return Some(Vec::new());
-        }
-        let mapping = self.request_mapping(rest.input, "query")?;
-        match &mapping.kind {
-            MappingKind::Object(entries) => {
-                let lowered: Vec<_> = entries
-                    .iter()
-                    .map(|entry| {
-                        let slot = rest.query_slot(&entry.key.name);
-                        let value = self.expression(scope, &entry.value, &slot)?;
-                        Some(rest.parameter(entry.key.name.clone(), value))
-                    })
-                    .collect();
-                lowered.into_iter().collect()
-            }
-            _ => self.query_of_object(rest, &mapping, scope),
-        }
-    }
-
-    /// `query: "$args.filter"`: the fields of an input object are the parameters.
-    fn query_of_object(
-        &mut self,
-        rest: &Rest<'_, '_>,
-        mapping: &Mapping,
-        scope: &mut Scope<'a>,
-    ) -> Option<Vec<QueryParam>> {
-        if let MappingKind::Reference(reference) = &mapping.kind
-            && reference.root == crate::mapping::Root::Args
-        {
-            let argument = self.argument(scope, &reference.path)?;
-            if let Some(object) = input_object(scope.document, &argument.ty) {
-                let path = names(&reference.path);
-                return Some(self.fields_as_query(rest, scope, &path, object, &mapping.spot));
-            }
-        }
-        self.push(
-            Diagnostic::error("INVALID_VALUE", "parameters have names: this is one value")
-                .at(at(scope.document, &mapping.spot))
-                .help("write query: { name: \"$args.name\" }"),
-        );
-        None
-    }
-
-    fn fields_as_query(
-        &mut self,
-        rest: &Rest<'_, '_>,
-        scope: &mut Scope<'a>,
-        path: &[String],
-        object: &InputObjectType,
-        spot: &Spot,
-    ) -> Vec<QueryParam> {
-        let fields = object.fields.values();
-        fields
-            .map(|field| {
-                let path = [path, &[field.name.to_string()]].concat();
-                self.default_parameter(rest, scope, path, field, spot)
-            })
-            .collect()
-    }
-
-    fn explicit_body(
-        &mut self,
-        rest: &Rest<'_, '_>,
-        scope: &mut Scope<'a>,
-    ) -> Option<Option<Expr>> {
-        if !rest.input.has("body") {
-            return Some(None);
-        }
-        let mapping = self.request_mapping(rest.input, "body")?;
-        let slot = Slot::new(Destination::Body(Vec::new()), rest.body_type());
-        self.expression(scope, &mapping, &slot).map(Some)
-    }
-
     /// Where the unused arguments go when the directive does not say.
     fn defaults(
         &mut self,
@@ -341,108 +247,6 @@ impl<'a> Lowering<'a> {
             false if !rest.input.has("body") => (Vec::new(), self.default_body(rest, scope)),
             _ => (Vec::new(), None),
         }
-    }
-
-    fn default_query(&mut self, rest: &Rest<'_, '_>, scope: &mut Scope<'a>) -> Vec<QueryParam> {
-        let mut parameters = Vec::new();
-        for argument in scope.unused() {
-            scope.used.insert(argument.name.to_string());
-            let path = vec![argument.name.to_string()];
-            let spot = Spot::Whole(argument.name.location());
-            let object = input_object(scope.document, &argument.ty);
-            let document = scope.document;
-            let name = self.sent_name(
-                document,
-                scope.source,
-                &argument.name,
-                &argument.directives,
-                None,
-            );
-            match object.filter(|_| rest.query_type(&name).is_none()) {
-                Some(object) => {
-                    parameters.extend(self.fields_as_query(rest, scope, &path, object, &spot));
-                }
-                None => parameters.push(self.default_parameter(rest, scope, path, argument, &spot)),
-            }
-        }
-        parameters
-    }
-
-    fn default_parameter(
-        &mut self,
-        rest: &Rest<'_, '_>,
-        scope: &mut Scope<'a>,
-        path: Vec<String>,
-        definition: &Node<InputValueDefinition>,
-        spot: &Spot,
-    ) -> QueryParam {
-        let (document, directives) = (scope.document, &definition.directives);
-        let name = self.sent_name(document, scope.source, &definition.name, directives, None);
-        let slot = rest.query_slot(&name);
-        let value = self.whole_argument(scope, path, definition, &slot, spot);
-        rest.parameter(name, value)
-    }
-
-    fn default_body(&mut self, rest: &Rest<'_, '_>, scope: &mut Scope<'a>) -> Option<Expr> {
-        let unused = scope.unused();
-        let slot = Slot::new(Destination::Body(Vec::new()), rest.body_type());
-        if let [one] = unused.as_slice()
-            && input_object(scope.document, &one.ty).is_some()
-        {
-            scope.used.insert(one.name.to_string());
-            let spot = Spot::Whole(one.name.location());
-            return Some(self.whole_argument(scope, vec![one.name.to_string()], one, &slot, &spot));
-        }
-        let entries: Vec<_> = unused
-            .into_iter()
-            .map(|argument| self.body_property(scope, argument, slot.wants))
-            .collect();
-        (!entries.is_empty()).then_some(Expr::Object(entries))
-    }
-
-    fn body_property(
-        &mut self,
-        scope: &mut Scope<'a>,
-        argument: &Node<InputValueDefinition>,
-        body: Option<TypeId>,
-    ) -> (String, Expr) {
-        let (document, directives) = (scope.document, &argument.directives);
-        let name = self.sent_name(document, scope.source, &argument.name, directives, body);
-        let upstream = &self.lowered.upstreams[scope.source.index()];
-        let wants = body.and_then(|body| Some(upstream.property(body, &name)?.1.ty));
-        let slot = Slot::new(Destination::Body(vec![name.clone()]), wants);
-        scope.used.insert(argument.name.to_string());
-        let path = vec![argument.name.to_string()];
-        let spot = Spot::Whole(argument.name.location());
-        (
-            name,
-            self.whole_argument(scope, path, argument, &slot, &spot),
-        )
-    }
-
-    /// An argument or a field of one that is sent because nothing else was said of it.
-    pub(super) fn whole_argument(
-        &mut self,
-        scope: &mut Scope<'a>,
-        path: Vec<String>,
-        definition: &Node<InputValueDefinition>,
-        slot: &Slot,
-        spot: &Spot,
-    ) -> Expr {
-        let (document, directives) = (scope.document, &definition.directives);
-        let encode = self.input_encoding(
-            document,
-            scope.source,
-            &definition.ty,
-            directives,
-            slot.wants,
-        );
-        scope.sends(
-            spot,
-            slot,
-            Value::Argument(path.clone(), (*definition.ty).clone()),
-        );
-        Expr::Arg { path, encode }
     }
 
     fn list_style(&mut self, input: &Input<'_>, source: SourceId) -> ListStyle {
@@ -494,43 +298,6 @@ impl<'a> Lowering<'a> {
     }
 }
 
-impl Rest<'_, '_> {
-    fn query_type(&self, name: &str) -> Option<TypeId> {
-        Some(self.operation?.parameter(Location::Query, name)?.ty)
-    }
-
-    fn query_slot(&self, name: &str) -> Slot {
-        Slot::new(Destination::Query(name.to_owned()), self.query_type(name))
-    }
-
-    /// A parameter; how its lists travel is for the contract to say.
-    fn parameter(&self, name: String, value: Expr) -> QueryParam {
-        let operation = self.operation;
-        let parameter = operation.and_then(|it| it.parameter(Location::Query, &name));
-        let stated = parameter.and_then(|parameter| match parameter.style {
-            ParameterStyle::Repeated => Some(ListStyle::Repeated),
-            ParameterStyle::Comma => Some(ListStyle::Comma),
-            ParameterStyle::Brackets => Some(ListStyle::Brackets),
-            _ => None,
-        });
-        QueryParam {
-            name,
-            value,
-            lists: stated.unwrap_or(self.lists),
-        }
-    }
-
-    fn body_type(&self) -> Option<TypeId> {
-        let encoding = match self.encoding {
-            BodyEncoding::Json => ContentEncoding::Json,
-            BodyEncoding::Form => ContentEncoding::Form,
-            BodyEncoding::Multipart => ContentEncoding::Multipart,
-            BodyEncoding::Text => ContentEncoding::Text,
-        };
-        Some(self.operation?.body.as_ref()?.encoded(encoding)?.ty)
-    }
-}
-
 fn reply_type(operation: &Operation) -> Option<TypeId> {
     Some(operation.success()?.json()?.ty)
 }
@@ -561,135 +328,10 @@ pub(super) fn input_object<'d>(document: &'d Document, ty: &Type) -> Option<&'d 
     }
 }
 
-type Parameters = Vec<(String, Vec<TemplatePiece>)>;
-
-/// A template before and after its first `?`, the part after it as parameters.
-fn split_query(pieces: &[TemplatePiece]) -> (Vec<TemplatePiece>, Parameters) {
-    let mut path = Vec::new();
-    let mut query: Option<Vec<TemplatePiece>> = None;
-    for piece in pieces {
-        match (&mut query, piece) {
-            (Some(query), piece) => query.push(piece.clone()),
-            (None, TemplatePiece::Text(text)) => match text.split_once('?') {
-                Some((before, after)) => {
-                    push_text(&mut path, before);
-                    query = Some(vec![TemplatePiece::Text(after.to_owned())]);
-                }
-                None => path.push(piece.clone()),
-            },
-            (None, hole) => path.push(hole.clone()),
-        }
-    }
-    (path, parameters(&query.unwrap_or_default()))
-}
-
-fn push_text(pieces: &mut Vec<TemplatePiece>, text: &str) {
-    if !text.is_empty() {
-        pieces.push(TemplatePiece::Text(text.to_owned()));
-    }
-}
-
-fn parameters(pieces: &[TemplatePiece]) -> Parameters {
-    let mut found: Parameters = Vec::new();
-    for piece in pieces {
-        match piece {
-            TemplatePiece::Text(text) => {
-                for (index, part) in text.split('&').enumerate() {
-                    let continues = index == 0 && !found.is_empty();
-                    match (continues, part.split_once('=')) {
-                        (true, _) => push_text(&mut found.last_mut().expect("not empty").1, part),
-                        (false, _) if part.is_empty() => {}
-                        (false, Some((name, value))) => {
-                            found.push((name.to_owned(), Vec::new()));
-                            push_text(&mut found.last_mut().expect("just pushed").1, value);
-                        }
-                        (false, None) => found.push((part.to_owned(), Vec::new())),
-                    }
-                }
-            }
-            hole => {
-                if let Some((_, value)) = found.last_mut() {
-                    value.push(hole.clone());
-                }
-            }
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{file, printed, said, said_of};
+    use super::super::tests::{file, said, said_of};
     use super::*;
-
-    fn call(declarations: &str) -> String {
-        let shown = printed(declarations);
-        let call = shown
-            .lines()
-            .find_map(|line| line.strip_prefix("  call    shop: "));
-        call.expect("a call").to_owned()
-    }
-
-    #[test]
-    fn unused_arguments_become_parameters_of_a_get() {
-        assert_eq!(
-            call(
-                "type Query { a(id: ID!, pageSize: Int = 3, tags: [String!]): Int @rest(GET: \"/a/{id}\") }"
-            ),
-            "GET /a/{$args.id as string}?page_size=$args.pageSize&tags=$args.tags"
-        );
-        assert_eq!(
-            call(
-                "type Query { a(filter: F, x: Int @map(to: \"X-1\")): Int @rest(GET: \"/a\") } input F { minPrice: Float }"
-            ),
-            "GET /a?min_price=$args.filter.minPrice&X-1=$args.x"
-        );
-    }
-
-    #[test]
-    fn a_query_may_be_written_out_or_be_an_input_object() {
-        assert_eq!(
-            call(
-                "type Query { a(b: ID!): Int @rest(GET: \"/a?all=true&b={b}\", query: { c: \"$args.b\", d: 5 }) }"
-            ),
-            "GET /a?all=\"true\"&b=$args.b as string&c=$args.b as string&d=5"
-        );
-        assert_eq!(
-            call(
-                "type Query { a(filter: F!): Int @rest(GET: \"/a\", query: \"$args.filter\") } input F { x: Int y: ID }"
-            ),
-            "GET /a?x=$args.filter.x&y=$args.filter.y as string"
-        );
-        let one = said("type Query { a(b: Int): Int @rest(GET: \"/a\", query: \"$args.b\") }");
-        assert!(
-            one.contains("parameters have names: this is one value"),
-            "{one}"
-        );
-    }
-
-    #[test]
-    fn a_body_is_the_single_input_object_else_an_object_of_the_arguments() {
-        assert_eq!(
-            call(
-                "type Mutation { a(id: ID!, input: I!): Int @rest(PATCH: \"/a/{id}\") } input I { unitPrice: Float! }"
-            ),
-            "PATCH /a/{$args.id as string} body $args.input as {unit_price}"
-        );
-        assert_eq!(
-            call("type Mutation { a(name: String, userId: ID): Int @rest(POST: \"/a\") }"),
-            "POST /a body { name: $args.name, user_id: $args.userId as string }"
-        );
-        assert_eq!(
-            call("type Mutation { a(id: ID!): Int @rest(POST: \"/a/{id}/go\") }"),
-            "POST /a/{$args.id as string}/go"
-        );
-        assert_eq!(
-            call(
-                "type Mutation { a(b: Int): Int @rest(POST: \"/a\", body: { x: \"$args.b\", kind: \"'gift'\", y: [1, true] }) }"
-            ),
-            "POST /a body { x: $args.b, kind: \"gift\", y: [1, true] }"
-        );
-    }
 
     #[test]
     fn one_call_has_one_method() {
@@ -796,17 +438,5 @@ paths:
             unknown.contains("the contract has `GET /a/{key}`"),
             "{unknown}"
         );
-    }
-
-    #[test]
-    fn a_template_is_split_at_its_question_mark() {
-        let pieces = [
-            TemplatePiece::Text("/a?x=1&y=".into()),
-            TemplatePiece::Text("2&flag".into()),
-        ];
-        let (path, query) = split_query(&pieces);
-        assert_eq!(path, [TemplatePiece::Text("/a".into())]);
-        let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["x", "y", "flag"]);
     }
 }

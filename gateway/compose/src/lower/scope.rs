@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use apollo_compiler::Name;
 use apollo_compiler::Node;
-use apollo_compiler::ast::{InputValueDefinition, Type};
+use apollo_compiler::ast::{DirectiveList, InputValueDefinition, Type};
 use apollo_compiler::schema::ExtendedType;
 
 use super::origin::{Destination, Sent, Value};
@@ -128,15 +128,21 @@ impl<'a> Scope<'a> {
 }
 
 /// A value of an argument or below one.
-pub(super) struct Argument {
+pub(super) struct Argument<'a> {
     pub(super) path: Vec<String>,
     pub(super) ty: Type,
     pub(super) nullable: bool,
+    /// The directives of the argument or input field; none inside a custom scalar.
+    pub(super) directives: Option<&'a DirectiveList>,
 }
 
 impl<'a> Lowering<'a> {
     /// The argument that `$args.a.b` means.
-    pub(super) fn argument(&mut self, scope: &mut Scope<'a>, path: &[Segment]) -> Option<Argument> {
+    pub(super) fn argument(
+        &mut self,
+        scope: &mut Scope<'a>,
+        path: &[Segment],
+    ) -> Option<Argument<'a>> {
         let (first, rest) = path.split_first()?;
         let Some(definition) = scope.argument(&first.name) else {
             self.unknown_argument(scope, first);
@@ -147,11 +153,13 @@ impl<'a> Lowering<'a> {
             path: vec![first.name.clone()],
             ty: (*definition.ty).clone(),
             nullable: !definition.ty.is_non_null() && definition.default_value.is_none(),
+            directives: Some(&definition.directives),
         };
         for segment in rest {
             if !self.step_into(scope, &mut found, segment)? {
                 // A custom scalar may hold anything.
                 found.nullable = true;
+                found.directives = None;
             }
             found.path.push(segment.name.clone());
         }
@@ -162,7 +170,7 @@ impl<'a> Lowering<'a> {
     fn step_into(
         &mut self,
         scope: &Scope<'a>,
-        found: &mut Argument,
+        found: &mut Argument<'a>,
         segment: &Segment,
     ) -> Option<bool> {
         let name = found.ty.inner_named_type().clone();
@@ -200,6 +208,7 @@ impl<'a> Lowering<'a> {
         };
         found.nullable |= !field.ty.is_non_null() && field.default_value.is_none();
         found.ty = (*field.ty).clone();
+        found.directives = Some(&field.directives);
         Some(true)
     }
 

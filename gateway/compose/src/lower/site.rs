@@ -178,10 +178,30 @@ impl Lowering<'_> {
             if !matches!(root, Some(OperationType::Query | OperationType::Mutation)) {
                 continue;
             }
-            for field in fields.filter(|field| !has_resolver(&field.directives)) {
-                self.no_resolver(document, name, field);
+            for field in fields {
+                if !has_resolver(&field.directives) {
+                    self.no_resolver(document, name, field);
+                }
+                self.check_single(document, field);
             }
         }
+    }
+
+    /// A root field has no parents, so there is nothing by which to choose between two calls.
+    fn check_single(&mut self, document: &Document, field: &FieldDefinition) {
+        let mut resolvers = field
+            .directives
+            .iter()
+            .filter(|it| RESOLVERS.contains(&it.name.as_str()));
+        let (Some(first), Some(second)) = (resolvers.next(), resolvers.next()) else {
+            return;
+        };
+        self.push(
+            Diagnostic::error("TWO_RESOLVERS", "a root field is answered by one call")
+                .at(document.places.directive(second))
+                .related(document.places.directive(first), "the other one")
+                .help("remove one of them"),
+        );
     }
 
     fn no_resolver(&mut self, document: &Document, ty: &Name, field: &FieldDefinition) {
@@ -214,6 +234,15 @@ mod tests {
              help: add @rest(GET: \"/orders\") or @grpc(method: \"package.Service/Method\")\n"
         );
         assert!(said("type Mutation { buy: Int }").contains("add @rest(POST: \"/buy\")"));
+    }
+
+    #[test]
+    fn a_root_field_is_answered_once() {
+        let said = said("type Query { a: Int @rest(GET: \"/a\") @rest(GET: \"/b\") }");
+        assert!(
+            said.starts_with("error[TWO_RESOLVERS] shop.graphql:2:38\n"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -62,6 +62,15 @@ pub(super) fn printed_files(files: &SchemaFiles) -> String {
     shown.collect()
 }
 
+/// The one call of declarations behind the source [`SHOP`].
+pub(super) fn call(declarations: &str) -> String {
+    let shown = printed(declarations);
+    let call = shown
+        .lines()
+        .find_map(|line| line.strip_prefix("  call    shop: "));
+    call.expect("a call").to_owned()
+}
+
 /// A file of the example shop.
 fn example(name: &str) -> Vec<u8> {
     let path = format!("{}/../../schema/{name}", env!("CARGO_MANIFEST_DIR"));

@@ -144,7 +144,11 @@ impl<'a> Lowering<'a> {
         };
         let mut variants = Vec::new();
         for value in values {
-            let contract = self.member(object, &tag.ty, value.as_deref(), stated);
+            // What a refusal looks like is not what the contract says of success.
+            let is_success = value.is_some() || status.is_empty();
+            let contract = is_success
+                .then(|| self.member(object, &tag.ty, value.as_deref(), stated))
+                .flatten();
             let member = Object {
                 contract,
                 ..*object

@@ -49,7 +49,9 @@ mod tests {
     use crate::mapping::MappingKind;
     use crate::mapping::testing::{range, string};
 
-    fn read(text: &str) -> Result<Vec<TemplatePiece>, (Option<(usize, usize)>, String)> {
+    type Refused = (Option<(usize, usize)>, String);
+
+    fn read(text: &str) -> Result<Vec<TemplatePiece>, Refused> {
         template(Text::of(&string(text)).expect("a string"))
             .map_err(|e| (range(&e.spot), e.message))
     }
