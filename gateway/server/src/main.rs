@@ -1,1 +1,25 @@
-fn main(){}
+//! Switchboard, a GraphQL federation gateway: the program.
+//!
+//! Everything else is a room of its own. To read one request's story, start in
+//! `pipeline`.
+
+mod cli;
+mod coalesce;
+mod config;
+mod edge;
+mod graph;
+mod identity;
+mod observe;
+mod pipeline;
+mod plans;
+mod refusal;
+
+use std::process::ExitCode;
+
+/// Many small, short-lived allocations on many threads: see docs/decisions.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

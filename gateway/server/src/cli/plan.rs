@@ -1,0 +1,33 @@
+//! `switchboard plan`: prints the plan of an operation.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use anyhow::anyhow;
+use plan::Document;
+
+use super::ConfigFile;
+use super::Failure;
+
+pub(super) fn run(file: &ConfigFile, operation: &Path, name: Option<&str>) -> Result<(), Failure> {
+    let text = read(operation)?;
+    let (config, graph) = file.compose()?;
+    let graph = Arc::new(graph);
+    let refuse = |refusal: plan::Refusal| anyhow!("{}: {refusal}", operation.display());
+    let document = Document::parse(graph.api(), &text, &config.documents).map_err(refuse)?;
+    let plan = plan::plan(&graph, &document, name, &config.documents).map_err(refuse)?;
+    print!("{plan}");
+    Ok(())
+}
+
+fn read(operation: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    match operation == Path::new("-") {
+        true => std::io::stdin().read_to_string(&mut text).map(drop),
+        false => std::fs::read_to_string(operation).map(|read| text = read),
+    }
+    .with_context(|| format!("{} cannot be read", operation.display()))?;
+    Ok(text)
+}

@@ -1,0 +1,138 @@
+//! `switchboard serve`: runs the gateway until a signal stops it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+
+use super::Failure;
+use super::ServeOptions;
+use super::runtime;
+use crate::config::Config;
+use crate::edge;
+use crate::graph::Graph;
+use crate::graph::load::load;
+use crate::graph::reload::Origin;
+use crate::graph::reload::Reloader;
+use crate::observe::log;
+use crate::pipeline::Gateway;
+
+pub(super) fn run(options: ServeOptions) -> Result<(), Failure> {
+    let origin = options.file.origin(options.adjust());
+    let config = origin.read()?;
+    log::start(&config.log)?;
+    runtime()?.block_on(async {
+        let running = Running::start(origin, config).await?;
+        running.announce();
+        running.until_stopped().await?;
+        Ok(())
+    })
+}
+
+/// A gateway that listens.
+pub(super) struct Running {
+    config: Config,
+    gateway: Arc<Gateway>,
+    reloader: Reloader,
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Running {
+    /// Composes the graph and listens. Services need not be there yet.
+    pub(super) async fn start(origin: Origin, config: Config) -> Result<Self, Failure> {
+        let loaded = load(&config).await;
+        let supergraph = loaded.supergraph?;
+        if !supergraph.warnings().is_empty() {
+            tracing::warn!("the graph has warnings:\n{}", supergraph.warnings());
+        }
+        let pool = Arc::new(Semaphore::new(planners()));
+        let graph = Graph::new(config.clone(), supergraph, pool.clone())?;
+        let gateway = Arc::new(Gateway::new(graph));
+        Ok(Self {
+            public: listen(config.listen).await?,
+            admin: listen(config.admin).await?,
+            reloader: Reloader {
+                gateway: gateway.clone(),
+                origin,
+                pool,
+                files: loaded.files,
+            },
+            gateway,
+            config,
+        })
+    }
+
+    /// The base address of clients.
+    pub(super) fn address(&self) -> String {
+        address(&self.public)
+    }
+
+    /// Other programs read the addresses from these lines.
+    fn announce(&self) {
+        println!("graphql {}/graphql", self.address());
+        println!("admin {}", address(&self.admin));
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    pub(super) async fn until_stopped(self) -> anyhow::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let (reload, reloads) = mpsc::channel(1);
+        tokio::spawn(self.reloader.run(reloads));
+        let (limits, drain) = (self.config.http, self.config.drain);
+        let public = edge::public(self.gateway.clone());
+        let admin = edge::admin(self.gateway);
+        let public = edge::serve(self.public, public, limits, stopped.clone(), drain);
+        let admin = edge::serve(self.admin, admin, limits, stopped, drain);
+        let signals = async {
+            let result = signals(reload).await;
+            // Receivers are there as long as anything is served.
+            let _ = stop.send(true);
+            result
+        };
+        let (_, _, result) = tokio::join!(public, admin, signals);
+        result
+    }
+}
+
+/// As many as there are processors: planning is nothing but computing.
+fn planners() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}"))
+}
+
+fn address(listener: &TcpListener) -> String {
+    let address = listener.local_addr().map(|address| address.to_string());
+    format!("http://{}", address.unwrap_or_default())
+}
+
+/// Returns at the first signal to stop; asks for a reload at each SIGHUP.
+#[cfg(unix)]
+async fn signals(reload: mpsc::Sender<()>) -> anyhow::Result<()> {
+    use tokio::signal::unix::SignalKind;
+    use tokio::signal::unix::signal;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            // One that waits already will see the newest files too.
+            _ = hangup.recv() => drop(reload.try_send(())),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn signals(_reload: mpsc::Sender<()>) -> anyhow::Result<()> {
+    Ok(tokio::signal::ctrl_c().await?)
+}

@@ -1,0 +1,162 @@
+//! From what the file says to what the program needs.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::path::Path;
+
+use compose::Diagnostics;
+use compose::diagnostic::Diagnostic;
+use plan::DocumentLimits;
+use sources::SourcesConfig;
+
+use super::Coalesce;
+use super::Config;
+use super::Environment;
+use super::Features;
+use super::HttpLimits;
+use super::Log;
+use super::LogFormat;
+use super::Subgraph;
+use super::file;
+use super::file::File;
+use super::problem::only;
+
+/// The configuration, with paths relative to the directory of `path`.
+pub(super) fn convert(
+    path: &Path,
+    file: File,
+    environment: &Environment,
+) -> Result<Config, Diagnostics> {
+    if file.subgraphs.is_empty() {
+        return Err(only(
+            Diagnostic::error("CONFIG_VALUE", "there is no subgraph")
+                .help("name at least one under `subgraphs`"),
+        ));
+    }
+    Ok(Config {
+        path: path.into(),
+        listen: file.listen,
+        admin: file.admin.listen,
+        sources: sources(&file),
+        documents: documents(&file.limits),
+        http: http(&file),
+        subgraphs: file
+            .subgraphs
+            .into_iter()
+            .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
+            .collect(),
+        values: file.config,
+        plans: file.plan_cache.entries,
+        coalesce: Coalesce {
+            operations: file.coalesce.operations,
+            reads: file.coalesce.reads,
+        },
+        request_timeout: file.timeouts.request.0,
+        drain: file.shutdown.drain.0,
+        features: Features {
+            introspection: file.dev.introspection,
+            playground: file.dev.playground,
+            suggestions: file.dev.suggestions,
+            hot_reload: file.dev.hot_reload,
+        },
+        log: log(file.log),
+        access_log: file.access_log,
+    })
+}
+
+fn convert_subgraph(
+    path: &Path,
+    name: String,
+    subgraph: file::Subgraph,
+    environment: &Environment,
+) -> Subgraph {
+    let read = |name: String| {
+        let value = environment.get(&name).map(str::to_owned);
+        (name, value)
+    };
+    Subgraph {
+        name,
+        file: beside(path, &subgraph.schema),
+        env: subgraph.env.into_iter().map(read).collect(),
+        sources: subgraph
+            .sources
+            .into_iter()
+            .map(|(name, source)| (name, compose_override(&source)))
+            .collect(),
+    }
+}
+
+/// A path as the file names it, seen from where the program runs.
+fn beside(config: &Path, written: &str) -> String {
+    let directory = config.parent().unwrap_or(Path::new(""));
+    directory.join(written).to_string_lossy().replace('\\', "/")
+}
+
+fn compose_override(source: &file::Source) -> compose::SourceOverride {
+    compose::SourceOverride {
+        url: source.url.clone(),
+        timeout: source.timeout.map(|span| span.0),
+    }
+}
+
+fn sources(file: &File) -> SourcesConfig {
+    let overrides: HashMap<_, _> = file
+        .subgraphs
+        .values()
+        .flat_map(|subgraph| &subgraph.sources)
+        .map(|(name, source)| (name.clone(), source_override(source)))
+        .collect();
+    SourcesConfig {
+        timeout: file.timeouts.upstream.0,
+        connect_timeout: file.timeouts.connect.0,
+        max_reply_bytes: file.limits.reply.0,
+        merge_reads: file.coalesce.reads,
+        sources: overrides,
+    }
+}
+
+fn source_override(source: &file::Source) -> sources::SourceOverride {
+    sources::SourceOverride {
+        url: source.url.clone(),
+        timeout: source.timeout.map(|span| span.0),
+        connect_timeout: source.connect.map(|span| span.0),
+        max_reply_bytes: source.reply.map(|size| size.0),
+        merge_reads: None,
+        http2_prior_knowledge: source.http2,
+        headers: pairs(&source.headers),
+    }
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn documents(limits: &file::Limits) -> DocumentLimits {
+    DocumentLimits {
+        characters: limits.characters,
+        tokens: limits.tokens,
+        nesting: limits.nesting,
+        errors: limits.errors,
+        planning: limits.planning,
+    }
+}
+
+fn http(file: &File) -> HttpLimits {
+    HttpLimits {
+        body: file.limits.body.0,
+        headers: file.limits.headers.0,
+        json_depth: file.limits.json_depth,
+        idle: file.timeouts.idle.0,
+    }
+}
+
+fn log(log: file::Log) -> Log {
+    Log {
+        format: match log.format {
+            file::LogFormat::Auto => LogFormat::Auto,
+            file::LogFormat::Pretty => LogFormat::Pretty,
+            file::LogFormat::Json => LogFormat::Json,
+        },
+        level: log.level,
+    }
+}

@@ -1,0 +1,279 @@
+//! What `switchboard.yaml` says, word by word.
+//!
+//! Owns the file's keys, their documentation and their defaults, from which
+//! the JSON schema is made. Only keys that do something are here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use compose::Diagnostics;
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::problem;
+use super::units::Size;
+use super::units::Span;
+
+/// Parses the file.
+pub(super) fn parse(name: &str, text: &str) -> Result<File, Diagnostics> {
+    serde_yaml_ng::from_str(text)
+        .map_err(|error| problem::only(problem::of_parser(name, text, &error)))
+}
+
+/// Configuration of the Switchboard gateway. `${NAME}` and `${NAME:-default}` are filled in from the environment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Where clients connect: /graphql, /playground, /health, /ready. Port 0 takes a free one.
+    #[serde(default = "default_listen")]
+    #[schemars(with = "String")]
+    pub(super) listen: SocketAddr,
+    /// What operators connect to.
+    #[serde(default)]
+    pub(super) admin: Admin,
+    /// One team's file each. The order decides the order of types in the schema.
+    #[schemars(with = "BTreeMap<String, Subgraph>")]
+    pub(super) subgraphs: IndexMap<String, Subgraph>,
+    /// Values that subgraph files read as {$config.NAME}.
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, String>,
+    /// How large what a client or a service sends may be.
+    #[serde(default)]
+    pub(super) limits: Limits,
+    /// How long things may take.
+    #[serde(default)]
+    pub(super) timeouts: Timeouts,
+    /// Plans of operations that were seen before.
+    #[serde(default)]
+    pub(super) plan_cache: PlanCache,
+    /// Which identical work is shared while it is in flight.
+    #[serde(default)]
+    pub(super) coalesce: Coalesce,
+    /// What happens after a signal to stop.
+    #[serde(default)]
+    pub(super) shutdown: Shutdown,
+    /// What helps while a graph is developed; `--dev` turns all of it on.
+    #[serde(default)]
+    pub(super) dev: Dev,
+    /// How the program speaks about itself, on standard error.
+    #[serde(default)]
+    pub(super) log: Log,
+    /// One line for each request.
+    #[serde(default)]
+    pub(super) access_log: bool,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 4000))
+}
+
+/// What operators connect to.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    /// /health/live and /health/ready.
+    #[schemars(with = "String")]
+    pub(super) listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4001)),
+        }
+    }
+}
+
+/// One team's file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Subgraph {
+    /// The subgraph file, relative to this one.
+    pub(super) schema: String,
+    /// The variables that the file may read as {$env.NAME}.
+    #[serde(default)]
+    pub(super) env: Vec<String>,
+    /// What is different here from what the file says of its sources.
+    #[serde(default)]
+    pub(super) sources: BTreeMap<String, Source>,
+}
+
+/// What is different from what the subgraph file says of a source.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Source {
+    /// Its address.
+    pub(super) url: Option<String>,
+    /// The time of one attempt.
+    pub(super) timeout: Option<Span>,
+    /// The time to establish a connection.
+    pub(super) connect: Option<Span>,
+    /// Headers (gRPC: metadata) for every call; a rule of the subgraph file for the same name wins.
+    pub(super) headers: BTreeMap<String, String>,
+    /// The largest reply that is read.
+    pub(super) reply: Option<Size>,
+    /// HTTP/2 without TLS, for REST services that speak nothing else.
+    pub(super) http2: bool,
+}
+
+/// How large what a client or a service sends may be.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    /// A request's body.
+    pub(super) body: Size,
+    /// A request's headers together, at most 100 of them.
+    pub(super) headers: Size,
+    /// Brackets of a JSON body that stand open at once.
+    pub(super) json_depth: usize,
+    /// Characters of a document.
+    pub(super) characters: usize,
+    /// Lexical tokens of a document.
+    pub(super) tokens: usize,
+    /// Brackets of a document that stand open at once.
+    pub(super) nesting: usize,
+    /// Validation errors that are answered.
+    pub(super) errors: usize,
+    /// Steps of the planner's search, after which it takes the best plan so far.
+    pub(super) planning: usize,
+    /// A service's reply, after decompression.
+    pub(super) reply: Size,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let documents = plan::DocumentLimits::default();
+        Self {
+            body: Size::kib(1024),
+            headers: Size::kib(32),
+            json_depth: 64,
+            characters: documents.characters,
+            tokens: documents.tokens,
+            nesting: documents.nesting,
+            errors: documents.errors,
+            planning: documents.planning,
+            reply: Size::kib(16 * 1024),
+        }
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Timeouts {
+    /// A client's request.
+    pub(super) request: Span,
+    /// One attempt of a call, where neither the subgraph file nor `sources` says otherwise.
+    pub(super) upstream: Span,
+    /// Establishing a connection to a service.
+    pub(super) connect: Span,
+    /// A client's connection without a request, and the arrival of a request's headers.
+    pub(super) idle: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: Span::seconds(30),
+            upstream: Span::seconds(10),
+            connect: Span::seconds(2),
+            idle: Span::seconds(60),
+        }
+    }
+}
+
+/// Plans of operations that were seen before.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PlanCache {
+    /// How many are kept.
+    pub(super) entries: u64,
+}
+
+impl Default for PlanCache {
+    fn default() -> Self {
+        Self { entries: 1_000 }
+    }
+}
+
+/// Which identical work is shared while it is in flight. Never across identities, never with a mutation.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Coalesce {
+    /// Whole queries.
+    pub(super) operations: bool,
+    /// Single reads of a service.
+    pub(super) reads: bool,
+}
+
+impl Default for Coalesce {
+    fn default() -> Self {
+        Self {
+            operations: true,
+            reads: true,
+        }
+    }
+}
+
+/// What happens after a signal to stop.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shutdown {
+    /// How long requests in flight may go on.
+    pub(super) drain: Span,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            drain: Span::seconds(30),
+        }
+    }
+}
+
+/// What helps while a graph is developed; `--dev` turns all of it on.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dev {
+    /// Answer __schema and __type.
+    pub(super) introspection: bool,
+    /// Serve /playground, and plan and trace to those who ask for them.
+    pub(super) playground: bool,
+    /// Say `did you mean` about unknown fields, which tells what names there are.
+    pub(super) suggestions: bool,
+    /// Reload when a file changes. SIGHUP always reloads.
+    pub(super) hot_reload: bool,
+}
+
+/// How the program speaks about itself, on standard error.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    /// The form of a line.
+    pub(super) format: LogFormat,
+    /// A level, or levels by module: info, or warn,switchboard=debug.
+    pub(super) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Auto,
+            level: "info".into(),
+        }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One object a line.
+    Json,
+}

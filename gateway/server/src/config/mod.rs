@@ -1,0 +1,138 @@
+//! What the operator decides: `switchboard.yaml`, converted once.
+//!
+//! Owns reading the file, the environment, and the conversion from what the
+//! file says to what each room needs: paths resolved, durations parsed,
+//! defaults filled in. Nobody else sees the file's own types. Knows nothing of
+//! graphs or requests.
+
+mod convert;
+mod env;
+mod file;
+mod interpolate;
+mod problem;
+mod schema;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use compose::Diagnostics;
+use compose::SourceOverride;
+use plan::DocumentLimits;
+use sources::SourcesConfig;
+
+pub(crate) use env::Environment;
+pub(crate) use schema::json_schema;
+
+/// Everything the program needs to know, in the form in which it needs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    /// The file that it was read from.
+    pub(crate) path: PathBuf,
+    /// Where clients connect.
+    pub(crate) listen: SocketAddr,
+    /// Where operators connect.
+    pub(crate) admin: SocketAddr,
+    /// In the order of the file.
+    pub(crate) subgraphs: Vec<Subgraph>,
+    /// `$config` values.
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) sources: SourcesConfig,
+    pub(crate) documents: DocumentLimits,
+    pub(crate) http: HttpLimits,
+    /// How many plans are kept.
+    pub(crate) plans: u64,
+    pub(crate) coalesce: Coalesce,
+    /// From the first byte of a request to the last of its answer.
+    pub(crate) request_timeout: Duration,
+    /// How long requests in flight may go on after a signal to stop.
+    pub(crate) drain: Duration,
+    pub(crate) features: Features,
+    pub(crate) log: Log,
+    /// One line for each request.
+    pub(crate) access_log: bool,
+}
+
+/// One team's file.
+#[derive(Debug, Clone)]
+pub(crate) struct Subgraph {
+    pub(crate) name: String,
+    /// As diagnostics name it, and as it is opened.
+    pub(crate) file: String,
+    /// The `$env` names that it may read; `None` is not set.
+    pub(crate) env: BTreeMap<String, Option<String>>,
+    pub(crate) sources: BTreeMap<String, SourceOverride>,
+}
+
+/// Limits on what a client sends, before anyone looks at what it means.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HttpLimits {
+    /// Bytes of a body.
+    pub(crate) body: usize,
+    /// Bytes of all headers.
+    pub(crate) headers: usize,
+    /// Brackets of a JSON body that stand open at once.
+    pub(crate) json_depth: usize,
+    /// Time for the headers of a request, and for a connection without one.
+    pub(crate) idle: Duration,
+}
+
+/// Which identical work is shared while it is in flight.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Coalesce {
+    /// Whole operations.
+    pub(crate) operations: bool,
+    /// Single upstream reads.
+    pub(crate) reads: bool,
+}
+
+/// What `--dev` turns on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Features {
+    pub(crate) introspection: bool,
+    pub(crate) playground: bool,
+    pub(crate) suggestions: bool,
+    pub(crate) hot_reload: bool,
+}
+
+impl Features {
+    /// All of them.
+    pub(crate) const DEV: Self = Self {
+        introspection: true,
+        playground: true,
+        suggestions: true,
+        hot_reload: true,
+    };
+}
+
+/// How the program speaks about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    /// A level, or levels by module: `info`, `warn,switchboard=debug`.
+    pub(crate) level: String,
+}
+
+/// The format of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    Pretty,
+    Json,
+}
+
+/// Reads and converts the file.
+pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Config, Diagnostics> {
+    let name = path.to_string_lossy().replace('\\', "/");
+    let text = problem::read(path, &name)?;
+    let text = interpolate::interpolate(&name, &text, environment)?;
+    let file = file::parse(&name, &text)?;
+    convert::convert(path, file, environment)
+}
+
+#[cfg(test)]
+mod tests;

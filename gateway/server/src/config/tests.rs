@@ -1,0 +1,160 @@
+//! What a wrong configuration file is told.
+
+use super::*;
+
+fn env(pairs: &[(&str, &str)]) -> Environment {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    Environment::default().with(pairs)
+}
+
+fn parse(text: &str, environment: &Environment) -> Result<Config, Diagnostics> {
+    let text = interpolate::interpolate("switchboard.yaml", text, environment)?;
+    let file = file::parse("switchboard.yaml", &text)?;
+    convert::convert(Path::new("schema/switchboard.yaml"), file, environment)
+}
+
+fn refused(text: &str) -> String {
+    parse(text, &env(&[])).unwrap_err().to_string()
+}
+
+#[test]
+fn the_least_file_has_safe_defaults() {
+    let config = parse("subgraphs: { users: { schema: users.graphql } }", &env(&[])).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:4001");
+    assert_eq!(config.subgraphs[0].file, "schema/users.graphql");
+    assert_eq!(config.http.body, 1024 * 1024);
+    assert_eq!(config.request_timeout, Duration::from_secs(30));
+    assert_eq!(config.sources.timeout, Duration::from_secs(10));
+    assert_eq!(config.sources.connect_timeout, Duration::from_secs(2));
+    assert!(!config.features.introspection && !config.features.playground);
+    assert!(config.coalesce.operations && config.coalesce.reads && !config.access_log);
+}
+
+#[test]
+fn an_unknown_key_is_underlined_and_the_likely_one_offered() {
+    let text = "listen: 127.0.0.1:0\nsubgraphs:\n  users:\n    shema: users.graphql\n";
+    assert_eq!(
+        refused(text),
+        "error[UNKNOWN_KEY] switchboard.yaml:4:5\n\
+         \x20 4 |     shema: users.graphql\n\
+         \x20   |     ^^^^^ no such key\n\
+         \x20 help: did you mean `schema`?\n"
+    );
+}
+
+#[test]
+fn an_unknown_key_at_the_top_is_found_on_its_own_line() {
+    let text = "subgraphs: { users: { schema: users.graphql } }\n# listn\nlistn: 127.0.0.1:0\n";
+    let told = refused(text);
+    assert!(
+        told.starts_with("error[UNKNOWN_KEY] switchboard.yaml:3:1\n"),
+        "{told}"
+    );
+    assert!(told.contains("did you mean `listen`?"), "{told}");
+}
+
+#[test]
+fn every_variable_that_is_not_set_is_named_where_it_stands() {
+    let text = "listen: \"${HOST}:${PORT}\"\nsubgraphs: {}\n";
+    assert_eq!(
+        refused(text),
+        "error[MISSING_ENV] switchboard.yaml:1:10\n\
+         \x20 1 | listen: \"${HOST}:${PORT}\"\n\
+         \x20   |          ^^^^^^^ not set\n\
+         \x20 help: set HOST in the environment, or give a default: ${HOST:-...}\n\
+         \n\
+         error[MISSING_ENV] switchboard.yaml:1:18\n\
+         \x20 1 | listen: \"${HOST}:${PORT}\"\n\
+         \x20   |                  ^^^^^^^ not set\n\
+         \x20 help: set PORT in the environment, or give a default: ${PORT:-...}\n"
+    );
+}
+
+#[test]
+fn variables_win_over_their_defaults_and_empty_ones_do_not() {
+    let text = "listen: ${L:-127.0.0.1:1}\nadmin: { listen: \"${A:-127.0.0.1:2}\" }\nsubgraphs: { u: { schema: '${S:-a.graphql}' } }";
+    let config = parse(text, &env(&[("L", "127.0.0.1:7"), ("A", "")])).unwrap();
+    assert_eq!(config.listen.port(), 7);
+    assert_eq!(config.admin.port(), 2);
+    assert_eq!(config.subgraphs[0].file, "schema/a.graphql");
+}
+
+#[test]
+fn a_variable_cannot_change_the_structure_of_the_file() {
+    let text = "subgraphs: { u: { schema: \"${S}\" } }\n";
+    let config = parse(text, &env(&[("S", "a\" }, evil: { schema: \"b")])).unwrap();
+    assert_eq!(config.subgraphs.len(), 1);
+    let plain = "subgraphs: { u: { schema: ${S} } }\n";
+    let told = parse(plain, &env(&[("S", "a }, evil: { schema: b")])).unwrap_err();
+    assert_eq!(told.codes(), ["CONFIG_VALUE"]);
+}
+
+#[test]
+fn comments_and_doubled_dollars_are_left_alone() {
+    let text = "# ${NOT_SET}\nsubgraphs: { u: { schema: a } } # ${NOT_SET}\nconfig: { price: \"$${x}\" }\n";
+    let config = parse(text, &env(&[])).unwrap();
+    assert_eq!(config.values["price"], "${x}");
+}
+
+#[test]
+fn a_wrong_value_says_what_is_expected() {
+    let told = refused("subgraphs: { u: { schema: a } }\ntimeouts: { request: 30 }\n");
+    assert!(
+        told.starts_with("error[CONFIG_VALUE] switchboard.yaml:2:22\n"),
+        "{told}"
+    );
+    assert!(told.contains("such as 250ms, 2s, 5m or 24h"), "{told}");
+}
+
+#[test]
+fn a_syntax_error_says_where() {
+    let told = refused("subgraphs: { users: { schema: \"users.graphql } }\n");
+    assert!(
+        told.starts_with("error[CONFIG_SYNTAX] switchboard.yaml:"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    let told = refused("subgraphs:\n  users:\n    env: [A]\n");
+    assert!(
+        told.starts_with("error[MISSING_KEY] switchboard.yaml:3:5\n"),
+        "{told}"
+    );
+    assert!(told.contains("`schema` is needed here"), "{told}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let told = load(Path::new("no/such.yaml"), &env(&[])).unwrap_err();
+    assert_eq!(
+        told.to_string(),
+        "error[FILE_NOT_FOUND] there is no file no/such.yaml\n  help: say where it is with --config FILE\n"
+    );
+}
+
+#[test]
+fn a_subgraph_file_reads_only_the_names_that_it_is_given() {
+    let text = "subgraphs: { u: { schema: a, env: [URL, NOT_SET] } }";
+    let config = parse(text, &env(&[("URL", "http://x"), ("SECRET", "s")])).unwrap();
+    let env = &config.subgraphs[0].env;
+    assert_eq!(env["URL"].as_deref(), Some("http://x"));
+    assert_eq!(env["NOT_SET"], None);
+    assert!(!env.contains_key("SECRET"));
+}
+
+#[test]
+fn the_schema_of_the_file_forbids_unknown_keys_and_describes_every_key() {
+    let schema = json_schema();
+    assert_eq!(schema["additionalProperties"], false);
+    for (name, property) in schema["properties"].as_object().unwrap() {
+        assert!(
+            property["description"].is_string(),
+            "{name} has no description"
+        );
+    }
+}

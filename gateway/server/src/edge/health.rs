@@ -1,0 +1,52 @@
+//! Whether the process lives, and what it can reach.
+//!
+//! Owns the form of both answers. A gateway whose services are away is ready:
+//! it answers the rest of the graph, and taking it out would take that away.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use http::header::CONTENT_TYPE;
+use serde_json::Map;
+use serde_json::Value as Json;
+use serde_json::json;
+
+use super::Response;
+use crate::graph::reach::Reach;
+use crate::pipeline::Gateway;
+
+/// `{"status":"alive"}`
+pub(super) fn live() -> Response {
+    respond(&json!({ "status": "alive" }))
+}
+
+/// `{"status":"ready","graph":…,"sources":{"users":{"state":"reachable"}}}`
+pub(super) async fn ready(gateway: &Arc<Gateway>) -> Response {
+    let graph = gateway.graph.load_full();
+    let sources: Map<String, Json> = graph
+        .reach
+        .states()
+        .await
+        .iter()
+        .map(|(name, state)| (name.clone(), to_json(state)))
+        .collect();
+    let version = format!("{:016x}", graph.supergraph.version());
+    respond(&json!({ "status": "ready", "graph": version, "sources": sources }))
+}
+
+fn to_json(state: &Reach) -> Json {
+    match state {
+        Reach::Reachable => json!({ "state": "reachable" }),
+        Reach::Unreachable(why) => json!({ "state": "unreachable", "reason": why }),
+    }
+}
+
+fn respond(body: &Json) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,28 @@
+//! The HTTP edge: what may come in, and how it is answered.
+//!
+//! Owns listening, limits on what a client sends, the ids of a request, the
+//! rules of GraphQL over HTTP and the CSRF rule. Knows nothing of how an
+//! operation is planned or run.
+
+mod body;
+mod csrf;
+mod graphql;
+mod health;
+mod ids;
+mod negotiate;
+mod params;
+mod playground;
+mod problem;
+mod routes;
+mod serve;
+mod trace_context;
+
+pub(crate) use routes::admin;
+pub(crate) use routes::public;
+pub(crate) use serve::serve;
+
+/// A response of any route.
+type Response = http::Response<axum::body::Body>;
+
+/// A request as it arrives.
+type Request = http::Request<hyper::body::Incoming>;

@@ -1,0 +1,155 @@
+//! Connections: accepting them, bounding them, and draining them at the end.
+//!
+//! Owns the stack between a socket and a route, outermost first: header limits
+//! and timeouts of the HTTP implementation, the ids of a request and the span
+//! that carries them, then the route. `/graphql` is one comparison; the rest
+//! goes through the router.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::StatusCode;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+use tracing::Instrument as _;
+
+use super::Request;
+use super::Response;
+use super::graphql;
+use super::ids::Ids;
+use super::problem::Problem;
+use crate::config::HttpLimits;
+use crate::pipeline::Gateway;
+
+/// As many as the HTTP/1 parser keeps without allocating.
+const HEADERS: usize = 100;
+/// Streams of one HTTP/2 connection.
+const STREAMS: u32 = 250;
+
+/// What answers on one port.
+pub(crate) struct Server {
+    /// Where `/graphql` is answered.
+    pub(super) graphql: Option<Arc<Gateway>>,
+    /// Everything else.
+    pub(super) routes: Router,
+}
+
+/// Serves until `stop` turns true, then lets requests in flight go on for `drain`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    server: Server,
+    limits: HttpLimits,
+    mut stop: watch::Receiver<bool>,
+    drain: Duration,
+) {
+    let server = Arc::new(server);
+    let http = protocol(&limits);
+    let connections = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => converse(socket, &server, &http, &connections),
+                Err(error) => refused(&error).await,
+            },
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(drain, connections.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests were still in flight when the time to drain ended");
+    }
+}
+
+/// Out of file descriptors, say: taking a breath lets some be closed.
+async fn refused(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+fn protocol(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle)
+        .max_buf_size(limits.headers.max(8 * 1024));
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.idle)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
+    http
+}
+
+fn converse(
+    socket: TcpStream,
+    server: &Arc<Server>,
+    http: &auto::Builder<TokioExecutor>,
+    connections: &GracefulShutdown,
+) {
+    // A response is one write: waiting for more to send would only delay it.
+    let _ = socket.set_nodelay(true);
+    let server = server.clone();
+    let service = service_fn(move |request| {
+        let server = server.clone();
+        async move { Ok::<_, Infallible>(server.answer(request).await) }
+    });
+    let connection = http.serve_connection(TokioIo::new(socket), service);
+    let connection = connections.watch(connection.into_owned());
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
+}
+
+impl Server {
+    async fn answer(&self, request: Request) -> Response {
+        let ids = Ids::of(request.headers());
+        let span = tracing::info_span!(
+            "request",
+            correlation_id = &*ids.correlation,
+            request_id = %ids.request
+        );
+        let mut response = self.route(&ids, request).instrument(span).await;
+        ids.stamp(response.headers_mut());
+        response
+    }
+
+    async fn route(&self, ids: &Ids, mut request: Request) -> Response {
+        // HTTP/1 is refused by its parser; HTTP/2 is bounded in bytes only.
+        if request.headers().len() > HEADERS {
+            return too_many_headers().into_response(ids);
+        }
+        match &self.graphql {
+            Some(gateway) if request.uri().path() == "/graphql" => {
+                graphql::serve(gateway, ids, request).await
+            }
+            _ => {
+                request.extensions_mut().insert(ids.clone());
+                let routed = self.routes.clone().oneshot(request.map(Body::new)).await;
+                routed.unwrap_or_else(|never| match never {})
+            }
+        }
+    }
+}
+
+fn too_many_headers() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "At most 100 headers are accepted.",
+    )
+}

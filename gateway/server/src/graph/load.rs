@@ -1,0 +1,155 @@
+//! From a configuration to a composed graph: reading what it names.
+//!
+//! Owns opening subgraph files and the documents that they name, and asking
+//! services for their descriptors where a file wants reflection. What they
+//! mean is composition's to say.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use compose::Diagnostics;
+use compose::Reference;
+use compose::ReferenceKind;
+use compose::SchemaFiles;
+use compose::SubgraphFile;
+use compose::Supergraph;
+use compose::diagnostic::Diagnostic;
+use compose::references;
+
+use crate::config::Config;
+use crate::config::Subgraph;
+
+/// What became of a configuration.
+pub(crate) struct Loaded {
+    pub(crate) supergraph: Result<Supergraph, Diagnostics>,
+    /// Every file that was opened or looked for: a change of one may change the graph.
+    pub(crate) files: BTreeSet<PathBuf>,
+}
+
+/// Reads everything that the configuration names, and composes it.
+pub(crate) async fn load(config: &Config) -> Loaded {
+    let mut opened = BTreeSet::from([config.path.clone()]);
+    let mut problems = Diagnostics::default();
+    let mut files = SchemaFiles {
+        config: config.values.clone(),
+        request_timeout: Some(config.request_timeout),
+        ..SchemaFiles::default()
+    };
+    for subgraph in &config.subgraphs {
+        opened.insert(PathBuf::from(&subgraph.file));
+        match read_subgraph(config, subgraph) {
+            Ok(file) => files.subgraphs.push(file),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    read_references(&mut files, &mut opened, &mut problems).await;
+    Loaded {
+        supergraph: compose_all(&files, problems),
+        files: opened,
+    }
+}
+
+/// A file that cannot be read is reported together with what is wrong in the others.
+fn compose_all(files: &SchemaFiles, mut problems: Diagnostics) -> Result<Supergraph, Diagnostics> {
+    let composed = compose::compose(files);
+    match (problems.is_empty(), composed) {
+        (true, composed) => composed,
+        (false, Ok(_)) => Err(problems),
+        (false, Err(more)) => {
+            more.0
+                .into_iter()
+                .for_each(|problem| problems.push(problem));
+            Err(problems)
+        }
+    }
+}
+
+fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, Diagnostic> {
+    let key = format!("subgraphs.{}.schema", subgraph.name);
+    let sdl = std::fs::read_to_string(&subgraph.file).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no file {}", subgraph.file),
+            _ => format!("{} cannot be read: {error}", subgraph.file),
+        };
+        Diagnostic::error("FILE_NOT_FOUND", why)
+            .help(format!("{} names it as {key}", config.path.display()))
+    })?;
+    Ok(SubgraphFile {
+        name: subgraph.name.clone(),
+        file: subgraph.file.clone(),
+        sdl,
+        env: subgraph.env.clone(),
+        sources: subgraph.sources.clone(),
+        url: None,
+    })
+}
+
+/// Documents name further documents: asks until nothing new comes.
+async fn read_references(
+    files: &mut SchemaFiles,
+    opened: &mut BTreeSet<PathBuf>,
+    problems: &mut Diagnostics,
+) {
+    let mut tried = BTreeSet::new();
+    loop {
+        let wanted = references(files);
+        let fresh: Vec<Reference> = wanted
+            .into_iter()
+            .filter(|reference| tried.insert(reference.clone()))
+            .collect();
+        if fresh.is_empty() {
+            return;
+        }
+        for reference in fresh {
+            read_reference(reference, files, opened, problems).await;
+        }
+    }
+}
+
+async fn read_reference(
+    reference: Reference,
+    files: &mut SchemaFiles,
+    opened: &mut BTreeSet<PathBuf>,
+    problems: &mut Diagnostics,
+) {
+    match &reference.kind {
+        ReferenceKind::Reflection { source, url } => {
+            let url = address(files, &reference.subgraph, url);
+            match sources::grpc::reflect(&url).await {
+                Ok(descriptors) => {
+                    files.reflected.insert(source.clone(), descriptors);
+                }
+                Err(error) => problems.push(no_reflection(source, &error.to_string())),
+            }
+        }
+        ReferenceKind::OpenApi | ReferenceKind::Proto | ReferenceKind::Descriptors => {
+            opened.insert(PathBuf::from(&reference.path));
+            // Composition reports a missing document where the subgraph file names it.
+            if let Ok(bytes) = std::fs::read(&reference.path) {
+                files.files.insert(reference.path, bytes);
+            }
+        }
+    }
+}
+
+fn no_reflection(source: &str, why: &str) -> Diagnostic {
+    Diagnostic::error(
+        "REFLECTION_FAILED",
+        format!("the source `{source}` did not describe itself: {why}"),
+    )
+    .help("start the service, or name its .proto files with `protos` to start without it")
+}
+
+/// An address as a subgraph file writes it, with its `$env` and `$config` holes filled.
+fn address(files: &SchemaFiles, subgraph: &str, written: &str) -> String {
+    let subgraph = files.subgraphs.iter().find(|s| s.name == subgraph);
+    let mut address = written.to_owned();
+    for (name, value) in subgraph.iter().flat_map(|s| &s.env) {
+        let value = value.as_deref().unwrap_or_default();
+        address = address.replace(&format!("{{$env.{name}}}"), value);
+    }
+    for (name, value) in &files.config {
+        address = address.replace(&format!("{{$config.{name}}}"), value);
+    }
+    address
+}

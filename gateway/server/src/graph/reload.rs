@@ -1,0 +1,169 @@
+//! Replacing the graph while it serves.
+//!
+//! Owns reading everything anew, what happens when it is wrong (the old graph
+//! stays), and warming the new graph's plans before it takes over. Requests in
+//! flight finish on the graph that they began on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compose::Diagnostics;
+use compose::Supergraph;
+use notify::Event;
+use notify::RecursiveMode;
+use notify::Watcher as _;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+
+use super::Graph;
+use super::load::Loaded;
+use super::load::load;
+use crate::config;
+use crate::config::Config;
+use crate::config::Environment;
+use crate::pipeline::Gateway;
+
+/// Plans that are made for a new graph before it takes over.
+const WARM: usize = 200;
+/// Editors write a file in several steps, and a deployment several files.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Where a configuration comes from, again and again.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(crate) path: PathBuf,
+    pub(crate) environment: Environment,
+    /// What the command line says on top.
+    pub(crate) adjust: Arc<dyn Fn(&mut Config) + Send + Sync>,
+}
+
+impl Origin {
+    /// The configuration as it is now.
+    pub(crate) fn read(&self) -> Result<Config, Diagnostics> {
+        let mut config = config::load(&self.path, &self.environment)?;
+        (self.adjust)(&mut config);
+        Ok(config)
+    }
+}
+
+/// Keeps a gateway's graph up to date.
+pub(crate) struct Reloader {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) origin: Origin,
+    /// Shared with the graph in service, so that a reload plans no more at a time.
+    pub(crate) pool: Arc<Semaphore>,
+    pub(crate) files: BTreeSet<PathBuf>,
+}
+
+impl Reloader {
+    /// Reads everything anew; the old graph stays when anything is wrong.
+    pub(crate) async fn reload(&mut self) -> Result<(), Diagnostics> {
+        let settings = self.origin.read()?;
+        let Loaded { supergraph, files } = load(&settings).await;
+        // Watched even when they are wrong, since they are about to be put right.
+        self.files.extend(files);
+        self.replace(settings, supergraph?).await
+    }
+
+    async fn replace(&self, settings: Config, supergraph: Supergraph) -> Result<(), Diagnostics> {
+        let new = Graph::new(settings, supergraph, self.pool.clone())?;
+        let old = self.gateway.graph.load_full();
+        let plans = new.plans.warm_from(&old.plans, WARM).await;
+        let version = format!("{:016x}", new.supergraph.version());
+        needs_restart(&old.settings, &new.settings);
+        self.gateway.graph.store(Arc::new(new));
+        tracing::info!(version, plans, "a new graph is in service");
+        Ok(())
+    }
+
+    /// Reloads at every change of a watched file and at every signal, until the process ends.
+    pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<()>) {
+        let (changed, mut changes) = mpsc::unbounded_channel();
+        let mut watcher = self.watcher(changed);
+        loop {
+            tokio::select! {
+                Some(path) = changes.recv() => {
+                    if !self.is_watched(&path) {
+                        continue;
+                    }
+                    settle(&mut changes).await;
+                }
+                Some(()) = signals.recv() => {}
+                else => return,
+            }
+            if let Err(diagnostics) = self.reload().await {
+                tracing::error!("the graph in service stays: {diagnostics}");
+            }
+            if let Some(watcher) = &mut watcher {
+                watch(watcher, &self.files);
+            }
+        }
+    }
+
+    fn watcher(
+        &self,
+        changed: mpsc::UnboundedSender<PathBuf>,
+    ) -> Option<notify::RecommendedWatcher> {
+        if !self.gateway.graph.load().settings.features.hot_reload {
+            return None;
+        }
+        let tell = move |event: Result<Event, notify::Error>| {
+            let event = event.into_iter().filter(|event| !event.kind.is_access());
+            for path in event.flat_map(|event| event.paths) {
+                // Nobody listens any more when the process ends.
+                let _ = changed.send(path);
+            }
+        };
+        match notify::recommended_watcher(tell) {
+            Ok(mut watcher) => {
+                watch(&mut watcher, &self.files);
+                Some(watcher)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "files are not watched; SIGHUP reloads");
+                None
+            }
+        }
+    }
+
+    fn is_watched(&self, path: &Path) -> bool {
+        self.files
+            .iter()
+            .any(|file| file.file_name() == path.file_name())
+    }
+}
+
+/// Directories are watched, not files: editors replace a file by another one.
+fn watch(watcher: &mut notify::RecommendedWatcher, files: &BTreeSet<PathBuf>) {
+    let directories: BTreeSet<&Path> = files
+        .iter()
+        .filter_map(|file| file.parent())
+        .map(|parent| match parent.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => parent,
+        })
+        .collect();
+    for directory in directories {
+        if let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive) {
+            tracing::debug!(%error, directory = %directory.display(), "not watched");
+        }
+    }
+}
+
+/// Returns once nothing has changed for a moment.
+async fn settle(changes: &mut mpsc::UnboundedReceiver<PathBuf>) {
+    while let Ok(Some(_)) = tokio::time::timeout(QUIET, changes.recv()).await {}
+}
+
+/// Some settings are read once, when the process starts.
+fn needs_restart(old: &Config, new: &Config) {
+    let settled = |config: &Config| (config.listen, config.admin, config.log.clone());
+    if settled(old) != settled(new) {
+        tracing::warn!(
+            "`listen`, `admin` and `log` are read at the start only: restart to change them"
+        );
+    }
+}

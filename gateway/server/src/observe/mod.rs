@@ -1,0 +1,6 @@
+//! What the gateway says about itself: log lines, and the report that a
+//! developer asks for. Wraps the stages and never interleaves with them.
+
+pub(crate) mod access;
+pub(crate) mod log;
+pub(crate) mod report;

@@ -1,0 +1,189 @@
+//! `extensions.switchboard`: the plan and the upstream calls beside an answer.
+//!
+//! Owns the report's form, which the playground reads. Only made when asked
+//! for, in development.
+
+use std::time::Duration;
+
+use plan::Plan;
+use plan::print::StepSummary;
+use plan::source::CallLog;
+use plan::source::CallRecord;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::pipeline::Wants;
+
+/// How the plan came about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planning {
+    /// It was there already.
+    pub(crate) cached: bool,
+    /// From the request's arrival until the plan was there.
+    pub(crate) took: Duration,
+}
+
+/// The text of `extensions`, where anything is wanted.
+pub(crate) fn report(
+    wants: Wants,
+    plan: &Plan,
+    planning: &Planning,
+    calls: Option<&CallLog>,
+) -> Option<Vec<u8>> {
+    if wants == Wants::default() {
+        return None;
+    }
+    let switchboard = Report {
+        plan: wants.plan.then(|| PlanReport::of(plan)),
+        trace: calls.map(|calls| TraceReport::of(planning, calls)),
+    };
+    serde_json::to_vec(&Extensions { switchboard }).ok()
+}
+
+#[derive(Serialize)]
+struct Extensions {
+    switchboard: Report,
+}
+
+#[derive(Serialize)]
+struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<PlanReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceReport>,
+}
+
+#[derive(Serialize)]
+struct PlanReport {
+    text: String,
+    steps: Vec<StepReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StepReport {
+    id: usize,
+    kind: &'static str,
+    source: String,
+    field: String,
+    call: String,
+    batch: bool,
+    depends_on: Vec<usize>,
+    selects: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TraceReport {
+    plan_cached: bool,
+    plan_micros: u64,
+    execute_micros: u64,
+    total_micros: u64,
+    calls: Vec<CallReport>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallReport {
+    step: usize,
+    source: String,
+    method: String,
+    target: String,
+    body: Option<String>,
+    start_micros: u64,
+    end_micros: u64,
+    status: String,
+    keys: usize,
+    bytes: usize,
+    error: Option<String>,
+    coalesced: bool,
+}
+
+impl PlanReport {
+    fn of(plan: &Plan) -> Self {
+        Self {
+            text: plan.to_string(),
+            steps: plan.summary().into_iter().map(StepReport::of).collect(),
+        }
+    }
+}
+
+impl StepReport {
+    fn of(step: StepSummary) -> Self {
+        Self {
+            id: step.id,
+            kind: step.kind,
+            source: step.source,
+            field: step.field,
+            call: step.call,
+            batch: step.batch,
+            depends_on: step.depends_on,
+            selects: step.selects,
+        }
+    }
+}
+
+impl TraceReport {
+    fn of(planning: &Planning, calls: &CallLog) -> Self {
+        let total = Instant::now()
+            .into_std()
+            .saturating_duration_since(calls.started);
+        Self {
+            plan_cached: planning.cached,
+            plan_micros: micros(planning.took),
+            execute_micros: micros(total.saturating_sub(planning.took)),
+            total_micros: micros(total),
+            calls: calls.take().into_iter().map(CallReport::of).collect(),
+        }
+    }
+}
+
+impl CallReport {
+    fn of(call: CallRecord) -> Self {
+        Self {
+            step: call.step,
+            source: call.source.to_string(),
+            method: call.method,
+            target: call.target,
+            body: call.body,
+            start_micros: micros(call.start),
+            end_micros: micros(call.end),
+            status: call.status,
+            keys: call.keys,
+            bytes: call.bytes,
+            error: call.error,
+            coalesced: call.coalesced,
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_reported_in_the_words_of_the_playground() {
+        let call = CallReport::of(CallRecord {
+            step: 1,
+            source: "users".into(),
+            method: "GET".into(),
+            target: "/users?id=1&id=2".into(),
+            body: None,
+            start: Duration::from_micros(10),
+            end: Duration::from_micros(2_300),
+            status: "200".into(),
+            keys: 2,
+            bytes: 1_234,
+            error: None,
+            coalesced: false,
+        });
+        assert_eq!(
+            serde_json::to_string(&call).unwrap(),
+            r#"{"step":1,"source":"users","method":"GET","target":"/users?id=1&id=2","body":null,"startMicros":10,"endMicros":2300,"status":"200","keys":2,"bytes":1234,"error":null,"coalesced":false}"#
+        );
+    }
+}

@@ -1,0 +1,366 @@
+//! One GraphQL request, from document to response. Start reading here.
+//!
+//! Owns the order of the steps and nothing of how a step works. Knows nothing
+//! of HTTP: the edge makes the request and answers with the result.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::HeaderMap;
+use plan::Refusal;
+use plan::code::Code;
+use plan::model::Variables;
+use plan::source::CallLog;
+use plan::source::Context;
+use plan::source::TraceContext;
+use serde_json::Map;
+use serde_json::Value as Json;
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::coalesce::Flights;
+use crate::coalesce::Role;
+use crate::config::HttpLimits;
+use crate::graph::Graph;
+use crate::observe::report;
+use crate::plans::Planned;
+use crate::refusal;
+
+/// The gateway: the graph in service, and what outlives any one graph.
+pub(crate) struct Gateway {
+    pub(crate) graph: ArcSwap<Graph>,
+    flights: Flights<FlightKey, Done>,
+    /// Advanced by each finished mutation: no query joins work that began before.
+    epoch: AtomicU64,
+}
+
+/// One operation and on whose behalf it runs.
+pub(crate) struct GraphqlRequest<'r> {
+    pub(crate) document: &'r str,
+    pub(crate) operation_name: Option<&'r str>,
+    pub(crate) variables: Map<String, Json>,
+    /// Whether the transport may carry a mutation.
+    pub(crate) mutations: bool,
+    /// What a developer wants to see beside the answer.
+    pub(crate) wants: Wants,
+    pub(crate) caller: Caller,
+}
+
+/// Who asks.
+pub(crate) struct Caller {
+    pub(crate) correlation_id: Arc<str>,
+    pub(crate) trace: TraceContext,
+    pub(crate) headers: HeaderMap,
+    pub(crate) received: Instant,
+}
+
+/// What a developer wants to see beside the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wants {
+    pub(crate) plan: bool,
+    pub(crate) trace: bool,
+}
+
+/// A GraphQL response.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) body: Bytes,
+    /// For the access log.
+    pub(crate) operation: Arc<Planned>,
+    pub(crate) role: Role,
+    pub(crate) errors: usize,
+}
+
+/// A request that is not executed.
+#[derive(Debug)]
+pub(crate) enum NotRun {
+    /// The operation is at fault.
+    Refused(Refusal),
+    /// A mutation over a transport that carries queries only.
+    MutationOverGet,
+}
+
+/// What is shared between callers of one piece of work.
+#[derive(Debug, Clone)]
+struct Done {
+    body: Bytes,
+    /// Whose correlation id the body's errors carry.
+    correlation_id: Arc<str>,
+    errors: usize,
+    /// Cut short by the deadline of the caller who began it.
+    late: bool,
+}
+
+impl Gateway {
+    pub(crate) fn new(graph: Graph) -> Self {
+        Self {
+            graph: ArcSwap::from_pointee(graph),
+            flights: Flights::new(),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// What the edge needs to know before a request is understood: its limits and its time.
+    pub(crate) fn limits(&self) -> (HttpLimits, Duration) {
+        let graph = self.graph.load();
+        (graph.settings.http, graph.settings.request_timeout)
+    }
+
+    /// Answers one request.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        request: GraphqlRequest<'_>,
+    ) -> Result<Answer, NotRun> {
+        let graph = self.graph.load_full();
+        let deadline = request.caller.received + graph.settings.request_timeout;
+        let plans = graph
+            .plans
+            .get_or_plan(request.document, request.operation_name);
+        let (planned, cached) = within(deadline, plans).await?;
+        let planning = request.caller.received.elapsed();
+        if planned.plan.is_mutation() && !request.mutations {
+            return Err(NotRun::MutationOverGet);
+        }
+        let variables = planned.plan.coerce(&request.variables)?;
+        let wants = request.wants.allowed(graph.settings.features.playground);
+        let work = Work {
+            wants,
+            context: self.context(&graph, request.caller, deadline, wants),
+            planning: report::Planning {
+                cached,
+                took: planning,
+            },
+            graph,
+            planned,
+            variables,
+        };
+        Ok(self.share(work).await)
+    }
+
+    fn context(&self, graph: &Graph, caller: Caller, deadline: Instant, wants: Wants) -> Context {
+        Context {
+            correlation_id: caller.correlation_id,
+            trace: caller.trace,
+            deadline: deadline.into_std(),
+            headers: caller.headers,
+            claims: Json::Null,
+            epoch: self.epoch.load(Ordering::Acquire),
+            merge_reads: graph.settings.coalesce.reads,
+            calls: wants
+                .trace
+                .then(|| CallLog::new(caller.received.into_std())),
+        }
+    }
+
+    /// Runs the work, or joins equal work that is in flight.
+    async fn share(self: &Arc<Self>, work: Work) -> Answer {
+        let planned = work.planned.clone();
+        if planned.plan.is_mutation() {
+            return self.mutate(work).await.answer(planned, Role::Leader);
+        }
+        if !work.graph.settings.coalesce.operations || work.wants != Wants::default() {
+            return work.execute().await.answer(planned, Role::Leader);
+        }
+        let key = work.key();
+        let mut own = Some(work);
+        let shared = self.flights.join(key, || execute(own.take())).await;
+        match (shared, own) {
+            // It was cut short for the caller who began it, and this one has time left.
+            ((done, _), Some(own)) if done.late && !own.is_late() => {
+                own.execute().await.answer(planned, Role::Leader)
+            }
+            ((done, role), Some(own)) => {
+                let done = done.for_caller(&own.context.correlation_id);
+                done.answer(planned, role)
+            }
+            ((done, role), None) => done.answer(planned, role),
+        }
+    }
+
+    /// A mutation that has begun is finished, whoever still listens: half of it would help nobody.
+    async fn mutate(self: &Arc<Self>, work: Work) -> Done {
+        let gateway = self.clone();
+        let correlation_id = work.context.correlation_id.clone();
+        let task = async move {
+            let _epoch = NextEpoch(&gateway.epoch);
+            work.execute().await
+        };
+        let task = tokio::spawn(task.in_current_span());
+        task.await.unwrap_or_else(|_| Done::failed(correlation_id))
+    }
+}
+
+/// Advances the epoch when a mutation ends, however it ends.
+struct NextEpoch<'g>(&'g AtomicU64);
+
+impl Drop for NextEpoch<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// An operation that is ready to run, with everything that it needs: it may outlive its caller.
+struct Work {
+    graph: Arc<Graph>,
+    planned: Arc<Planned>,
+    variables: Variables,
+    context: Context,
+    wants: Wants,
+    planning: report::Planning,
+}
+
+/// What two operations must have in common to be one piece of work.
+#[derive(Clone)]
+struct FlightKey {
+    /// The plan itself: it belongs to one version of the graph.
+    planned: Arc<Planned>,
+    epoch: u64,
+    /// Variables, and every header and claim that the plan's calls are made from.
+    identity: Box<[u8]>,
+}
+
+/// Work that is begun at most once.
+async fn execute(work: Option<Work>) -> Done {
+    match work {
+        Some(work) => work.execute().await,
+        None => Done::failed("".into()),
+    }
+}
+
+impl Work {
+    fn key(&self) -> FlightKey {
+        let identity = &self.planned.identity;
+        FlightKey {
+            planned: self.planned.clone(),
+            epoch: self.context.epoch,
+            identity: identity.key(&self.variables, &self.context.headers, &self.context.claims),
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now().into_std() >= self.context.deadline
+    }
+
+    async fn execute(self) -> Done {
+        let plan = &self.planned.plan;
+        let sources = self.graph.sources();
+        let response = execute::execute(plan, &self.variables, sources, &self.context).await;
+        let late = |error: &execute::FieldError| error.code == Code::DeadlineExceeded;
+        let (errors, late) = (response.errors().len(), response.errors().iter().any(late));
+        let report = report::report(
+            self.wants,
+            plan,
+            &self.planning,
+            self.context.calls.as_ref(),
+        );
+        Done {
+            body: response.finish(report.as_deref()).into(),
+            correlation_id: self.context.correlation_id,
+            errors,
+            late,
+        }
+    }
+}
+
+impl Done {
+    /// The work itself failed, which is a fault of ours.
+    fn failed(correlation_id: Arc<str>) -> Self {
+        let refusal = Refusal::new(Code::InternalError, "The gateway failed.");
+        Self {
+            body: refusal::body(&refusal, &correlation_id),
+            correlation_id,
+            errors: 1,
+            late: false,
+        }
+    }
+
+    /// The same answer, with the follower's own correlation id in its errors.
+    fn for_caller(mut self, correlation_id: &str) -> Self {
+        if self.errors > 0 {
+            self.body = relabel(&self.body, &self.correlation_id, correlation_id).into();
+        }
+        self
+    }
+
+    fn answer(self, planned: Arc<Planned>, role: Role) -> Answer {
+        Answer {
+            body: self.body,
+            operation: planned,
+            role,
+            errors: self.errors,
+        }
+    }
+}
+
+/// Correlation ids hold no character that JSON escapes, so they are replaced as bytes.
+fn relabel(body: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let member = |id: &str| format!("\"correlationId\":\"{id}\"").into_bytes();
+    let (from, to) = (member(from), member(to));
+    let mut relabelled = Vec::with_capacity(body.len());
+    let mut rest = body;
+    while let Some((&first, after)) = rest.split_first() {
+        match rest.strip_prefix(from.as_slice()) {
+            Some(after) => {
+                relabelled.extend_from_slice(&to);
+                rest = after;
+            }
+            None => {
+                relabelled.push(first);
+                rest = after;
+            }
+        }
+    }
+    relabelled
+}
+
+impl Wants {
+    /// Plans and calls are shown to developers only.
+    fn allowed(self, allowed: bool) -> Self {
+        Self {
+            plan: self.plan && allowed,
+            trace: self.trace && allowed,
+        }
+    }
+}
+
+/// What an answer waits for ends with the request's time.
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let late = || Refusal::new(Code::DeadlineExceeded, "The request took too long.");
+    tokio::time::timeout_at(deadline, work)
+        .await
+        .unwrap_or_else(|_| Err(late()))
+}
+
+impl From<Refusal> for NotRun {
+    fn from(refusal: Refusal) -> Self {
+        NotRun::Refused(refusal)
+    }
+}
+
+impl PartialEq for FlightKey {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.planned, &other.planned)
+            && self.epoch == other.epoch
+            && self.identity == other.identity
+    }
+}
+
+impl Eq for FlightKey {}
+
+impl Hash for FlightKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (Arc::as_ptr(&self.planned) as usize).hash(state);
+        self.epoch.hash(state);
+        self.identity.hash(state);
+    }
+}
