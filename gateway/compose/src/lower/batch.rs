@@ -6,12 +6,13 @@ use super::entity::dotted;
 use super::follow::End;
 use super::input::Input;
 use super::origin::{Destination, Value};
+use super::rest::METHODS;
 use super::scope::{Scope, Slot};
 use super::site::{On, Site};
 use super::{Lowering, at};
 use crate::contract::TypeId;
 use crate::diagnostic::Diagnostic;
-use crate::mapping::{Entry, MappingKind, Root, Spot, names};
+use crate::mapping::{Entry, Mapping, MappingKind, Root, Spot, TemplatePiece, names};
 use crate::model::{Batch, BatchBy, BatchOrder, Expr, Read, SourceId, UpstreamPath, ViewField};
 
 const DEFAULT_MAX: usize = 100;
@@ -54,20 +55,46 @@ struct By {
 impl<'a> Lowering<'a> {
     /// Whether the directive's request reads `$batch`.
     pub(super) fn is_batched(&mut self, input: &Input<'_>) -> bool {
-        ["query", "body", "request"].into_iter().any(|name| {
-            let mapping = input
-                .has(name)
-                .then(|| self.request_mapping(input, name))
-                .flatten();
-            mapping.is_some_and(|mapping| mapping.uses(Root::Batch))
-        })
+        self.path_reads_batch(input)
+            || ["query", "body", "request"].into_iter().any(|name| {
+                let mapping = input
+                    .has(name)
+                    .then(|| self.request_mapping(input, name))
+                    .flatten();
+                mapping.is_some_and(|mapping| mapping.uses(Root::Batch))
+            })
+    }
+
+    fn path_reads_batch(&mut self, input: &Input<'_>) -> bool {
+        let given = METHODS.into_iter().find(|(name, _)| input.has(name));
+        let pieces = given.and_then(|(name, _)| self.template(input, name));
+        pieces
+            .into_iter()
+            .flatten()
+            .any(|piece| matches!(piece, TemplatePiece::Hole(hole) if hole.uses(Root::Batch)))
     }
 
     /// The expression that cuts each parent's list.
     pub(super) fn batch_limit(&mut self, input: &Input<'_>, scope: &mut Scope<'a>) -> Option<Expr> {
         let batch = input.nested("batch")?;
         let mapping = self.request_mapping(&batch, "limit")?;
+        self.check_limit(&batch, &mapping)?;
         self.expression(scope, &mapping, &Slot::untyped(Destination::Gateway))
+    }
+
+    fn check_limit(&mut self, batch: &Input<'_>, mapping: &Mapping) -> Option<()> {
+        let references = mapping.references().into_iter();
+        let mut of_parents =
+            references.filter(|(it, _)| matches!(it.root, Root::This | Root::Batch));
+        let Some((_, spot)) = of_parents.next() else {
+            return Some(());
+        };
+        self.push(
+            Diagnostic::error("EXPRESSION_NOT_HERE", "one limit holds for all parents")
+                .at(at(batch.document, spot))
+                .help("read an argument: limit: \"$args.first\""),
+        );
+        None
     }
 
     pub(super) fn batch(
@@ -555,6 +582,32 @@ mod tests {
         );
         let cut = said(&field("[A!]", "query: { u: \"$batch.id\", limit: \"$args.first\", s: \"$args.after\" }, batch: { by: { id: \"user_id\" }, limit: \"$args.first\" }").replace("after", "since"));
         assert_eq!(cut, "");
+    }
+
+    #[test]
+    fn keys_travel_in_the_query_or_the_body() {
+        let inline = printed(
+            "type User @key(fields: \"id\") @rest(GET: \"/users?id={$batch.id}\") { id: ID! }",
+        );
+        assert!(
+            inline.contains("GET /users?id=$batch.id\n  batch   by id=id"),
+            "{inline}"
+        );
+        let path =
+            said("type User @key(fields: \"id\") @rest(GET: \"/users/{$batch.id}\") { id: ID! }");
+        assert!(path.starts_with("error[LIST_IN_PATH]"), "{path}");
+        let header = said(
+            "type User @key(fields: \"id\") @rest(GET: \"/users\", query: { id: \"$batch.id\" }, headers: [{ name: \"x\", value: \"{$batch.id}\" }]) { id: ID! }",
+        );
+        assert!(
+            header.contains("a header cannot hold the keys of many parents"),
+            "{header}"
+        );
+        let limit = said(&field(
+            "[A!]",
+            "query: { u: \"$batch.id\", a: \"$args.first\", s: \"$args.after\" }, batch: { by: { id: \"u\" }, limit: \"$this.org\" }",
+        ));
+        assert!(limit.contains("one limit holds for all parents"), "{limit}");
     }
 
     #[test]

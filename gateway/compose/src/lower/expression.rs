@@ -203,9 +203,16 @@ impl<'a> Lowering<'a> {
         slot: &Slot,
     ) -> Option<Expr> {
         let input = self.parent_input(scope, path, spot, true)?;
-        if matches!(slot.to, Destination::Path(_)) {
-            self.list_in_path(scope, spot);
-            return None;
+        match &slot.to {
+            Destination::Path(_) => {
+                self.list_in_path(scope, spot);
+                return None;
+            }
+            Destination::Header(_) => {
+                self.keys_in_header(scope, spot);
+                return None;
+            }
+            _ => {}
         }
         let wants = match scope.each {
             true => slot.wants,
@@ -224,6 +231,15 @@ impl<'a> Lowering<'a> {
         };
         scope.sends(spot, slot, value);
         Some(Expr::Batch { input, encode })
+    }
+
+    fn keys_in_header(&mut self, scope: &Scope<'a>, spot: &Spot) {
+        let message = "a header cannot hold the keys of many parents";
+        self.push(
+            Diagnostic::error("EXPRESSION_NOT_HERE", message)
+                .at(at(scope.document, spot))
+                .help("send them in the query string or the body"),
+        );
     }
 
     /// `[{ id: "$batch.id" }]` is rendered once for each key, any other list as it stands.

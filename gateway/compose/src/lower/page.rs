@@ -134,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn only_lists_and_connections_have_pages() {
+        let said = said("type Query { a: Int @rest(GET: \"/a\", page: { style: LINK_HEADER }) }");
+        assert!(
+            said.contains("`Int` is neither a list nor a connection"),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn a_style_has_what_it_needs() {
         let said =
             said("type Query { a: [Int!] @rest(GET: \"/a\", page: { style: CURSOR, at: \"c\" }) }");

@@ -74,6 +74,9 @@ impl<'a> Lowering<'a> {
             positional: order == Some("POSITIONAL"),
         };
         let shape = connection::shape(site.document, &whole.ty).filter(|_| input.has("page"));
+        if shape.is_none() {
+            self.check_paged(&whole);
+        }
         let (value, connection, to_many) = match shape {
             Some(shape) => self.connection(&whole, shape, item)?,
             None => {
@@ -125,6 +128,21 @@ impl<'a> Lowering<'a> {
             node,
         };
         Some((value, Some(connection), true))
+    }
+
+    fn check_paged(&mut self, whole: &Whole<'_, 'a>) {
+        if !whole.input.has("page") || whole.batched || whole.ty.is_list() {
+            return;
+        }
+        let message = format!(
+            "`{}` is neither a list nor a connection, so it has no pages",
+            whole.ty
+        );
+        self.push(
+            Diagnostic::error("INVALID_VALUE", message)
+                .at(whole.input.at_name("page"))
+                .help("a connection has `pageInfo` and `edges` or `nodes`"),
+        );
     }
 
     fn connection_of_many(&mut self, whole: &Whole<'_, 'a>) {

@@ -18,7 +18,7 @@ use crate::model::{
     BodyEncoding, Expr, ListStyle, Piece, QueryParam, Request, RestMethod, RestRequest, SourceId,
 };
 
-const METHODS: [(&str, RestMethod); 5] = [
+pub(super) const METHODS: [(&str, RestMethod); 5] = [
     ("GET", RestMethod::Get),
     ("POST", RestMethod::Post),
     ("PUT", RestMethod::Put),

@@ -1,5 +1,7 @@
 //! `@source` to [`Source`].
 
+use std::sync::Arc;
+
 use super::environment;
 use super::input::Input;
 use super::rest::list_style_named;
@@ -122,9 +124,9 @@ impl<'a> Lowering<'a> {
         let upstream = self.openapi(http);
         let base_url = self.address(http, "baseURL", given);
         self.check_address(http, &base_url);
-        let contract = upstream
-            .contract()
-            .map(|it| std::sync::Arc::new(it.clone()));
+        // Paths begin with a slash of their own.
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let contract = upstream.contract().map(|it| Arc::new(it.clone()));
         (SourceKind::Http { base_url, contract }, upstream)
     }
 
