@@ -7,13 +7,18 @@
 
 mod calls;
 mod config;
+mod failure;
 mod format;
+mod grpc;
 mod json;
 mod merge_reads;
+mod page;
 mod render;
 
 pub use config::SourceOverride;
 pub use config::SourcesConfig;
+pub use grpc::ReflectError;
+pub use grpc::reflect;
 
 /// Why the sources of a graph cannot be set up.
 #[derive(Debug, thiserror::Error)]

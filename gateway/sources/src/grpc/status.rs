@@ -28,6 +28,8 @@ pub(super) struct Refusal {
     pub(super) error: SourceError,
     /// The gRPC status's name; a word where there was none.
     pub(super) status: &'static str,
+    /// The gRPC status's number; 2 (UNKNOWN) where there was none.
+    pub(super) number: i64,
     /// What `@variant(status:)` reads, where the service answered with a status.
     pub(super) answer: Option<Json>,
     /// Whether the service may have done its work.
@@ -64,6 +66,7 @@ pub(super) fn refusal(failure: Failure, service: &Arc<str>) -> Refusal {
     Refusal {
         error: SourceError::new(code, service, fixed_text(code)).internal(internal),
         status,
+        number: tonic::Code::Unknown as i64,
         answer: None,
         maybe_done,
     }
@@ -101,6 +104,7 @@ fn answered(status: &Status, service: &Arc<str>) -> Refusal {
     Refusal {
         error,
         status: name(status.code()),
+        number: status.code() as i64,
         answer: Some(Json::Object(answer)),
         maybe_done: is_unclear(status.code()),
     }
