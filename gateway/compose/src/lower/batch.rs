@@ -603,6 +603,13 @@ mod tests {
             header.contains("a header cannot hold the keys of many parents"),
             "{header}"
         );
+        let text = said(
+            "type User @key(fields: \"id\") @rest(GET: \"/users\", query: { id: \"x-{$batch.id}\" }) { id: ID! }",
+        );
+        assert!(
+            text.starts_with("error[EXPRESSION_NOT_HERE] shop.graphql:2:68\n"),
+            "{text}"
+        );
         let limit = said(&field(
             "[A!]",
             "query: { u: \"$batch.id\", a: \"$args.first\", s: \"$args.after\" }, batch: { by: { id: \"u\" }, limit: \"$this.org\" }",

@@ -57,6 +57,7 @@ impl<'a> Lowering<'a> {
         mapping: &Mapping,
         slot: &Slot,
     ) -> Option<Expr> {
+        self.check_keys_stand_alone(scope, mapping)?;
         match &mapping.kind {
             MappingKind::Const(json) => Some(self.constant(scope, &mapping.spot, json, slot)),
             MappingKind::Reference(reference) => {
@@ -71,6 +72,28 @@ impl<'a> Lowering<'a> {
             MappingKind::Object(_) => self.object(scope, mapping, slot).map(Expr::Object),
             MappingKind::List(items) => self.list(scope, items, slot),
         }
+    }
+
+    /// The keys of many parents are a list, which is no part of a text and never null.
+    fn check_keys_stand_alone(&mut self, scope: &Scope<'a>, mapping: &Mapping) -> Option<()> {
+        let is_text = matches!(
+            mapping.kind,
+            MappingKind::Template(_) | MappingKind::FirstOf(_)
+        );
+        let references = mapping.references().into_iter();
+        let mut keys = references.filter(|(it, _)| is_text && it.root == Root::Batch);
+        let Some((_, spot)) = keys.next() else {
+            return Some(());
+        };
+        self.push(
+            Diagnostic::error(
+                "EXPRESSION_NOT_HERE",
+                "the keys of many parents stand alone",
+            )
+            .at(at(scope.document, spot))
+            .help("send them as they are: \"$batch.id\""),
+        );
+        None
     }
 
     fn constant(&self, scope: &mut Scope<'a>, spot: &Spot, json: &Json, slot: &Slot) -> Expr {
