@@ -106,6 +106,10 @@ impl Supergraph {
     pub fn views(&self) -> &[View] {
         &self.views
     }
+    /// Every input encoding.
+    pub fn encodings(&self) -> &[Encoding] {
+        &self.encodings
+    }
     /// One input encoding.
     pub fn encoding(&self, id: EncodingId) -> &Encoding {
         &self.encodings[id.index()]
