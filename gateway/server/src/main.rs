@@ -4,6 +4,7 @@
 //! `pipeline`.
 
 mod cli;
+mod closest;
 mod coalesce;
 mod config;
 mod edge;
@@ -13,6 +14,7 @@ mod observe;
 mod pipeline;
 mod plans;
 mod refusal;
+mod suggest;
 
 use std::process::ExitCode;
 

@@ -23,6 +23,7 @@ use plan::code::Code;
 use tokio::sync::Semaphore;
 
 use crate::identity::Identity;
+use crate::suggest::suggest;
 
 /// Everything that is worked out once for an operation.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(crate) struct Planner {
     pub(crate) supergraph: Arc<Supergraph>,
     pub(crate) limits: DocumentLimits,
     pub(crate) introspection: bool,
+    /// Whether errors say what was probably meant.
+    pub(crate) suggestions: bool,
     /// How many unseen operations are planned at a time, over all graphs.
     pub(crate) pool: Arc<Semaphore>,
 }
@@ -124,12 +127,20 @@ impl Planner {
         let planned = tokio::task::spawn_blocking(move || {
             // The permit is the worker's: a client who goes away frees no worker.
             let _permit = pool;
-            planner.plan_now(operation)
+            let refuse = |refusal| planner.refuse(refusal);
+            planner.plan_now(operation).map_err(refuse)
         });
         planned
             .await
             .unwrap_or_else(|_| Err(Refusal::new(Code::InternalError, "Planning failed.")))
             .map(Arc::new)
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Refusal {
+        match self.suggestions {
+            true => suggest(self.supergraph.api(), refusal),
+            false => refusal,
+        }
     }
 
     fn plan_now(&self, operation: Operation) -> Result<Planned, Refusal> {
@@ -218,5 +229,113 @@ impl Hasher for Hashed {
 
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use compose::SchemaFiles;
+    use compose::SubgraphFile;
+
+    const GRAPH: &str = r#"
+        extend schema @source(name: "users", http: { baseURL: "http://users" })
+        type Query { user(id: ID!): User @rest(GET: "/users/{id}") hello: String @rest(GET: "/hello") }
+        type User { id: ID! name: String }
+    "#;
+
+    fn supergraph(sdl: &str) -> Arc<Supergraph> {
+        let users = SubgraphFile {
+            name: "users".into(),
+            file: "users.graphql".into(),
+            sdl: sdl.into(),
+            ..SubgraphFile::default()
+        };
+        let files = SchemaFiles {
+            subgraphs: vec![users],
+            ..SchemaFiles::default()
+        };
+        Arc::new(compose::compose(&files).unwrap_or_else(|e| panic!("{e}")))
+    }
+
+    fn plans(sdl: &str, entries: u64) -> Plans {
+        let planner = Planner {
+            supergraph: supergraph(sdl),
+            limits: DocumentLimits::default(),
+            introspection: false,
+            suggestions: false,
+            pool: Arc::new(Semaphore::new(1)),
+        };
+        Plans::new(planner, entries)
+    }
+
+    #[tokio::test]
+    async fn an_operation_is_planned_once() {
+        let plans = plans(GRAPH, 10);
+        let (first, seen) = plans.get_or_plan("{ hello }", None).await.unwrap();
+        assert!(!seen);
+        let (second, seen) = plans.get_or_plan("{ hello }", Some("")).await.unwrap();
+        assert!(seen && Arc::ptr_eq(&first, &second));
+        let (third, seen) = plans.get_or_plan("{  hello }", None).await.unwrap();
+        assert!(!seen && !Arc::ptr_eq(&first, &third));
+    }
+
+    #[tokio::test]
+    async fn operations_of_one_document_have_plans_of_their_own() {
+        let plans = plans(GRAPH, 10);
+        let document = "query A { hello } query B { user(id: 1) { name } }";
+        let (a, _) = plans.get_or_plan(document, Some("A")).await.unwrap();
+        let (b, _) = plans.get_or_plan(document, Some("B")).await.unwrap();
+        assert_eq!(a.plan.operation_name(), Some("A"));
+        assert_eq!(b.plan.operation_name(), Some("B"));
+        let neither = plans.get_or_plan(document, Some("C")).await.unwrap_err();
+        assert_eq!(neither.code, Code::OperationNotFound);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_an_unseen_operation_share_one_plan() {
+        let plans = plans(GRAPH, 10);
+        let ask = || plans.get_or_plan("{ hello }", None);
+        let (a, b, c) = tokio::join!(ask(), ask(), ask());
+        let (a, b, c) = (a.unwrap().0, b.unwrap().0, c.unwrap().0);
+        assert!(Arc::ptr_eq(&a, &b) && Arc::ptr_eq(&b, &c));
+    }
+
+    #[tokio::test]
+    async fn the_cache_is_bounded_and_keeps_what_is_used() {
+        let plans = plans(GRAPH, 8);
+        for n in 0..200 {
+            plans.get_or_plan("{ hello }", None).await.unwrap();
+            let document = format!("{{ hello{n}: hello }}");
+            plans.get_or_plan(&document, None).await.unwrap();
+        }
+        plans.cache.run_pending_tasks().await;
+        assert!(plans.cache.entry_count() <= 8);
+        let (_, seen) = plans.get_or_plan("{ hello }", None).await.unwrap();
+        assert!(seen);
+    }
+
+    #[tokio::test]
+    async fn introspection_is_refused_where_it_is_off() {
+        let plans = plans(GRAPH, 10);
+        for document in ["{ __schema { types { name } } }", "{ __type(name: \"User\") { name } }"] {
+            let refusal = plans.get_or_plan(document, None).await.unwrap_err();
+            assert_eq!(refusal.code, Code::GraphqlValidationFailed);
+        }
+        assert!(plans.get_or_plan("{ __typename }", None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_new_graph_is_warmed_with_what_is_used_most_and_still_fits() {
+        let old = plans(GRAPH, 10);
+        for (document, uses) in [("{ hello }", 3), ("{ user(id: 1) { name } }", 2), ("{ a: hello }", 1)] {
+            for _ in 0..uses {
+                old.get_or_plan(document, None).await.unwrap();
+            }
+        }
+        let new = plans(&GRAPH.replace("name: String", "title: String"), 10);
+        assert_eq!(new.warm_from(&old, 2).await, 1);
+        assert!(new.get_or_plan("{ hello }", None).await.unwrap().1);
+        assert!(!new.get_or_plan("{ a: hello }", None).await.unwrap().1);
     }
 }

@@ -25,6 +25,7 @@ use plan::print::describe_target;
 
 use super::ConfigFile;
 use super::Failure;
+use crate::closest::closest;
 use crate::config::Config;
 
 pub(super) fn run(file: &ConfigFile, wanted: &str) -> Result<(), Failure> {
@@ -56,12 +57,9 @@ fn explain(config: &Config, graph: &Supergraph, wanted: &str) -> anyhow::Result<
 }
 
 fn unknown<'n>(what: &str, wrong: &str, known: impl Iterator<Item = &'n str>) -> anyhow::Error {
-    let scored = known.map(|name| (strsim::jaro_winkler(wrong, name), name));
-    match scored.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((score, name)) if score > 0.75 => {
-            anyhow!("there is no {what} `{wrong}`: did you mean `{name}`?")
-        }
-        _ => anyhow!("there is no {what} `{wrong}`"),
+    match closest(wrong, known) {
+        Some(name) => anyhow!("there is no {what} `{wrong}`: did you mean `{name}`?"),
+        None => anyhow!("there is no {what} `{wrong}`"),
     }
 }
 

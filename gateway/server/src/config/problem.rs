@@ -9,6 +9,8 @@ use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
 use compose::diagnostic::Place;
 
+use crate::closest::closest;
+
 /// The file's text.
 pub(super) fn read(path: &Path, name: &str) -> Result<String, Diagnostics> {
     let bytes = std::fs::read(path).map_err(|error| only(unreadable(name, &error)))?;
@@ -96,22 +98,13 @@ fn value_place(name: &str, text: &str, line: usize, column: usize) -> Place {
 fn unknown_key(name: &str, text: &str, line: usize, key: &str, rest: &[&str]) -> Diagnostic {
     let known: Vec<&str> = rest.iter().skip(1).step_by(2).copied().collect();
     let (line, column) = find_key(text, line, key).unwrap_or((line, 1));
-    let help = match closest(key, &known) {
+    let help = match closest(key, known.iter().copied()) {
         Some(close) => format!("did you mean `{close}`?"),
         None => format!("known here: {}", known.join(", ")),
     };
     Diagnostic::error("UNKNOWN_KEY", "no such key")
         .at(place(name, text, line, column, key.chars().count()))
         .help(help)
-}
-
-/// The name that was probably meant.
-pub(super) fn closest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(wrong, name), *name));
-    let (score, best) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score > 0.75).then_some(best)
 }
 
 /// Where `key` stands as a key, from a line on: the parser points at the mapping's start for some keys.

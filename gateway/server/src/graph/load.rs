@@ -49,19 +49,17 @@ pub(crate) async fn load(config: &Config) -> Loaded {
     }
 }
 
-/// A file that cannot be read is reported together with what is wrong in the others.
+/// Without one of its files a graph has faults that nobody made: only what each file says for itself counts.
 fn compose_all(files: &SchemaFiles, mut problems: Diagnostics) -> Result<Supergraph, Diagnostics> {
     let composed = compose::compose(files);
-    match (problems.is_empty(), composed) {
-        (true, composed) => composed,
-        (false, Ok(_)) => Err(problems),
-        (false, Err(more)) => {
-            more.0
-                .into_iter()
-                .for_each(|problem| problems.push(problem));
-            Err(problems)
-        }
+    if problems.is_empty() {
+        return composed;
     }
+    let others = composed.err().unwrap_or_default().0.into_iter();
+    others
+        .filter(|other| other.code == "SYNTAX")
+        .for_each(|other| problems.push(other));
+    Err(problems)
 }
 
 fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, Diagnostic> {

@@ -43,6 +43,7 @@ impl Graph {
             supergraph: supergraph.clone(),
             limits: settings.documents,
             introspection: settings.features.introspection,
+            suggestions: settings.features.suggestions,
             pool,
         };
         Ok(Self {

@@ -167,3 +167,113 @@ fn needs_restart(old: &Config, new: &Config) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        extend schema @source(name: "users", http: { baseURL: "http://127.0.0.1:9" })
+        type Query { hello: String @rest(GET: "/hello") }
+    "#;
+
+    /// A directory of its own, removed at the end.
+    struct Scene {
+        directory: PathBuf,
+        reloader: Reloader,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let name = format!("switchboard-reload-{}", uuid::Uuid::now_v7());
+            let directory = std::env::temp_dir().join(name);
+            std::fs::create_dir(&directory).unwrap();
+            let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+            write("users.graphql", GOOD);
+            write("switchboard.yaml", "subgraphs: { users: { schema: users.graphql } }");
+            let origin = Origin {
+                path: directory.join("switchboard.yaml"),
+                environment: Environment::default(),
+                adjust: Arc::new(|_| {}),
+            };
+            let pool = Arc::new(Semaphore::new(1));
+            let config = origin.read().unwrap();
+            let loaded = load(&config).await;
+            let graph = Graph::new(config, loaded.supergraph.unwrap(), pool.clone()).unwrap();
+            let reloader = Reloader {
+                gateway: Arc::new(Gateway::new(graph)),
+                origin,
+                pool,
+                files: loaded.files,
+            };
+            Self {
+                directory,
+                reloader,
+            }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            std::fs::write(self.directory.join(name), text).unwrap();
+        }
+
+        fn version(&self) -> u64 {
+            self.reloader.gateway.graph.load().supergraph.version()
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.directory).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_file_replaces_the_graph_and_its_plans_are_there_already() {
+        let mut scene = Scene::new().await;
+        let old = scene.reloader.gateway.graph.load_full();
+        old.plans.get_or_plan("{ hello }", None).await.unwrap();
+        scene.write("users.graphql", &GOOD.replace("hello:", "hello: String @rest(GET: \"/h\") again:"));
+        scene.reloader.reload().await.unwrap();
+        assert_ne!(scene.version(), old.supergraph.version());
+        let new = scene.reloader.gateway.graph.load_full();
+        assert!(new.plans.get_or_plan("{ hello }", None).await.unwrap().1);
+        assert!(new.plans.get_or_plan("{ again }", None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_bad_subgraph_file_keeps_the_old_graph_and_says_why() {
+        let mut scene = Scene::new().await;
+        let version = scene.version();
+        scene.write("users.graphql", &GOOD.replace("@rest(GET: \"/hello\")", ""));
+        let told = scene.reloader.reload().await.unwrap_err();
+        assert_eq!(told.codes(), ["NO_RESOLVER"]);
+        assert_eq!(scene.version(), version);
+        scene.write("users.graphql", GOOD);
+        scene.reloader.reload().await.unwrap();
+        assert_eq!(scene.version(), version);
+    }
+
+    #[tokio::test]
+    async fn a_bad_or_missing_configuration_keeps_the_old_graph_too() {
+        let mut scene = Scene::new().await;
+        let version = scene.version();
+        scene.write("switchboard.yaml", "subgraphs: { users: { shema: users.graphql } }");
+        let told = scene.reloader.reload().await.unwrap_err();
+        assert_eq!(told.codes(), ["UNKNOWN_KEY"]);
+        scene.write("switchboard.yaml", "subgraphs: { users: { schema: gone.graphql } }");
+        let told = scene.reloader.reload().await.unwrap_err();
+        assert_eq!(told.codes(), ["FILE_NOT_FOUND"]);
+        assert_eq!(scene.version(), version);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_looked_for_in_vain_is_watched_as_well() {
+        let mut scene = Scene::new().await;
+        let contract = GOOD.replace("\"http://127.0.0.1:9\"", "\"http://127.0.0.1:9\", openapi: \"later.yaml\"");
+        scene.write("users.graphql", &contract);
+        let told = scene.reloader.reload().await.unwrap_err();
+        assert_eq!(told.codes(), ["FILE_NOT_FOUND"]);
+        assert!(scene.reloader.is_watched(&scene.directory.join("later.yaml")));
+        assert!(!scene.reloader.is_watched(&scene.directory.join("other.yaml")));
+    }
+}
