@@ -51,7 +51,7 @@ pub struct Diagnostic {
 }
 
 /// Nobody reads more findings of one severity, and a generated file can hold a million.
-const MOST: usize = 1_000;
+pub(crate) const MOST: usize = 1_000;
 
 /// Everything found in one run; of each severity the first thousand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,18 +165,18 @@ impl fmt::Display for Diagnostic {
         match &self.place {
             Some(place) => {
                 writeln!(f, "{severity}[{}] {place}", self.code)?;
-                underline(f, place, &self.message)?;
+                underline(f, place, &self.message, &self.notes)?;
             }
-            None => writeln!(f, "{severity}[{}] {}", self.code, self.message)?,
+            None => {
+                writeln!(f, "{severity}[{}] {}", self.code, self.message)?;
+                for line in self.notes.iter().flat_map(|note| note.lines()) {
+                    writeln!(f, "  {line}")?;
+                }
+            }
         }
         for (place, word) in &self.related {
             writeln!(f, "  at {place}")?;
-            underline(f, place, word)?;
-        }
-        for note in &self.notes {
-            for line in note.lines() {
-                writeln!(f, "       {line}")?;
-            }
+            underline(f, place, word, &[])?;
         }
         if let Some(contract) = &self.contract {
             writeln!(f, "  contract: {contract}")?;
@@ -194,25 +194,31 @@ impl fmt::Display for Place {
     }
 }
 
-fn underline(f: &mut fmt::Formatter<'_>, place: &Place, message: &str) -> fmt::Result {
+/// The line, the underlined word with the message, and the notes below the word.
+fn underline(
+    f: &mut fmt::Formatter<'_>,
+    place: &Place,
+    message: &str,
+    notes: &[String],
+) -> fmt::Result {
     let number = place.line.to_string();
+    let margin = " ".repeat(number.len());
+    let notes = notes.iter().flat_map(|note| note.lines());
     if place.source.is_empty() {
         // Too long a line to show.
-        return writeln!(f, "  {number} | {message}");
+        writeln!(f, "  {number} | {message}")?;
+        return notes
+            .into_iter()
+            .try_for_each(|note| writeln!(f, "  {margin} | {note}"));
     }
-    writeln!(f, "  {number} | {}", place.source)?;
-    let indent: String = place
-        .source
-        .chars()
-        .take(place.column.saturating_sub(1))
-        .map(|c| if c == '\t' { '\t' } else { ' ' })
-        .collect();
+    let before = place.source.chars().take(place.column.saturating_sub(1));
+    let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
     let carets = "^".repeat(place.len.max(1));
-    writeln!(
-        f,
-        "  {} | {indent}{carets} {message}",
-        " ".repeat(number.len())
-    )
+    writeln!(f, "  {number} | {}", place.source)?;
+    writeln!(f, "  {margin} | {indent}{carets} {message}")?;
+    notes
+        .into_iter()
+        .try_for_each(|note| writeln!(f, "  {margin} | {indent}{note}"))
 }
 
 #[cfg(test)]

@@ -38,11 +38,7 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     attach(&mut merged.types, &lowered.resolvers);
     let api = api::client_schema(&merged, &documents, &mut diagnostics);
     if !diagnostics.has_errors() {
-        let graph = check::Graph {
-            types: &merged.types,
-            lowered: &lowered,
-            documents: &documents,
-        };
+        let graph = check::Graph::new(&merged.types, &lowered, &documents);
         check::check(&graph, &mut diagnostics);
     }
     match api {

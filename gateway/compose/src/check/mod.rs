@@ -1,35 +1,121 @@
 //! Checks of the graph as a whole: what any operation could ask for.
 //!
-//! Owns the walk over everything that a client can reach, and the two things
-//! that show on it: fields that no call can bring, and calls that would be
-//! made once per item of a list. Each check is a file.
+//! Owns the walk over everything that a client can reach, and what shows on it:
+//! fields that no call can bring, calls that would be made once per item of a
+//! list, services that can null what others answered. Each check is a file.
 
+mod cycle;
+mod list_size;
 mod n_plus_one;
 mod nullability;
 mod reach;
 mod satisfiable;
 
+use std::collections::HashMap;
+
 use apollo_compiler::Name;
+use apollo_compiler::Node;
+use apollo_compiler::ast::FieldDefinition;
+use apollo_compiler::schema::ExtendedType;
 use indexmap::IndexMap;
 
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostics, Place};
 use crate::document::Document;
 use crate::lower::Lowered;
-use crate::model::TypeDef;
+use crate::model::{Resolver, SubgraphId, Target, TypeDef, View, ViewId};
 
 /// What the checks read.
 pub(crate) struct Graph<'g> {
-    pub(crate) types: &'g IndexMap<Name, TypeDef>,
-    pub(crate) lowered: &'g Lowered,
-    pub(crate) documents: &'g [Document],
+    types: &'g IndexMap<Name, TypeDef>,
+    lowered: &'g Lowered,
+    documents: &'g [Document],
+    /// The entity and field resolvers of each object type, those of its interfaces included.
+    resolvers: HashMap<&'g Name, Vec<&'g Resolver>>,
 }
 
 /// Runs every check of the graph as a whole.
 pub(crate) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
-    nullability::check(graph, diagnostics);
+    list_size::check(graph, diagnostics);
+    if cycle::check(graph, diagnostics) {
+        // What needs itself can never be brought: saying so twice helps nobody.
+        return;
+    }
     let reached = reach::walk(graph);
     for state in reached.states() {
         satisfiable::check(graph, &reached, state, diagnostics);
         n_plus_one::check(graph, &reached, state, diagnostics);
+        nullability::check(graph, state, diagnostics);
+    }
+}
+
+impl<'g> Graph<'g> {
+    pub(crate) fn new(
+        types: &'g IndexMap<Name, TypeDef>,
+        lowered: &'g Lowered,
+        documents: &'g [Document],
+    ) -> Self {
+        let mut resolvers: HashMap<&Name, Vec<&Resolver>> = HashMap::new();
+        for resolver in &lowered.resolvers {
+            let (Target::Entity { ty, .. } | Target::Field { ty, .. }) = &resolver.target else {
+                continue;
+            };
+            for ty in types.get(ty).map_or(&[][..], |def| &def.possible_types) {
+                resolvers.entry(ty).or_default().push(resolver);
+            }
+        }
+        Self {
+            types,
+            lowered,
+            documents,
+            resolvers,
+        }
+    }
+
+    fn view(&self, id: ViewId) -> &'g View {
+        &self.lowered.views[id.index()]
+    }
+
+    fn resolvers_of(&self, ty: &Name) -> &[&'g Resolver] {
+        self.resolvers.get(ty).map_or(&[], |resolvers| resolvers)
+    }
+
+    /// How a subgraph declares a field.
+    fn field(
+        &self,
+        subgraph: SubgraphId,
+        ty: &str,
+        field: &str,
+    ) -> Option<&'g Node<FieldDefinition>> {
+        let document = &self.documents[subgraph.index()];
+        match document.schema.types.get(ty)? {
+            ExtendedType::Object(it) => it.fields.get(field),
+            ExtendedType::Interface(it) => it.fields.get(field),
+            _ => None,
+        }
+    }
+
+    /// Where a resolver stands: at the name of its field, or at the directive of an entity.
+    fn place(&self, resolver: &Resolver) -> Place {
+        let origin = &self.lowered.origins[resolver.id.index()];
+        let places = &self.documents[origin.subgraph.index()].places;
+        match &origin.field {
+            Some(field) => places.name(&field.name),
+            None => places.directive(&origin.directive),
+        }
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    //! What the tests of this room share.
+
+    use crate::merge::testing::files;
+
+    /// What composing these files says, warnings included.
+    pub(super) fn said(sdl: &[&str]) -> String {
+        match crate::compose(&files(sdl)) {
+            Ok(graph) => graph.warnings().to_string(),
+            Err(found) => found.to_string(),
+        }
     }
 }

@@ -5,19 +5,13 @@
 //! way, so the walk ends on recursive types and its size is bounded by the
 //! sets of views that occur.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::Type;
+use indexmap::IndexMap;
 
-use super::Graph;
-use crate::model::FieldPath;
-use crate::model::Resolver;
-use crate::model::ResolverId;
-use crate::model::Target;
-use crate::model::ViewField;
-use crate::model::ViewId;
+use super::{Graph, list_size};
+use crate::model::{FieldPath, Resolver, ResolverId, Target, ViewField, ViewId};
 
 /// More states than this are not walked: a graph so entangled has been walked enough.
 const MOST_STATES: usize = 100_000;
@@ -28,14 +22,30 @@ pub(super) struct State {
     pub(super) ty: Name,
     /// What is known of the object before any further call.
     pub(super) known: Vec<ViewId>,
-    /// Calls that can be made for it, nearest first, and what each brings.
+    /// Calls that can be made for it, nearest first, and what each brings of it.
     pub(super) calls: Vec<(ResolverId, Option<ViewId>)>,
-    /// Whether there can be many of it.
-    pub(super) in_list: bool,
-    /// The field that it was reached by, and from which state.
-    from: Option<(usize, Name)>,
-    /// The root field that the way begins with.
-    root: Name,
+    /// The nearest list above it, where there can be many of it.
+    pub(super) list: Option<List>,
+    /// How it was reached.
+    way: Way,
+}
+
+/// A list on the way to a state.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    /// The field that holds it.
+    pub(super) field: String,
+    /// How long it can be, where the schema says so.
+    pub(super) size: Option<u32>,
+}
+
+/// How a state was reached.
+#[derive(Debug, Clone)]
+struct Way {
+    /// The state before; none for what a root field returns.
+    from: Option<usize>,
+    /// What a query says between the two: `query`, `user`, `... on Admin`.
+    words: Vec<String>,
 }
 
 /// The walk's result.
@@ -51,28 +61,15 @@ impl Reached {
 
     /// The shortest query that reaches a field of a state: `query { posts { user { score } } }`.
     pub(super) fn query(&self, state: &State, field: &str) -> String {
-        let mut path = vec![field.to_owned()];
-        let mut at = state;
-        while let Some((before, name)) = &at.from {
-            path.push(name.to_string());
-            at = &self.states[*before];
+        let mut words = vec![field];
+        let mut at = Some(state);
+        while let Some(state) = at {
+            words.extend(state.way.words.iter().rev().map(String::as_str));
+            at = state.way.from.map(|before| &self.states[before]);
         }
-        path.push(at.root.to_string());
-        path.reverse();
-        let closing = " }".repeat(path.len());
-        format!("query {{ {}{closing}", path.join(" { "))
-    }
-
-    /// The last list on the way to a state, for messages.
-    pub(super) fn list(&self, state: &State) -> String {
-        let mut at = state;
-        while let Some((before, name)) = &at.from {
-            if !self.states[*before].in_list {
-                return name.to_string();
-            }
-            at = &self.states[*before];
-        }
-        at.root.to_string()
+        words.reverse();
+        let closing = " }".repeat(words.len() - 1);
+        format!("{}{closing}", words.join(" { "))
     }
 }
 
@@ -81,12 +78,17 @@ pub(super) fn walk(graph: &Graph<'_>) -> Reached {
     let mut walk = Walk {
         graph,
         reached: Reached::default(),
-        seen: HashMap::new(),
+        seen: HashSet::new(),
         queue: VecDeque::new(),
     };
     for resolver in &graph.lowered.resolvers {
-        if let Target::Root { field, .. } = &resolver.target {
-            walk.reply(resolver, false, None, field);
+        if let Target::Root { mutation, .. } = &resolver.target {
+            let operation = if *mutation { "mutation" } else { "query" };
+            let way = Way {
+                from: None,
+                words: vec![operation.to_owned()],
+            };
+            walk.reply(resolver, None, way);
         }
     }
     while let Some(next) = walk.queue.pop_front() {
@@ -98,111 +100,138 @@ pub(super) fn walk(graph: &Graph<'_>) -> Reached {
 struct Walk<'w, 'g> {
     graph: &'w Graph<'g>,
     reached: Reached,
-    seen: HashMap<(Name, Vec<ViewId>, bool), usize>,
+    seen: HashSet<(Name, Vec<ViewId>, bool)>,
     queue: VecDeque<usize>,
 }
 
 impl Walk<'_, '_> {
-    /// The objects of a resolver's reply.
-    fn reply(
-        &mut self,
-        resolver: &Resolver,
-        in_list: bool,
-        from: Option<(usize, Name)>,
-        root: &Name,
-    ) {
-        let reply = &resolver.reply;
-        let (value, many) = match &reply.connection {
-            Some(connection) => (&connection.node, true),
-            None => (&reply.value, reply.ty.is_list()),
+    /// The objects of a field's own reply.
+    fn reply(&mut self, resolver: &Resolver, above: Option<List>, mut way: Way) {
+        let (Target::Root { ty, field, .. } | Target::Field { ty, field }) = &resolver.target
+        else {
+            return;
         };
+        let reply = &resolver.reply;
+        way.words.push(field.to_string());
+        let mut value = &reply.value;
+        let mut many = reply.ty.is_list();
+        if let Some(connection) = &reply.connection {
+            value = &connection.node;
+            many = true;
+            let nodes = if connection.has_nodes {
+                &["nodes"][..]
+            } else {
+                &["edges", "node"]
+            };
+            way.words
+                .extend(nodes.iter().map(|word| (*word).to_owned()));
+        }
+        let list = || List {
+            field: field.to_string(),
+            size: list_size::of(self.graph, resolver.subgraph, ty, field),
+        };
+        let list = if many { Some(list()) } else { above };
         if let Some(view) = value.view {
-            let objects = object_views(self.graph, view);
-            for (ty, view) in objects {
-                self.add(ty, vec![view], in_list || many, from.clone(), root);
-            }
+            self.objects(value.ty.inner_named_type(), &[view], list, &way);
         }
     }
 
     fn visit(&mut self, index: usize) {
         let state = self.reached.states[index].clone();
-        let mut children: HashMap<Name, (Vec<ViewId>, bool)> = HashMap::new();
-        for view in state
-            .known
-            .iter()
-            .chain(state.calls.iter().filter_map(|c| c.1.as_ref()))
-        {
-            for (name, field) in &self.graph.lowered.views[view.index()].fields {
+        let mut children: IndexMap<Name, (ViewField, Vec<ViewId>)> = IndexMap::new();
+        let called = state.calls.iter().filter_map(|call| call.1.as_ref());
+        for view in state.known.iter().chain(called) {
+            for (name, field) in &self.graph.view(*view).fields {
                 if let Some(child) = field.view {
-                    let entry = children.entry(name.clone()).or_default();
-                    entry.0.push(child);
-                    entry.1 |= is_list(field);
+                    let entry = children.entry(name.clone());
+                    entry
+                        .or_insert_with(|| (field.clone(), Vec::new()))
+                        .1
+                        .push(child);
                 }
             }
         }
-        let mut children: Vec<_> = children.into_iter().collect();
-        children.sort_by(|left, right| left.0.cmp(&right.0));
-        for (name, (views, many)) in children {
-            self.children(index, &state, &name, &views, many);
+        for (name, (field, views)) in children {
+            self.child(index, &state, &name, &field, &views);
         }
         for (resolver, _) in &state.calls {
             let resolver = &self.graph.lowered.resolvers[resolver.index()];
-            if let Target::Field { field, .. } = &resolver.target {
-                let from = Some((index, field.clone()));
-                self.reply(resolver, state.in_list, from, &state.root);
-            }
+            let way = Way {
+                from: Some(index),
+                words: Vec::new(),
+            };
+            self.reply(resolver, state.list.clone(), way);
         }
     }
 
-    fn children(&mut self, index: usize, state: &State, name: &Name, views: &[ViewId], many: bool) {
-        let mut by_type: Vec<(Name, Vec<ViewId>)> = Vec::new();
+    fn child(
+        &mut self,
+        index: usize,
+        state: &State,
+        name: &Name,
+        field: &ViewField,
+        views: &[ViewId],
+    ) {
+        let list = || List {
+            field: name.to_string(),
+            size: None,
+        };
+        let list = if field.ty.is_list() {
+            Some(list())
+        } else {
+            state.list.clone()
+        };
+        let way = Way {
+            from: Some(index),
+            words: vec![name.to_string()],
+        };
+        self.objects(field.ty.inner_named_type(), views, list, &way);
+    }
+
+    /// Each object type that a value of a declared type can have, with all that is known of it.
+    fn objects(&mut self, declared: &Name, views: &[ViewId], list: Option<List>, way: &Way) {
+        let mut by_type: IndexMap<Name, Vec<ViewId>> = IndexMap::new();
         for (ty, view) in views
             .iter()
             .flat_map(|view| object_views(self.graph, *view))
         {
-            match by_type.iter_mut().find(|(known, _)| *known == ty) {
-                Some((_, views)) => views.push(view),
-                None => by_type.push((ty, vec![view])),
-            }
+            by_type.entry(ty).or_default().push(view);
         }
-        for (ty, views) in by_type {
-            let from = Some((index, name.clone()));
-            self.add(ty, views, state.in_list || many, from, &state.root);
+        for (ty, known) in by_type {
+            let mut way = way.clone();
+            if ty != *declared {
+                way.words.push(format!("... on {ty}"));
+            }
+            self.add(ty, known, list.clone(), way);
         }
     }
 
-    fn add(
-        &mut self,
-        ty: Name,
-        mut known: Vec<ViewId>,
-        in_list: bool,
-        from: Option<(usize, Name)>,
-        root: &Name,
-    ) {
+    fn add(&mut self, ty: Name, mut known: Vec<ViewId>, list: Option<List>, way: Way) {
         known.sort();
         known.dedup();
-        let key = (ty.clone(), known.clone(), in_list);
-        if self.seen.contains_key(&key) || self.reached.states.len() >= MOST_STATES {
+        let key = (ty.clone(), known.clone(), list.is_some());
+        if self.reached.states.len() >= MOST_STATES || !self.seen.insert(key) {
             return;
         }
         let calls = calls(self.graph, &ty, &known);
-        let index = self.reached.states.len();
+        self.queue.push_back(self.reached.states.len());
         self.reached.states.push(State {
             ty,
             known,
             calls,
-            in_list,
-            from,
-            root: root.clone(),
+            list,
+            way,
         });
-        self.seen.insert(key, index);
-        self.queue.push_back(index);
     }
 }
 
 /// Every call that can be made for an object, given what is known of it.
 fn calls(graph: &Graph<'_>, ty: &Name, known: &[ViewId]) -> Vec<(ResolverId, Option<ViewId>)> {
-    let mut open = resolvers_of(graph, ty);
+    let mut open: Vec<_> = graph
+        .resolvers_of(ty)
+        .iter()
+        .filter_map(|it| brought(graph, ty, it))
+        .collect();
     let mut calls: Vec<(ResolverId, Option<ViewId>)> = Vec::new();
     loop {
         let before = calls.len();
@@ -222,53 +251,50 @@ fn calls(graph: &Graph<'_>, ty: &Name, known: &[ViewId]) -> Vec<(ResolverId, Opt
     }
 }
 
+/// What a resolver brings of an object: a view of it, or a field with a reply of its own.
+fn brought<'g>(
+    graph: &Graph<'g>,
+    ty: &Name,
+    resolver: &'g Resolver,
+) -> Option<(&'g Resolver, Option<ViewId>)> {
+    if matches!(resolver.target, Target::Field { .. }) {
+        return Some((resolver, None));
+    }
+    let views = object_views(graph, resolver.reply.value.view?);
+    let (_, view) = views.into_iter().find(|(name, _)| name == ty)?;
+    Some((resolver, Some(view)))
+}
+
 fn brings(graph: &Graph<'_>, call: &(ResolverId, Option<ViewId>), path: &FieldPath) -> bool {
     if call.1.is_some_and(|view| has_path(graph, view, path)) {
         return true;
     }
-    let target = &graph.lowered.resolvers[call.0.index()].target;
-    matches!(target, Target::Field { field, .. } if path.len() == 1 && path[0] == *field)
-}
-
-/// The resolvers of an object type, of its interfaces, and of their fields.
-fn resolvers_of<'g>(graph: &Graph<'g>, ty: &Name) -> Vec<(&'g Resolver, Option<ViewId>)> {
-    let names = names_of(graph, ty);
-    let resolvers = graph.lowered.resolvers.iter();
-    resolvers
-        .filter_map(|resolver| match &resolver.target {
-            Target::Entity { ty: of, .. } if names.contains(&of) => {
-                let views = object_views(graph, resolver.reply.value.view?);
-                let (_, view) = views.into_iter().find(|(name, _)| name == ty)?;
-                Some((resolver, Some(view)))
-            }
-            Target::Field { ty: of, .. } if names.contains(&of) => Some((resolver, None)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// A type and the interfaces that it implements.
-fn names_of<'g>(graph: &Graph<'g>, ty: &Name) -> Vec<&'g Name> {
-    let types = graph.types.values();
-    types
-        .filter(|def| def.name == *ty || def.possible_types.contains(ty))
-        .map(|def| &def.name)
-        .collect()
-}
-
-fn is_list(field: &ViewField) -> bool {
-    matches!(field.ty, Type::List(_) | Type::NonNullList(_))
+    let resolver = &graph.lowered.resolvers[call.0.index()];
+    let Target::Field { field, .. } = &resolver.target else {
+        return false;
+    };
+    let Some((first, rest)) = path.split_first() else {
+        return true;
+    };
+    let below = || {
+        resolver
+            .reply
+            .value
+            .view
+            .is_some_and(|view| has_path(graph, view, rest))
+    };
+    first == field && (rest.is_empty() || below())
 }
 
 /// The object types of a view, each with its own view.
 pub(super) fn object_views(graph: &Graph<'_>, view: ViewId) -> Vec<(Name, ViewId)> {
-    let known = &graph.lowered.views[view.index()];
+    let known = graph.view(view);
     match known.variants.is_empty() {
         true => vec![(known.ty.clone(), view)],
         false => known
             .variants
             .iter()
-            .map(|v| (v.ty.clone(), v.view))
+            .map(|it| (it.ty.clone(), it.view))
             .collect(),
     }
 }
@@ -278,7 +304,7 @@ pub(super) fn has_path(graph: &Graph<'_>, view: ViewId, path: &[Name]) -> bool {
     let Some((first, rest)) = path.split_first() else {
         return true;
     };
-    let field = graph.lowered.views[view.index()].fields.get(first);
+    let field = graph.view(view).fields.get(first);
     field.is_some_and(|field| {
         rest.is_empty() || field.view.is_some_and(|child| has_path(graph, child, rest))
     })

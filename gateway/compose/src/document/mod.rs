@@ -23,7 +23,7 @@ use apollo_compiler::parser::{Parser, SourceSpan};
 use apollo_compiler::schema::SchemaBuilder;
 use apollo_compiler::validation::DiagnosticList;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, MOST};
 use crate::files::{SchemaFiles, SubgraphFile};
 use crate::model::SubgraphId;
 
@@ -161,6 +161,7 @@ fn build(ast: &ast::Document, places: &Places, diagnostics: &mut Diagnostics) ->
 fn findings(errors: &DiagnosticList) -> Vec<(String, Option<SourceSpan>)> {
     errors
         .iter()
+        .take(MOST)
         .map(|finding| (finding.error.to_string(), finding.error.location()))
         .collect()
 }

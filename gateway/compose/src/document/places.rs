@@ -16,8 +16,15 @@ use crate::diagnostic::Place;
 pub(crate) struct Places {
     file: String,
     text: String,
+    /// Where each line begins.
     lines: Vec<usize>,
+    /// How many characters stand before each block of bytes: a generated file may be one line
+    /// of megabytes, in which columns are not to be counted from its beginning each time.
+    blocks: Vec<usize>,
 }
+
+/// Bytes of a block.
+const BLOCK: usize = 4_096;
 
 /// A line longer than this is not shown: a generated file may be one line of megabytes.
 const LONGEST_SHOWN_LINE: usize = 2_000;
@@ -26,10 +33,15 @@ impl Places {
     pub(crate) fn new(file: &str, text: &str) -> Self {
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
         let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1));
+        let mut blocks = vec![0];
+        for block in text.as_bytes().chunks(BLOCK) {
+            blocks.push(blocks[blocks.len() - 1] + characters_in(block));
+        }
         Self {
             file: file.to_owned(),
             text: text.to_owned(),
             lines: lines.collect(),
+            blocks,
         }
     }
 
@@ -91,28 +103,35 @@ impl Places {
     /// The place of a range of bytes of the file.
     pub(crate) fn bytes(&self, range: Range<usize>) -> Place {
         let start = floor(&self.text, range.start);
-        let end = floor(&self.text, range.end).max(start);
         let line = self.lines.partition_point(|begin| *begin <= start).max(1) - 1;
         let begin = self.lines[line];
-        let rest = &self.text[begin..];
-        let source = rest
-            .split('\n')
-            .next()
-            .unwrap_or(rest)
-            .trim_end_matches('\r');
-        let underlined = self.text[start..end]
-            .lines()
-            .next()
-            .unwrap_or("")
-            .trim_end();
+        let next = self
+            .lines
+            .get(line + 1)
+            .map_or(self.text.len(), |next| next - 1);
+        let source = self.text[begin..next].trim_end_matches('\r');
+        let end = floor(&self.text, range.end).clamp(start, next.max(start));
+        let end = start + self.text[start..end].trim_end().len();
+        let column = self.characters_before(start) - self.characters_before(begin) + 1;
         Place {
             file: self.file.clone(),
             line: line + 1,
-            column: self.text[begin..start].chars().count() + 1,
-            len: underlined.chars().count().max(1),
+            column,
+            len: (self.characters_before(end) - self.characters_before(start)).max(1),
             source: shown(source),
         }
     }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        let rest = &self.text.as_bytes()[block * BLOCK..offset];
+        self.blocks[block] + characters_in(rest)
+    }
+}
+
+/// How many characters begin in these bytes.
+fn characters_in(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 fn shown(line: &str) -> String {
@@ -387,6 +406,15 @@ mod tests {
     fn a_line_of_megabytes_is_not_shown() {
         let sdl = "a".repeat(1 << 20);
         assert_eq!(Places::new("a.graphql", &sdl).bytes(5..7).source, "");
+    }
+
+    #[test]
+    fn columns_count_characters_over_blocks() {
+        let sdl = format!("{}\n{}x", "é".repeat(5_000), "ü".repeat(9_000));
+        let place = Places::new("a.graphql", &sdl).bytes(sdl.len() - 1..sdl.len());
+        assert_eq!((place.line, place.column, place.len), (2, 9_001, 1));
+        let whole = Places::new("a.graphql", &"x".repeat(BLOCK)).bytes(BLOCK..BLOCK);
+        assert_eq!(whole.column, BLOCK + 1);
     }
 
     #[test]

@@ -11,14 +11,14 @@ use apollo_compiler::validation::DiagnosticData;
 use apollo_compiler::{Name, Node};
 
 use super::{Document, invalid_graphql};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, MOST};
 use crate::files::SubgraphFile;
 use crate::suggest::{closest, did_you_mean};
 
 /// Checks one document.
 pub(super) fn check(document: &Document, file: &SubgraphFile, diagnostics: &mut Diagnostics) {
     if let Err(invalid) = without_directives(&document.schema).validate() {
-        for finding in invalid.errors.iter() {
+        for finding in invalid.errors.iter().take(MOST) {
             if finding.error.unstable_error_name() != Some("QueryRootOperationType") {
                 diagnostics.push(told(finding.error, document));
             }
