@@ -165,7 +165,7 @@ impl Gateway {
         if planned.plan.is_mutation() {
             return self.mutate(work).await.answer(planned, Role::Leader);
         }
-        if !work.graph.settings.coalesce.operations || work.wants != Wants::default() {
+        if !work.is_worth_sharing() {
             return work.execute().await.answer(planned, Role::Leader);
         }
         let key = work.key();
@@ -242,6 +242,13 @@ impl Work {
             epoch: self.context.epoch,
             identity: identity.key(&self.variables, &self.context.headers, &self.context.claims),
         }
+    }
+
+    /// Not what needs no call, nor what carries a report of its own.
+    fn is_worth_sharing(&self) -> bool {
+        let plan = &self.planned.plan;
+        let works = !plan.steps().is_empty() || plan.introspection().is_some();
+        self.graph.settings.coalesce.operations && works && self.wants == Wants::default()
     }
 
     fn is_late(&self) -> bool {
@@ -362,5 +369,22 @@ impl Hash for FlightKey {
         (Arc::as_ptr(&self.planned) as usize).hash(state);
         self.epoch.hash(state);
         self.identity.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_follower_reads_its_own_correlation_id_in_every_error() {
+        let errors = |id: &str| {
+            let error = format!(r#"{{"message":"m","extensions":{{"correlationId":"{id}"}}}}"#);
+            format!(r#"{{"data":{{"id":"{id}x"}},"errors":[{error},{error}]}}"#)
+        };
+        let body = errors("leader");
+        let relabelled = relabel(body.as_bytes(), "leader", "me");
+        let expected = errors("me").replace(r#""id":"mex""#, r#""id":"leaderx""#);
+        assert_eq!(String::from_utf8(relabelled).unwrap(), expected);
     }
 }
