@@ -22,7 +22,7 @@ use indexmap::IndexMap;
 pub use diagnostic::Diagnostics;
 pub use files::{Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, references};
 pub use model::Supergraph;
-use model::{Resolver, Target, TypeDef};
+use model::{FieldDef, Resolver, Target, TypeDef};
 
 /// Composes one graph.
 ///
@@ -57,13 +57,13 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     }
 }
 
-/// Tells each type and field who resolves it.
+/// Tells each type and field who resolves it. What another subgraph has taken over is nobody's any more.
 fn attach(types: &mut IndexMap<Name, TypeDef>, resolvers: &[Resolver]) {
     for resolver in resolvers {
         match &resolver.target {
             Target::Root { ty, field, .. } | Target::Field { ty, field } => {
                 let field = types.get_mut(ty).and_then(|ty| ty.fields.get_mut(field));
-                if let Some(field) = field {
+                if let Some(field) = field.filter(|field| answers(field, resolver)) {
                     field.resolvers.push(resolver.id);
                 }
             }
@@ -74,6 +74,14 @@ fn attach(types: &mut IndexMap<Name, TypeDef>, resolvers: &[Resolver]) {
             }
         }
     }
+}
+
+fn answers(field: &FieldDef, resolver: &Resolver) -> bool {
+    let mut here = field
+        .subgraphs
+        .iter()
+        .filter(|it| it.subgraph == resolver.subgraph);
+    here.any(|it| !it.external)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! fields that no call can bring, calls that would be made once per item of a
 //! list, services that can null what others answered. Each check is a file.
 
+mod connection;
 mod cycle;
 mod list_size;
 mod n_plus_one;
@@ -22,7 +23,7 @@ use indexmap::IndexMap;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::document::Document;
 use crate::lower::Lowered;
-use crate::model::{Resolver, SubgraphId, Target, TypeDef, View, ViewId};
+use crate::model::{Resolver, SubgraphId, TypeDef, View, ViewId};
 
 /// What the checks read.
 pub(crate) struct Graph<'g> {
@@ -36,6 +37,7 @@ pub(crate) struct Graph<'g> {
 /// Runs every check of the graph as a whole.
 pub(crate) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
     list_size::check(graph, diagnostics);
+    connection::check(graph, diagnostics);
     if cycle::check(graph, diagnostics) {
         // What needs itself can never be brought: saying so twice helps nobody.
         return;
@@ -55,12 +57,12 @@ impl<'g> Graph<'g> {
         documents: &'g [Document],
     ) -> Self {
         let mut resolvers: HashMap<&Name, Vec<&Resolver>> = HashMap::new();
-        for resolver in &lowered.resolvers {
-            let (Target::Entity { ty, .. } | Target::Field { ty, .. }) = &resolver.target else {
-                continue;
-            };
-            for ty in types.get(ty).map_or(&[][..], |def| &def.possible_types) {
-                resolvers.entry(ty).or_default().push(resolver);
+        for def in types.values() {
+            let of_fields = def.fields.values().flat_map(|field| &field.resolvers);
+            let all = def.entity_resolvers.iter().chain(of_fields);
+            let all: Vec<_> = all.map(|id| &lowered.resolvers[id.index()]).collect();
+            for ty in def.possible_types.iter().filter(|_| !all.is_empty()) {
+                resolvers.entry(ty).or_default().extend(&all);
             }
         }
         Self {
@@ -73,6 +75,18 @@ impl<'g> Graph<'g> {
 
     fn view(&self, id: ViewId) -> &'g View {
         &self.lowered.views[id.index()]
+    }
+
+    /// The resolvers of the root types' fields.
+    fn root_resolvers(&self) -> impl Iterator<Item = &'g Resolver> {
+        let roots = ["Query", "Mutation"].into_iter();
+        roots.flat_map(|root| {
+            self.resolvers
+                .get(&Name::new_static_unchecked(root))
+                .into_iter()
+                .flatten()
+                .copied()
+        })
     }
 
     fn resolvers_of(&self, ty: &Name) -> &[&'g Resolver] {

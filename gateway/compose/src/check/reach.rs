@@ -81,7 +81,7 @@ pub(super) fn walk(graph: &Graph<'_>) -> Reached {
         seen: HashSet::new(),
         queue: VecDeque::new(),
     };
-    for resolver in &graph.lowered.resolvers {
+    for resolver in graph.root_resolvers() {
         if let Target::Root { mutation, .. } = &resolver.target {
             let operation = if *mutation { "mutation" } else { "query" };
             let way = Way {
