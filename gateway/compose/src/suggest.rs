@@ -5,6 +5,9 @@ use strsim::damerau_levenshtein;
 /// How many suggestions a message carries: more would bury the right one.
 const SHOWN: usize = 3;
 
+/// Nobody types a longer name; comparing takes the product of two lengths.
+const LONGEST_NAME: usize = 200;
+
 /// The candidates that a person may have meant by `wanted`, nearest first.
 ///
 /// Texts further away than a third of their length are somebody else's name, not a slip.
@@ -24,6 +27,9 @@ pub(crate) fn closest<'a>(
 /// The edit distance, if it is small enough to be a slip.
 fn slip(wanted: &str, candidate: &str) -> Option<usize> {
     let longest = wanted.len().max(candidate.len());
+    if longest > LONGEST_NAME {
+        return None;
+    }
     let accepted = (longest / 3).max(1);
     // The lengths bound the distance from below, which spares most candidates the quadratic work.
     if wanted.len().abs_diff(candidate.len()) > accepted {
