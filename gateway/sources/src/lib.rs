@@ -5,20 +5,85 @@
 //! only room besides the queue that dials out. Knows nothing of plans beyond
 //! one fetch, and nothing of clients.
 
+mod batch;
 mod calls;
 mod config;
 mod failure;
+mod fetch;
 mod format;
 mod grpc;
 mod json;
 mod merge_reads;
 mod page;
+mod protocol;
 mod render;
+mod rest;
+
+use std::sync::Arc;
+
+use compose::Supergraph;
+use compose::model::Source as Declared;
+use compose::model::SourceId;
+use compose::model::SourceKind;
+use plan::source::Source;
+use plan::source::Sources;
+
+use fetch::Fetcher;
+use grpc::Grpc;
+use grpc::SystemResolver;
+use render::Encodings;
+use rest::Rest;
 
 pub use config::SourceOverride;
 pub use config::SourcesConfig;
 pub use grpc::ReflectError;
 pub use grpc::reflect;
+
+/// The sources of one graph, ready to be asked. Nothing is dialled before the first call.
+pub struct ConnectedSources {
+    sources: Vec<Box<dyn Source>>,
+}
+
+/// Sets up every source of a graph. Must be called within a Tokio runtime.
+pub fn connect(
+    graph: &Supergraph,
+    config: &SourcesConfig,
+) -> Result<ConnectedSources, ConnectError> {
+    // Fails where a provider is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let encodings = Arc::new(Encodings::of(graph));
+    let sources = graph.sources().iter();
+    let sources = sources.map(|source| connected(source, config, &encodings));
+    Ok(ConnectedSources {
+        sources: sources.collect::<Result<_, _>>()?,
+    })
+}
+
+fn connected(
+    source: &Declared,
+    config: &SourcesConfig,
+    encodings: &Arc<Encodings>,
+) -> Result<Box<dyn Source>, ConnectError> {
+    let settings = config.settings(source)?;
+    let encodings = encodings.clone();
+    match &source.kind {
+        SourceKind::Http { base_url, .. } => {
+            let rest = Rest::new(source, base_url, settings, encodings)?;
+            Ok(Box::new(Fetcher::new(rest)))
+        }
+        SourceKind::Grpc { .. } => {
+            let resolver = Arc::new(SystemResolver);
+            let grpc = Grpc::new(source, settings, encodings, resolver)?;
+            Ok(Box::new(Fetcher::new(grpc)))
+        }
+    }
+}
+
+impl Sources for ConnectedSources {
+    fn source(&self, id: SourceId) -> &dyn Source {
+        &*self.sources[id.index()]
+    }
+}
 
 /// Why the sources of a graph cannot be set up.
 #[derive(Debug, thiserror::Error)]

@@ -209,11 +209,7 @@ fn naive_compute(computed: &Computed, slots: &[Out]) -> Out {
                 .iter()
                 .map(|slot| &slots[*slot as usize])
                 .find(|out| !is_nothing(out));
-            match first {
-                None => Out::Json(Json::Null),
-                Some(Out::Json(json)) => naive_leaf(json, &computed.leaf),
-                Some(other) => other.clone(),
-            }
+            first.cloned().unwrap_or(Out::Json(Json::Null))
         }
         Compute::Template(pieces) => {
             let texts: Option<Vec<String>> = pieces

@@ -1,13 +1,22 @@
 //! A bound on how deep a reply nests.
 //!
-//! The deserializer skips and captures nested values by recursion, without a
-//! bound of its own: a reply of a million brackets would end the process.
-//! Owns looking ahead, over brackets and strings only, before it does either.
+//! The deserializer's own skipping and capturing of nested values recurse
+//! without a bound: a reply of a million brackets would end the process. Owns
+//! a skipping that counts, and looking ahead, over brackets and strings only,
+//! before something is captured.
 
 use std::ops::Range;
 
+use serde::Deserializer;
+use serde::de::DeserializeSeed;
+use serde::de::Error;
+use serde::de::IgnoredAny;
+use serde::de::MapAccess;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
+
 /// Deeper values are refused.
-pub(super) const MAX_DEPTH: usize = 128;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// Where the value about to be read begins, as far as it is known.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +80,79 @@ impl<'t> Depth<'t> {
 
     fn look_over(&mut self, start: usize) -> Result<(), TooDeep> {
         self.checked = end_of_value(self.body, start)?;
+        Ok(())
+    }
+}
+
+/// Passes over a value.
+pub(super) struct Skip {
+    levels_left: usize,
+}
+
+impl Skip {
+    #[inline]
+    pub(super) fn new() -> Self {
+        Self {
+            levels_left: MAX_DEPTH,
+        }
+    }
+
+    fn below<E: Error>(&self) -> Result<usize, E> {
+        self.levels_left.checked_sub(1).ok_or_else(|| E::custom(TooDeep))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Skip {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Skip {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let levels_left = self.below()?;
+        while entries.next_key::<IgnoredAny>()?.is_some() {
+            entries.next_value_seed(Skip { levels_left })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let levels_left = self.below()?;
+        while items.next_element_seed(Skip { levels_left })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
         Ok(())
     }
 }

@@ -8,21 +8,20 @@ use compose::model::Page;
 use plan::shape::ReplyShape;
 use plan::shape::Shape;
 use plan::tape::Value;
-use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
-use serde::de::Error;
-use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
+use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::NotJson;
-use super::depth::Depth;
 use super::depth::Place;
+use super::depth::Skip;
 use super::value::Decoder;
 use super::value::ValueSeed;
+use crate::page::Facts;
 
 /// Reads one document; an envelope that lacks the value gives an absent one.
 pub(super) fn root(
@@ -77,10 +76,10 @@ impl<'de> Visitor<'de> for Unwrap<'_, '_> {
             decoder,
             path,
             shape,
-            place,
+            ..
         } = self;
         let Some((first, rest)) = path.split_first() else {
-            decoder.skip_entries(entries, place)?;
+            Skip::new().visit_map(entries)?;
             return Ok(Value::Absent);
         };
         let addresses = decoder.depth.addresses();
@@ -97,15 +96,14 @@ impl<'de> Visitor<'de> for Unwrap<'_, '_> {
                     place: name.place,
                 })?;
             } else {
-                decoder.depth.guard(name.place).map_err(A::Error::custom)?;
-                entries.next_value::<IgnoredAny>()?;
+                entries.next_value_seed(Skip::new())?;
             }
         }
         Ok(found)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
-        self.decoder.skip_items(items, self.place)?;
+        Skip::new().visit_seq(items)?;
         Ok(Value::Absent)
     }
 
@@ -176,26 +174,10 @@ impl<'de> Visitor<'de> for NameIs<'_> {
     }
 }
 
-/// What a paged reply says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Facts {
-    /// Items on this page.
-    pub(crate) items: usize,
-    /// The next cursor; an empty one is none.
-    pub(crate) next: Option<String>,
-    /// Whether it says that there is more.
-    pub(crate) has_more: Option<bool>,
-    /// The total that it states.
-    pub(crate) total: Option<u64>,
-}
-
 /// Reads what a paged reply says of itself, without decoding its items.
 pub(crate) fn facts(reply: &Bytes, unwrap: &[String], page: &Page) -> Result<Facts, NotJson> {
     let text = std::str::from_utf8(reply)?;
     let mut json = sonic_rs::Deserializer::from_str(text);
-    Depth::new(text)
-        .guard(Place::Start)
-        .map_err(|error| NotJson(error.to_string()))?;
     let mut facts = Facts::default();
     let mut wanted = vec![(Fact::Items, unwrap)];
     let stated = [
@@ -225,14 +207,12 @@ enum Fact {
     Total,
 }
 
-impl Facts {
-    fn note(&mut self, fact: Fact, value: &Json) {
-        match fact {
-            Fact::Items => {}
-            Fact::Next => self.next = cursor(value),
-            Fact::HasMore => self.has_more = Some(says_yes(value)),
-            Fact::Total => self.total = count(value),
-        }
+fn note(facts: &mut Facts, fact: Fact, value: &Json) {
+    match fact {
+        Fact::Items => {}
+        Fact::Next => facts.next = cursor(value),
+        Fact::HasMore => facts.has_more = Some(says_yes(value)),
+        Fact::Total => facts.total = count(value),
     }
 }
 
@@ -263,7 +243,7 @@ fn count(value: &Json) -> Option<u64> {
     }
 }
 
-/// Walks the envelope towards several facts at once, in a text that was looked over.
+/// Walks the envelope towards several facts at once.
 struct FactsSeed<'f, 'a> {
     facts: &'f mut Facts,
     wanted: Vec<(Fact, &'a [String])>,
@@ -290,14 +270,16 @@ impl<'de> DeserializeSeed<'de> for FactsSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        match self.here() {
-            Some(Fact::Items) | None => json.deserialize_any(self),
-            Some(fact) => {
-                let value = Json::deserialize(json)?;
-                self.facts.note(fact, &value);
-                Ok(())
-            }
+        json.deserialize_any(self)
+    }
+}
+
+impl FactsSeed<'_, '_> {
+    fn note<E>(self, value: &Json) -> Result<(), E> {
+        if let Some(fact) = self.here() {
+            note(self.facts, fact, value);
         }
+        Ok(())
     }
 }
 
@@ -312,7 +294,7 @@ impl<'de> Visitor<'de> for FactsSeed<'_, '_> {
         while let Some(name) = entries.next_key::<String>()? {
             let wanted = self.below(&name);
             if wanted.is_empty() {
-                entries.next_value::<IgnoredAny>()?;
+                entries.next_value_seed(Skip::new())?;
                 continue;
             }
             entries.next_value_seed(FactsSeed {
@@ -320,41 +302,41 @@ impl<'de> Visitor<'de> for FactsSeed<'_, '_> {
                 wanted,
             })?;
         }
-        Ok(())
+        self.note(&Json::Object(Map::new()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut count = 0;
-        while items.next_element::<IgnoredAny>()?.is_some() {
+        while items.next_element_seed(Skip::new())?.is_some() {
             count += 1;
         }
         if self.here() == Some(Fact::Items) {
             self.facts.items = count;
         }
-        Ok(())
+        self.note(&Json::Array(Vec::new()))
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+        self.note(&Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.note(&value.into())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.note(&value.into())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.note(&value.into())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.note(&value.into())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.note(&value.into())
     }
 }

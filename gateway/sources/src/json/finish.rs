@@ -49,8 +49,8 @@ fn compute(decoder: &mut Decoder<'_>, how: &Compute, leaf: &Leaf, base: u32) -> 
     match how {
         Compute::FirstOf(slots) => {
             let mut values = slots.iter().map(|slot| decoder.tape.get(base + slot));
-            let first = values.find(|value| !is_nothing(*value));
-            first.map_or(Value::Null, |value| recoerce(decoder, leaf, value))
+            // Each was read as this very leaf.
+            values.find(|value| !is_nothing(*value)).unwrap_or(Value::Null)
         }
         Compute::Template(pieces) => match template(decoder, pieces, base) {
             Some(text) => coerce(decoder, leaf, Scalar::Text(&text)),
@@ -59,47 +59,6 @@ fn compute(decoder: &mut Decoder<'_>, how: &Compute, leaf: &Leaf, base: u32) -> 
         Compute::Const(value) => upstream_constant(decoder, leaf, value),
         Compute::Status => status(decoder, leaf),
     }
-}
-
-/// A value that was read for another slot, as this leaf.
-fn recoerce(decoder: &mut Decoder<'_>, leaf: &Leaf, value: Value) -> Value {
-    let scalar = match value {
-        Value::Bool(value) => Scalar::Bool(value),
-        Value::Int(value) => Scalar::Int(value),
-        Value::UInt(value) => Scalar::UInt(value),
-        Value::Float(value) => Scalar::Float(value),
-        Value::Plain { .. } | Value::Text { .. } | Value::Owned { .. } => {
-            return recoerce_text(decoder, leaf, value);
-        }
-        Value::RawJson { .. } | Value::OwnedJson { .. } => {
-            return recoerce_json(decoder, leaf, value);
-        }
-        // Composites and enum values are what they are; errors stay errors.
-        other => return other,
-    };
-    coerce(decoder, leaf, scalar)
-}
-
-fn recoerce_text(decoder: &mut Decoder<'_>, leaf: &Leaf, value: Value) -> Value {
-    if leaf.format.is_none()
-        && matches!(leaf.kind, LeafKind::String | LeafKind::Id | LeafKind::Json)
-    {
-        return value;
-    }
-    let text = decoder.tape.str(value).unwrap_or_default().to_owned();
-    coerce(decoder, leaf, Scalar::Text(&text))
-}
-
-fn recoerce_json(decoder: &mut Decoder<'_>, leaf: &Leaf, value: Value) -> Value {
-    if leaf.format.is_none() && matches!(leaf.kind, LeafKind::Json) {
-        return value;
-    }
-    let text = decoder.tape.str(value).unwrap_or_default();
-    let scalar = match text.parse() {
-        Ok(number) => Scalar::Float(number),
-        Err(_) => Scalar::Composite("a list or an object"),
-    };
-    coerce(decoder, leaf, scalar)
 }
 
 fn template(decoder: &Decoder<'_>, pieces: &[ComputePiece], base: u32) -> Option<String> {

@@ -12,7 +12,7 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 use serde_json::Value as Json;
 
-use super::depth::Place;
+use super::depth::Skip;
 use super::raw;
 use super::value::Decoder;
 use crate::format;
@@ -231,7 +231,6 @@ fn text(decoder: &mut Decoder<'_>, kind: &LeafKind, text: &str) -> Value {
 pub(super) struct LeafSeed<'a, 't> {
     pub(super) decoder: &'a mut Decoder<'t>,
     pub(super) leaf: &'a Leaf,
-    pub(super) place: Place,
 }
 
 impl<'de> DeserializeSeed<'de> for LeafSeed<'_, '_> {
@@ -252,7 +251,11 @@ impl<'de> Visitor<'de> for LeafSeed<'_, '_> {
 
     #[inline]
     fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value, E> {
-        Ok(coerce(self.decoder, self.leaf, Scalar::Plain(value)))
+        match (&self.leaf.kind, self.leaf.format) {
+            // By far the most frequent leaf.
+            (LeafKind::String | LeafKind::Id, None) => Ok(self.decoder.borrowed(value)),
+            _ => Ok(coerce(self.decoder, self.leaf, Scalar::Plain(value))),
+        }
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -284,12 +287,12 @@ impl<'de> Visitor<'de> for LeafSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
-        self.decoder.skip_items(items, self.place)?;
+        Skip::new().visit_seq(items)?;
         Ok(coerce(self.decoder, self.leaf, Scalar::Composite("a list")))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
-        self.decoder.skip_entries(entries, self.place)?;
+        Skip::new().visit_map(entries)?;
         Ok(coerce(
             self.decoder,
             self.leaf,

@@ -23,10 +23,8 @@ use plan::tape::Tape;
 use plan::tape::Value;
 use serde::de::DeserializeSeed;
 
-pub(crate) use envelope::Facts;
 pub(crate) use envelope::facts;
 
-use depth::Place;
 use value::Decoder;
 
 /// A reply that is no JSON document. The text is for the log: it never quotes the reply.
@@ -103,11 +101,9 @@ fn object(reply: Bytes, shape: &ObjectShape, status: u16) -> Option<Tape> {
     let text = std::str::from_utf8(&body).ok()?;
     let mut decoder = Decoder::new(Tape::new(reply), text, status);
     let mut json = sonic_rs::Deserializer::from_str(text);
-    let place = Place::Start;
     let seed = object::ObjectSeed {
         decoder: &mut decoder,
         shape,
-        place,
     };
     let root = seed.deserialize(&mut json).ok()?;
     json.end().ok()?;

@@ -12,12 +12,12 @@ use plan::tape::Value;
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
 use serde::de::Error;
-use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
 use super::depth::Place;
+use super::depth::Skip;
 use super::finish;
 use super::leaf::Scalar;
 use super::leaf::coerce;
@@ -29,7 +29,6 @@ use super::value::ValueSeed;
 pub(super) struct ObjectSeed<'a, 't> {
     pub(super) decoder: &'a mut Decoder<'t>,
     pub(super) shape: &'a ObjectShape,
-    pub(super) place: Place,
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
@@ -44,7 +43,7 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
 impl ObjectSeed<'_, '_> {
     /// A value that is no object: the record itself, where the shape reads one from it.
     fn itself<E>(self, scalar: Scalar<'_>) -> Result<Value, E> {
-        let Self { decoder, shape, .. } = self;
+        let Self { decoder, shape } = self;
         if shape.itself.is_empty() {
             return Ok(decoder.mismatch("an object", scalar.describe()));
         }
@@ -66,7 +65,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
 
     #[inline]
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
-        let Self { decoder, shape, .. } = self;
+        let Self { decoder, shape } = self;
         let base = decoder.begin(shape);
         decoder.fill(&shape.props, base, entries)?;
         Ok(finish::object(decoder, shape, base))
@@ -77,7 +76,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
-        self.decoder.skip_items(items, self.place)?;
+        Skip::new().visit_seq(items)?;
         Ok(self.decoder.mismatch("an object", "a list"))
     }
 
@@ -142,8 +141,7 @@ impl Decoder<'_> {
                     self.property(prop, base, name.place, &mut entries)?;
                 }
                 None => {
-                    self.depth.guard(name.place).map_err(A::Error::custom)?;
-                    entries.next_value::<IgnoredAny>()?;
+                    entries.next_value_seed(Skip::new())?;
                 }
             }
         }
@@ -172,7 +170,6 @@ impl Decoder<'_> {
                 decoder: self,
                 props: &prop.nested,
                 base,
-                place,
             }),
             _ => self.twice(prop, base, place, entries),
         }
@@ -205,7 +202,6 @@ impl Decoder<'_> {
             decoder: self,
             props: &prop.nested,
             base,
-            place: Place::Checked,
         };
         raw::read(text, nested)
     }
@@ -283,7 +279,6 @@ struct NestedSeed<'a, 't> {
     decoder: &'a mut Decoder<'t>,
     props: &'a Props,
     base: u32,
-    place: Place,
 }
 
 impl<'de> DeserializeSeed<'de> for NestedSeed<'_, '_> {
@@ -308,7 +303,7 @@ impl<'de> Visitor<'de> for NestedSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
-        self.decoder.skip_items(items, self.place)
+        Skip::new().visit_seq(items)
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {

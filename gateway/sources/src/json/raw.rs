@@ -20,6 +20,7 @@ use serde::de::SeqAccess;
 use serde::de::Visitor;
 use sonic_rs::LazyValue;
 
+use super::depth::Depth;
 use super::depth::Place;
 use super::envelope::NameIs;
 use super::leaf::LeafSeed;
@@ -50,10 +51,7 @@ pub(super) fn json_leaf<'de, D: Deserializer<'de>>(
     let raw = LazyValue::deserialize(json)?;
     let text = raw.as_raw_str();
     match leaf.format {
-        Some(_) => {
-            let scalar = ScalarSeed { decoder, leaf };
-            read(text, scalar)
-        }
+        Some(_) => read(text, LeafSeed { decoder, leaf }),
         None => json_text(decoder, text).map_err(D::Error::custom),
     }
 }
@@ -98,25 +96,6 @@ fn place_json(decoder: &mut Decoder<'_>, text: &str) -> Value {
     }
 }
 
-/// A captured leaf with a format.
-struct ScalarSeed<'a, 't> {
-    decoder: &'a mut Decoder<'t>,
-    leaf: &'a Leaf,
-}
-
-impl<'de> DeserializeSeed<'de> for ScalarSeed<'_, '_> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
-        LeafSeed {
-            decoder: self.decoder,
-            leaf: self.leaf,
-            place: Place::Checked,
-        }
-        .deserialize(json)
-    }
-}
-
 /// An object of an interface or union.
 pub(super) fn abstract_object<'de, D: Deserializer<'de>>(
     decoder: &mut Decoder<'_>,
@@ -136,14 +115,7 @@ pub(super) fn abstract_object<'de, D: Deserializer<'de>>(
         path => read(text, Discriminator { shape, path })?,
     };
     match named.or_else(|| any_other(shape)) {
-        Some(shape) => read(
-            text,
-            ObjectSeed {
-                decoder,
-                shape,
-                place: Place::Checked,
-            },
-        ),
+        Some(shape) => read(text, ObjectSeed { decoder, shape }),
         None => Ok(decoder.mismatch(&shape.ty, "a value that is none of its types")),
     }
 }
@@ -257,6 +229,9 @@ pub(super) fn json_string(decoder: &mut Decoder<'_>, leaf: &Leaf, text: &str) ->
         kind: leaf.kind.clone(),
         format: None,
     };
+    if let Err(error) = Depth::new(text).guard(Place::Start) {
+        return decoder.tape.error(error.to_string());
+    }
     match sonic_rs::from_str::<serde_json::Value>(text) {
         Ok(json) if json.is_object() || json.is_array() => match plain.kind {
             LeafKind::Json => decoder.tape.own_json(&json.to_string()),

@@ -657,6 +657,7 @@ mod facts_of_a_page {
     use compose::model::PageStyle;
 
     use super::*;
+    use crate::page::Facts;
 
     fn path(dotted: &str) -> Option<Vec<String>> {
         Some(dotted.split('.').map(str::to_owned).collect())
@@ -672,6 +673,8 @@ mod facts_of_a_page {
             total: path("meta.page.total"),
             max_size: 100,
             follow: None,
+            first: None,
+            after: None,
         }
     }
 

@@ -7,13 +7,13 @@ use plan::tape::Value;
 use serde::Deserializer;
 use serde::de::DeserializeSeed;
 use serde::de::Error;
-use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
 
 use super::depth::Depth;
 use super::depth::Place;
+use super::depth::Skip;
 use super::depth::TooDeep;
 use super::leaf::LeafSeed;
 use super::object::ObjectSeed;
@@ -46,6 +46,7 @@ impl<'t> Decoder<'t> {
     }
 
     /// The place of a text that was borrowed from the reply; JSON text without escapes needs none when it is written.
+    #[inline]
     pub(super) fn borrowed(&mut self, text: &str) -> Value {
         match self.tape.offset(text) {
             Some(at) => Value::Plain {
@@ -72,28 +73,6 @@ impl<'t> Decoder<'t> {
         self.tape
             .error(format!("expected {expected}, found {found}"))
     }
-
-    /// Passes over a list's items.
-    pub(super) fn skip_items<'de, A: SeqAccess<'de>>(
-        &mut self,
-        mut items: A,
-        place: Place,
-    ) -> Result<(), A::Error> {
-        self.depth.guard(place).map_err(A::Error::custom)?;
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-
-    /// Passes over an object's properties.
-    pub(super) fn skip_entries<'de, A: MapAccess<'de>>(
-        &mut self,
-        mut entries: A,
-        place: Place,
-    ) -> Result<(), A::Error> {
-        self.depth.guard(place).map_err(A::Error::custom)?;
-        while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
 }
 
 /// Reads one value as a shape.
@@ -117,18 +96,8 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
             Shape::Leaf(leaf) if matches!(leaf.kind, LeafKind::Json) => {
                 raw::json_leaf(decoder, leaf, place, json)
             }
-            Shape::Leaf(leaf) => LeafSeed {
-                decoder,
-                leaf,
-                place,
-            }
-            .deserialize(json),
-            Shape::Object(shape) => ObjectSeed {
-                decoder,
-                shape,
-                place,
-            }
-            .deserialize(json),
+            Shape::Leaf(leaf) => LeafSeed { decoder, leaf }.deserialize(json),
+            Shape::Object(shape) => ObjectSeed { decoder, shape }.deserialize(json),
             Shape::List(item) => json.deserialize_any(ListVisitor {
                 decoder,
                 item,
@@ -183,7 +152,7 @@ impl<'de> Visitor<'de> for ListVisitor<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
-        self.decoder.skip_entries(entries, self.place)?;
+        Skip::new().visit_map(entries)?;
         self.mismatch("an object")
     }
 

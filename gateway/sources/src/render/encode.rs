@@ -9,10 +9,7 @@ use compose::Supergraph;
 use compose::model::Encoding;
 use compose::model::EncodingId;
 use compose::model::Expr;
-use compose::model::HeaderRule;
 use compose::model::Outward;
-use compose::model::Piece;
-use compose::model::Request;
 use plan::source::KeyPart;
 use serde_json::Map;
 use serde_json::Number;
@@ -20,6 +17,7 @@ use serde_json::Value as Json;
 
 use super::RenderError;
 use super::text;
+use super::visit;
 use crate::format;
 
 /// The encodings of a graph, by [`EncodingId`].
@@ -30,11 +28,20 @@ impl Encodings {
     /// The encodings that a graph's requests name.
     pub(crate) fn of(graph: &Supergraph) -> Self {
         let mut table = Self::default();
+        let mut visit = |expr: &Expr| match expr {
+            Expr::Arg { encode, .. } | Expr::Parent { encode, .. } | Expr::Batch { encode, .. } => {
+                table.add(graph, *encode);
+            }
+            _ => {}
+        };
         for resolver in graph.resolvers() {
-            request_exprs(&resolver.request, &mut |id| table.add(graph, id));
+            visit::request(&resolver.request, &mut visit);
+            let page = resolver.page.iter();
+            let steering = page.flat_map(|page| page.first.iter().chain(&page.after));
+            steering.for_each(&mut visit);
         }
         for source in graph.sources() {
-            rule_exprs(&source.headers, &mut |id| table.add(graph, id));
+            visit::rules(&source.headers, &mut visit);
         }
         table
     }
@@ -201,56 +208,4 @@ fn integral(number: &Number) -> Option<Number> {
 
 fn refused(misfit: format::Misfit) -> RenderError {
     RenderError(format!("A value cannot be sent to the service: {misfit}."))
-}
-
-fn request_exprs(request: &Request, visit: &mut impl FnMut(EncodingId)) {
-    match request {
-        Request::Rest(rest) => {
-            piece_exprs(&rest.path, visit);
-            rest.query
-                .iter()
-                .for_each(|param| encodings_in(&param.value, visit));
-            rest.body.iter().for_each(|body| encodings_in(body, visit));
-            rule_exprs(&rest.headers, visit);
-        }
-        Request::Grpc(grpc) => {
-            encodings_in(&grpc.message, visit);
-            rule_exprs(&grpc.metadata, visit);
-        }
-    }
-}
-
-fn rule_exprs(rules: &[HeaderRule], visit: &mut impl FnMut(EncodingId)) {
-    rules
-        .iter()
-        .for_each(|rule| encodings_in(&rule.value, visit));
-}
-
-fn piece_exprs(pieces: &[Piece], visit: &mut impl FnMut(EncodingId)) {
-    for piece in pieces {
-        if let Piece::Hole(expr) = piece {
-            encodings_in(expr, visit);
-        }
-    }
-}
-
-fn encodings_in(expr: &Expr, visit: &mut dyn FnMut(EncodingId)) {
-    match expr {
-        Expr::Arg { encode, .. } | Expr::Parent { encode, .. } | Expr::Batch { encode, .. } => {
-            visit(*encode);
-        }
-        Expr::Each(item) => encodings_in(item, visit),
-        Expr::FirstOf(items) | Expr::List(items) => {
-            items.iter().for_each(|item| encodings_in(item, visit));
-        }
-        Expr::Template(pieces) => pieces.iter().for_each(|piece| {
-            if let Piece::Hole(expr) = piece {
-                encodings_in(expr, visit);
-            }
-        }),
-        Expr::Object(fields) => fields
-            .iter()
-            .for_each(|(_, expr)| encodings_in(expr, visit)),
-        Expr::Const(_) | Expr::Claim(_) | Expr::Header(_) => {}
-    }
 }

@@ -9,12 +9,12 @@ pub(crate) mod encode;
 pub(crate) mod headers;
 pub(crate) mod text;
 pub(crate) mod url;
+pub(crate) mod visit;
 
 use compose::model::Expr;
 use compose::model::Piece;
 use http::HeaderMap;
 use plan::code::Code;
-use plan::source::Fetch;
 use plan::source::Row;
 use plan::source::SourceError;
 use serde_json::Map;
@@ -51,17 +51,6 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The scope of some of a fetch's rows.
-    pub(crate) fn new(fetch: &'a Fetch<'_>, rows: &'a [Row], encodings: &'a Encodings) -> Self {
-        Self {
-            args: &fetch.args,
-            rows,
-            headers: &fetch.context.headers,
-            claims: &fetch.context.claims,
-            encodings,
-        }
-    }
-
     /// The same with other rows.
     pub(crate) fn with_rows(self, rows: &'a [Row]) -> Self {
         Self { rows, ..self }

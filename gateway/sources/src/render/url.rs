@@ -43,13 +43,21 @@ const NAME: &AsciiSet = &CONTROLS
     .add(b'=')
     .add(b'>');
 
-/// Path and query below the base address.
-pub(crate) fn target(request: &RestRequest, scope: &Scope<'_>) -> Result<String, RenderError> {
+/// Path and query below the base address. Extra parameters replace those of the request by name.
+pub(crate) fn target(
+    request: &RestRequest,
+    scope: &Scope<'_>,
+    extra: &[(&str, Json)],
+) -> Result<String, RenderError> {
     let mut out = String::with_capacity(64 + scope.rows.len() * 12);
     path(&request.path, scope, &mut out)?;
     let mut query = Query::after(out);
-    for param in &request.query {
+    let replaced = |param: &&QueryParam| extra.iter().any(|(name, _)| *name == param.name);
+    for param in request.query.iter().filter(|param| !replaced(param)) {
         query.expr(param, scope)?;
+    }
+    for (name, value) in extra {
+        query.value(name, value, ListStyle::default());
     }
     Ok(query.out)
 }

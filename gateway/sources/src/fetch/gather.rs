@@ -1,0 +1,217 @@
+//! Batches that gather the parents of several client requests: one call for
+//! all, decoded by each waiter into its own shape.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compose::model::BatchOrder;
+use compose::model::ResolverId;
+use plan::code::Code;
+use plan::source::CallLog;
+use plan::source::CallRecord;
+use plan::source::Chunk;
+use plan::source::Context;
+use plan::source::Fetch;
+use plan::source::Reply;
+use plan::source::Row;
+use plan::source::SourceError;
+use serde_json::Value as Json;
+
+use super::Fetcher;
+use super::decode_batch;
+use super::reading::Part;
+use super::reading::Read;
+use super::reading::ask;
+use crate::batch::window::Close;
+use crate::batch::window::row_id;
+use crate::calls;
+use crate::failure::fixed_text;
+use crate::merge_reads::Work;
+use crate::protocol::Job;
+use crate::protocol::Protocol;
+use crate::render::visit;
+
+/// Who gathers with whom: everything that makes two calls the same but for their keys, identity included.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct WindowKey {
+    resolver: ResolverId,
+    epoch: u64,
+    args: String,
+    identity: Vec<String>,
+}
+
+/// What came back for all who gathered.
+pub(super) struct Shared<R> {
+    parts: Vec<SharedPart<R>>,
+    log: CallLog,
+    calls: Vec<CallRecord>,
+}
+
+struct SharedPart<R> {
+    rows: HashSet<String>,
+    outcome: Result<Vec<R>, SourceError>,
+}
+
+/// Position tells nothing among keys of several requests.
+pub(super) fn window_of(job: &Job<'_>) -> Option<Duration> {
+    let batch = job.resolver.batch.as_ref()?;
+    batch.window.filter(|_| batch.order == BatchOrder::Keyed && job.may_merge())
+}
+
+impl<P: Protocol> Fetcher<P> {
+    pub(super) async fn gather(&self, fetch: &Fetch<'_>, job: &Job<'_>, window: Duration) -> Reply {
+        let close = Close {
+            after: window,
+            at: job.resolver.batch.as_ref().map_or(1, |batch| batch.max),
+        };
+        let run = self.gathered(fetch);
+        let joined = self.windows.join(self.window_key(job), &fetch.rows, close, run);
+        let deadline = fetch.context.deadline.into();
+        match tokio::time::timeout_at(deadline, joined.work).await {
+            Ok(shared) => {
+                write_down(fetch, &shared, joined.follower);
+                self.share_of(fetch, &shared)
+            }
+            Err(_) => {
+                let code = Code::DeadlineExceeded;
+                let error = SourceError::new(code, self.protocol.service(), fixed_text(code));
+                Reply::one(fetch.rows.len(), Err(error))
+            }
+        }
+    }
+
+    fn window_key(&self, job: &Job<'_>) -> WindowKey {
+        let scope = job.scope(&[], self.protocol.encodings());
+        WindowKey {
+            resolver: job.resolver.id,
+            epoch: job.context.epoch,
+            args: Json::Object(job.args.clone()).to_string(),
+            identity: visit::identity(&job.resolver.request, self.protocol.rules(), &scope),
+        }
+    }
+
+    /// The work for all who gather. It may outlive the fetch that opened the window, so it owns what it needs; each waiter keeps its own deadline.
+    fn gathered(
+        &self,
+        fetch: &Fetch<'_>,
+    ) -> impl FnOnce(Vec<Row>) -> Work<Arc<Shared<P::Reply>>> + Send + 'static {
+        const LONGEST: Duration = Duration::from_secs(3600);
+        let protocol = self.protocol.clone();
+        let resolver = fetch.resolver.clone();
+        let args = fetch.args.clone();
+        let step = fetch.step.id;
+        let now = calls::now();
+        let context = Context {
+            correlation_id: fetch.context.correlation_id.clone(),
+            trace: fetch.context.trace.clone(),
+            deadline: now + LONGEST,
+            headers: fetch.context.headers.clone(),
+            claims: fetch.context.claims.clone(),
+            epoch: fetch.context.epoch,
+            merge_reads: fetch.context.merge_reads,
+            calls: Some(CallLog::new(now)),
+        };
+        move |rows| {
+            Box::pin(async move {
+                let job = Job {
+                    step,
+                    resolver: &resolver,
+                    shape: None,
+                    args: &args,
+                    context: &context,
+                };
+                let parts = ask(&*protocol, &job, &rows).await;
+                let parts = parts.into_iter().map(|part| shared_part(part, &rows, protocol.service()));
+                let parts = parts.collect();
+                let log = context.calls.unwrap_or_else(|| CallLog::new(now));
+                let calls = log.take();
+                Arc::new(Shared { parts, log, calls })
+            })
+        }
+    }
+
+    /// One waiter's chunks. The replies answer others as well; keys that it did not ask for are passed over later.
+    fn share_of(&self, fetch: &Fetch<'_>, shared: &Shared<P::Reply>) -> Reply {
+        let owners: Vec<Option<usize>> = fetch.rows.iter().map(|row| owner(shared, row)).collect();
+        let failed = |owner: &Option<usize>| owner.is_none_or(|at| shared.parts[at].outcome.is_err());
+        if owners.iter().any(failed) {
+            return Reply {
+                chunks: runs(&owners).map(|rows| self.run_of(fetch, shared, owners[rows.start], rows)).collect(),
+            };
+        }
+        let mut used: Vec<usize> = owners.into_iter().flatten().collect();
+        used.sort_unstable();
+        used.dedup();
+        let replies = used.into_iter().filter_map(|at| shared.parts[at].outcome.as_ref().ok());
+        let replies: Vec<P::Reply> = replies.flatten().cloned().collect();
+        Reply::one(fetch.rows.len(), decode_batch(&*self.protocol, fetch, &replies))
+    }
+
+    fn run_of(
+        &self,
+        fetch: &Fetch<'_>,
+        shared: &Shared<P::Reply>,
+        owner: Option<usize>,
+        rows: Range<usize>,
+    ) -> Chunk {
+        let outcome = match owner.map(|at| &shared.parts[at].outcome) {
+            Some(Ok(replies)) => decode_batch(&*self.protocol, fetch, replies),
+            Some(Err(error)) => Err(error.clone()),
+            None => {
+                let code = Code::InternalError;
+                let error = SourceError::new(code, self.protocol.service(), fixed_text(code));
+                Err(error.internal("a gathered row was asked for by no call"))
+            }
+        };
+        Chunk { rows, outcome }
+    }
+}
+
+fn shared_part<R>(part: Part<R>, rows: &[Row], service: &Arc<str>) -> SharedPart<R> {
+    let outcome = part.outcome.and_then(|read| match read {
+        Read::Replies(replies, _) => Ok(replies),
+        // A status never stands for a whole batch.
+        Read::Instead(_) => {
+            let code = Code::UpstreamInvalidResponse;
+            Err(SourceError::new(code, service, fixed_text(code)))
+        }
+    });
+    SharedPart {
+        rows: rows[part.rows].iter().map(row_id).collect(),
+        outcome,
+    }
+}
+
+fn owner<R>(shared: &Shared<R>, row: &Row) -> Option<usize> {
+    let id = row_id(row);
+    shared.parts.iter().position(|part| part.rows.contains(&id))
+}
+
+/// Runs of rows with one owner.
+fn runs(owners: &[Option<usize>]) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut start = 0;
+    owners.chunk_by(|a, b| a == b).map(move |run| {
+        let rows = start..start + run.len();
+        start = rows.end;
+        rows
+    })
+}
+
+/// The shared calls, as one of those who waited for them sees them.
+fn write_down<R>(fetch: &Fetch<'_>, shared: &Shared<R>, follower: bool) {
+    let Some(log) = &fetch.context.calls else {
+        return;
+    };
+    let shift = |time| (shared.log.started + time).saturating_duration_since(log.started);
+    for call in &shared.calls {
+        log.push(CallRecord {
+            step: fetch.step.id,
+            start: shift(call.start),
+            end: shift(call.end),
+            coalesced: follower || call.coalesced,
+            ..call.clone()
+        });
+    }
+}

@@ -1,0 +1,372 @@
+//! Services that speak REST over HTTP.
+//!
+//! Owns building an HTTP request and judging its reply, behind [`Protocol`].
+//! Knows nothing of batches, pages and windows, which are the same for every
+//! protocol.
+
+mod body;
+mod client;
+mod problem;
+mod request;
+mod status;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use compose::model::Errors;
+use compose::model::HeaderRule;
+use compose::model::Page;
+use compose::model::PageStyle;
+use compose::model::Piece;
+use compose::model::Request;
+use compose::model::Source as Declared;
+use http::HeaderMap;
+use plan::code::Code;
+use plan::shape::AbstractVariant;
+use plan::shape::Shape;
+use plan::source::BoxFuture;
+use plan::source::Fetch;
+use plan::source::Row;
+use plan::source::SourceError;
+use plan::tape::Tape;
+use plan::tape::Value;
+
+use crate::ConnectError;
+use crate::calls;
+use crate::calls::Ended;
+use crate::calls::Observed;
+use crate::config::Settings;
+use crate::failure::code_named;
+use crate::failure::fixed_text;
+use crate::json;
+use crate::json::NotJson;
+use crate::merge_reads::MergeReads;
+use crate::merge_reads::Work;
+use crate::page::Ask;
+use crate::page::Facts;
+use crate::page::link;
+use crate::protocol::Answer;
+use crate::protocol::Job;
+use crate::protocol::Protocol;
+use crate::render::Encodings;
+use client::Failure;
+use client::RestClient;
+use client::RestReply;
+use request::MAX_URL;
+use request::RestCall;
+use request::Rules;
+
+type Outcome = Result<Arc<RestReply>, Failure>;
+
+/// One REST service.
+pub(crate) struct Rest {
+    name: Arc<str>,
+    settings: Settings,
+    rules: Vec<HeaderRule>,
+    errors: Errors,
+    encodings: Arc<Encodings>,
+    client: RestClient,
+    reads: MergeReads<(Arc<RestCall>, u64), Outcome>,
+}
+
+impl Rest {
+    /// Dials nothing yet.
+    pub(crate) fn new(
+        source: &Declared,
+        base_url: &str,
+        settings: Settings,
+        encodings: Arc<Encodings>,
+    ) -> Result<Self, ConnectError> {
+        let name: Arc<str> = source.name.as_str().into();
+        let url = settings.url.as_deref().unwrap_or(base_url);
+        Ok(Self {
+            client: RestClient::new(name.clone(), url, &settings)?,
+            name,
+            rules: source.headers.clone(),
+            errors: source.errors.clone(),
+            settings,
+            encodings,
+            reads: MergeReads::default(),
+        })
+    }
+}
+
+impl Protocol for Rest {
+    type Call = Arc<RestCall>;
+    type Reply = Arc<RestReply>;
+
+    fn service(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn encodings(&self) -> &Encodings {
+        &self.encodings
+    }
+
+    fn rules(&self) -> &[HeaderRule] {
+        &self.rules
+    }
+
+    fn render(
+        &self,
+        job: &Job<'_>,
+        rows: &[Row],
+        ask: Option<&Ask>,
+    ) -> Result<Self::Call, SourceError> {
+        let rules = Rules {
+            configured: &self.settings.headers,
+            source: &self.rules,
+        };
+        let scope = job.scope(rows, &self.encodings);
+        let timeout = job.resolver.policy.timeout.unwrap_or(self.settings.timeout);
+        match request::render(job, &rules, &scope, ask, timeout) {
+            Ok(Some(call)) => Ok(Arc::new(call)),
+            Ok(None) => Err(self.failed(Code::InternalError, "the resolver is not a REST one")),
+            Err(error) => Err(error.of(&self.name)),
+        }
+    }
+
+    fn is_too_long(&self, call: &Self::Call) -> bool {
+        self.client.url_len(call) > MAX_URL
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        call: Self::Call,
+        keys: usize,
+    ) -> BoxFuture<'a, Result<Answer<Self::Reply>, SourceError>> {
+        Box::pin(async move {
+            let start = calls::now();
+            let (outcome, coalesced) = self.outcome(job, &call, start).await;
+            let answer = match &outcome {
+                Ok(reply) => self.judge(job, reply),
+                Err(failure) => Err(self.unanswered(job, failure)),
+            };
+            self.write_down(job, &call, keys, start, &outcome, answer.as_ref().err(), coalesced);
+            answer
+        })
+    }
+
+    fn facts(
+        &self,
+        job: &Job<'_>,
+        rule: &Page,
+        reply: &Self::Reply,
+    ) -> Result<Facts, SourceError> {
+        if reply.body.is_empty() {
+            return Ok(Facts::default());
+        }
+        let unwrap = &job.resolver.reply.unwrap;
+        let facts = json::facts(&reply.body, unwrap, rule);
+        let mut facts = facts.map_err(|error| self.not_json(job, &error))?;
+        if rule.style == PageStyle::LinkHeader {
+            let parameter = rule.at.as_deref().unwrap_or("page");
+            facts.next = link::next(&reply.headers, parameter);
+        }
+        Ok(facts)
+    }
+
+    fn decode(&self, fetch: &Fetch<'_>, replies: &[Self::Reply]) -> Result<Tape, SourceError> {
+        let status = replies.first().map_or(0, |reply| reply.status);
+        let bodies: Vec<Bytes> = replies
+            .iter()
+            .map(|reply| reply.body.clone())
+            .filter(|body| !body.is_empty())
+            .collect();
+        if bodies.is_empty() {
+            return Ok(null());
+        }
+        json::decode_pages(&bodies, fetch.shape, status)
+            .map_err(|error| self.not_json(&Job::of(fetch), &error))
+    }
+}
+
+// --- The call -------------------------------------------------------------
+
+impl Rest {
+    /// The reply of this call, or of an identical one in flight. Each waiter keeps its own deadline; the shared attempt has only its own time.
+    async fn outcome(&self, job: &Job<'_>, call: &Arc<RestCall>, start: Instant) -> (Outcome, bool) {
+        if job.context.deadline <= start {
+            return (Err(self.client.not_begun()), false);
+        }
+        let begin = || self.work(job, call);
+        let deadline = job.context.deadline.into();
+        let (result, follower) = match self.settings.merge_reads && job.may_merge() {
+            true => {
+                let joined = self.reads.join((call.clone(), job.context.epoch), begin);
+                (tokio::time::timeout_at(deadline, joined.work).await, joined.follower)
+            }
+            false => (tokio::time::timeout_at(deadline, begin()).await, false),
+        };
+        let late = |_| Err(self.client.timed_out(Code::DeadlineExceeded));
+        (result.unwrap_or_else(late), follower)
+    }
+
+    fn work(&self, job: &Job<'_>, call: &Arc<RestCall>) -> Work<Outcome> {
+        let mut labels = HeaderMap::new();
+        calls::propagate(job.context, &mut labels);
+        let attempt = self.client.clone().attempt(call.clone(), labels);
+        Box::pin(async move { attempt.await.map(Arc::new) })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one line of the log, said once")]
+    fn write_down(
+        &self,
+        job: &Job<'_>,
+        call: &RestCall,
+        keys: usize,
+        start: Instant,
+        outcome: &Outcome,
+        error: Option<&SourceError>,
+        coalesced: bool,
+    ) {
+        let body = || String::from_utf8_lossy(&call.body).into_owned();
+        let observed = Observed {
+            context: job.context,
+            step: job.step,
+            source: &self.name,
+            method: call.method.as_str(),
+            target: &call.target,
+            body: (!call.body.is_empty()).then_some(&body as &dyn Fn() -> String),
+            keys,
+        };
+        let mut digits = itoa::Buffer::new();
+        observed.ended(
+            start,
+            &Ended {
+                status: match outcome {
+                    Ok(reply) => digits.format(reply.status),
+                    Err(failure) => failure.word,
+                },
+                bytes: outcome.as_ref().map_or(0, |reply| reply.body.len()),
+                error,
+                coalesced,
+            },
+        );
+    }
+}
+
+// --- The reply ------------------------------------------------------------
+
+impl Rest {
+    /// Whether a reply is data, a value that its status stands for, or an error.
+    fn judge(&self, job: &Job<'_>, reply: &Arc<RestReply>) -> Result<Answer<Arc<RestReply>>, SourceError> {
+        if (200..300).contains(&reply.status) {
+            return match status::is_page(&reply.headers) {
+                true => Err(self.wrong_address(job)),
+                false => Ok(Answer::Reply(reply.clone())),
+            };
+        }
+        if let Some(variant) = variant(job, reply.status) {
+            let body = reply.body.clone();
+            return Ok(Answer::Instead(json::decode_variant(body, &variant.shape, reply.status)));
+        }
+        if matches!(reply.status, 404 | 410) {
+            return self.missing(job, reply);
+        }
+        Err(self.refused(job, reply))
+    }
+
+    /// One that was asked for alone may be missing; an address that is missing is a mistake.
+    fn missing(&self, job: &Job<'_>, reply: &RestReply) -> Result<Answer<Arc<RestReply>>, SourceError> {
+        let resolver = job.resolver;
+        if resolver.batch.is_some() || status::is_page(&reply.headers) {
+            return Err(self.wrong_address(job));
+        }
+        let alone = has_key_in_path(&resolver.request) || problem::is_problem(reply);
+        let may_be_null = !resolver.reply.ty.is_non_null()
+            && !resolver.policy.not_found_is_error
+            && !job.is_mutation();
+        match alone && may_be_null {
+            true => Ok(Answer::Instead(null())),
+            false => Err(self.refused(job, reply)),
+        }
+    }
+
+    fn refused(&self, job: &Job<'_>, reply: &RestReply) -> SourceError {
+        let operation = &job.resolver.policy.errors;
+        let chosen = self.chosen_code(operation, reply.status);
+        let known = chosen.and_then(code_named);
+        let code = known.unwrap_or_else(|| status::code(reply.status));
+        let mut told = problem::told(reply, code, operation, &self.errors);
+        // A name of the schema's own stands beside the code of our table.
+        if let (Some(name), None) = (chosen, known) {
+            told.problem.insert("code".to_owned(), name.into());
+        }
+        SourceError {
+            problem: Some(Box::new(told.problem)),
+            retry_after: status::retry_after(&reply.headers),
+            outcome_unknown: is_unmarked_mutation(job) && status::is_unclear(reply.status),
+            internal: Some(format!("status {}", reply.status)),
+            ..SourceError::new(code, &self.name, told.message)
+        }
+    }
+
+    /// `errors: { codes: … }`; the operation's come first.
+    fn chosen_code<'a>(&'a self, operation: &'a Errors, status: u16) -> Option<&'a str> {
+        let mut rules = operation.codes.iter().chain(&self.errors.codes);
+        let rule = rules.find(|(pattern, _)| status::matches(pattern, status));
+        rule.map(|(_, name)| name.as_str())
+    }
+
+    fn wrong_address(&self, job: &Job<'_>) -> SourceError {
+        let detail = "a web page or nothing stands there: the address is wrong";
+        self.answered(job, Code::UpstreamInvalidResponse, detail)
+    }
+
+    fn not_json(&self, job: &Job<'_>, error: &NotJson) -> SourceError {
+        self.answered(job, Code::UpstreamInvalidResponse, &error.0)
+    }
+
+    /// The service answered, and so may have done its work.
+    fn answered(&self, job: &Job<'_>, code: Code, detail: &str) -> SourceError {
+        SourceError {
+            outcome_unknown: is_unmarked_mutation(job),
+            ..self.failed(code, detail)
+        }
+    }
+
+    fn unanswered(&self, job: &Job<'_>, failure: &Failure) -> SourceError {
+        SourceError {
+            outcome_unknown: is_unmarked_mutation(job) && failure.maybe_done,
+            ..failure.error.clone()
+        }
+    }
+
+    fn failed(&self, code: Code, detail: &str) -> SourceError {
+        SourceError::new(code, &self.name, fixed_text(code)).internal(detail)
+    }
+}
+
+/// `@variant(status:)`
+fn variant<'a>(job: &Job<'a>, status: u16) -> Option<&'a AbstractVariant> {
+    let Shape::Abstract(shape) = &job.shape?.root else {
+        return None;
+    };
+    let means = |variant: &&AbstractVariant| {
+        variant.status.iter().any(|pattern| status::matches(pattern, status))
+    };
+    shape.variants.iter().find(means)
+}
+
+fn has_key_in_path(request: &Request) -> bool {
+    match request {
+        Request::Rest(rest) => rest.path.iter().any(|piece| matches!(piece, Piece::Hole(_))),
+        Request::Grpc(_) => false,
+    }
+}
+
+fn is_unmarked_mutation(job: &Job<'_>) -> bool {
+    job.is_mutation() && !job.resolver.policy.idempotent
+}
+
+fn null() -> Tape {
+    let mut tape = Tape::default();
+    tape.root = Value::Null;
+    tape
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+//! What an unsuccessful reply says, and how much of it a client may read.
+//!
+//! Owns RFC 9457 problem details and the mappings of `errors:`. What is not
+//! named here does not pass: bodies, addresses and stack traces stay inside.
+//! <https://www.rfc-editor.org/rfc/rfc9457>
+
+use compose::model::Errors;
+use compose::model::Read;
+use compose::model::ReadPiece;
+use http::StatusCode;
+use plan::code::Code;
+use serde_json::Map;
+use serde_json::Value as Json;
+
+use super::client::RestReply;
+use super::status;
+use crate::failure::fixed_text;
+use crate::failure::shortened;
+
+/// Members of problem details that are passed on where the caller can act on them.
+const MEMBERS: [&str; 5] = ["type", "title", "detail", "code", "errors"];
+
+/// Longer values of a member are left out.
+const MAX_MEMBER: usize = 4_000;
+
+/// What a client may read of an unsuccessful reply.
+pub(super) struct Told {
+    pub(super) message: String,
+    pub(super) problem: Map<String, Json>,
+}
+
+/// Reads an unsuccessful reply; the operation's mapping comes before the source's.
+pub(super) fn told(reply: &RestReply, code: Code, operation: &Errors, source: &Errors) -> Told {
+    let mut problem = of_status(reply.status);
+    let document = document(reply).filter(|_| status::is_the_callers(reply.status));
+    let Some(document) = document else {
+        return Told {
+            message: fixed_text(code).to_owned(),
+            problem,
+        };
+    };
+    if is_problem(reply) {
+        problem.extend(members(&document));
+    }
+    for errors in [source, operation] {
+        problem.extend(mapped(errors, &document, reply.status));
+    }
+    let message = [operation, source].into_iter().find_map(|errors| {
+        let read = errors.message.as_ref()?;
+        text(self::read(&document, read, reply.status)?)
+    });
+    let message = message.or_else(|| detail_or_title(&problem, is_problem(reply)));
+    Told {
+        message: message.unwrap_or_else(|| fixed_text(code).to_owned()),
+        problem,
+    }
+}
+
+/// Whether the body is problem details.
+pub(super) fn is_problem(reply: &RestReply) -> bool {
+    status::media_type(&reply.headers) == "application/problem+json"
+}
+
+fn document(reply: &RestReply) -> Option<Json> {
+    let document: Json = sonic_rs::from_slice(&reply.body).ok()?;
+    document.is_object().then_some(document)
+}
+
+fn of_status(status: u16) -> Map<String, Json> {
+    let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let mut problem = Map::new();
+    problem.insert("title".to_owned(), title.unwrap_or("Failed").into());
+    problem.insert("status".to_owned(), status.into());
+    problem
+}
+
+fn members(document: &Json) -> Map<String, Json> {
+    let known = MEMBERS.iter().filter_map(|name| {
+        let value = document.get(name)?;
+        Some(((*name).to_owned(), passable(value)?))
+    });
+    known.collect()
+}
+
+fn passable(value: &Json) -> Option<Json> {
+    match value {
+        Json::Null => None,
+        Json::String(text) => Some(shortened(text).into()),
+        value => (value.to_string().len() <= MAX_MEMBER).then(|| value.clone()),
+    }
+}
+
+fn mapped(errors: &Errors, document: &Json, status: u16) -> Map<String, Json> {
+    let members = errors.extensions.iter().filter_map(|(name, read)| {
+        let value = self::read(document, read, status)?;
+        Some((name.clone(), passable(&value)?))
+    });
+    members.collect()
+}
+
+fn detail_or_title(problem: &Map<String, Json>, stated: bool) -> Option<String> {
+    let member = |name: &str| problem.get(name).and_then(Json::as_str);
+    let text = member("detail").or_else(|| member("title").filter(|_| stated))?;
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn text(value: Json) -> Option<String> {
+    match value {
+        Json::String(text) if !text.is_empty() => Some(shortened(&text).to_owned()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A value of an error body. Its depth is that of the mapping.
+fn read(document: &Json, read: &Read, status: u16) -> Option<Json> {
+    match read {
+        Read::Path(path) | Read::ListOf(path) => at(document, path).cloned(),
+        Read::Embedded => Some(document.clone()),
+        Read::FirstOf(options) => options.iter().find_map(|option| self::read(document, option, status)),
+        Read::Template(pieces) => pieces
+            .iter()
+            .map(|piece| match piece {
+                ReadPiece::Text(text) => Some(text.clone()),
+                ReadPiece::Path(path) => text(at(document, path)?.clone()),
+            })
+            .collect::<Option<String>>()
+            .map(Json::String),
+        Read::Const(value) => Some(value.clone()),
+        Read::Status => Some(status.into()),
+    }
+}
+
+fn at<'a>(document: &'a Json, path: &[String]) -> Option<&'a Json> {
+    let found = path.iter().try_fold(document, |value, name| value.get(name))?;
+    (!found.is_null()).then_some(found)
+}

@@ -1,0 +1,78 @@
+//! What an HTTP status means to a client.
+//!
+//! Owns the HTTP column of the error table, and telling an answer from a page
+//! that somebody else served. Knows nothing of bodies beyond their kind.
+
+use std::time::Duration;
+use std::time::SystemTime;
+
+use chrono::DateTime;
+use chrono::Utc;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::header::RETRY_AFTER;
+use plan::code::Code;
+
+/// The code of an unsuccessful status.
+pub(super) fn code(status: u16) -> Code {
+    match status {
+        // Redirects are not followed: the address is wrong.
+        100..=399 => Code::UpstreamInvalidResponse,
+        401 => Code::Unauthenticated,
+        403 => Code::Forbidden,
+        404 | 410 => Code::NotFound,
+        // The gateway chose method and media type, not the client.
+        405 | 406 | 415 => Code::UpstreamError,
+        408 => Code::UpstreamTimeout,
+        409 | 412 => Code::Conflict,
+        429 => Code::RateLimited,
+        499 => Code::Cancelled,
+        400..=498 => Code::BadUserInput,
+        502 | 503 => Code::UpstreamUnavailable,
+        504 => Code::UpstreamTimeout,
+        _ => Code::UpstreamError,
+    }
+}
+
+/// Whether the caller can act on it, so that upstream's words may pass.
+pub(super) fn is_the_callers(status: u16) -> bool {
+    (400..=429).contains(&status)
+}
+
+/// After these nobody knows whether the work was done.
+pub(super) fn is_unclear(status: u16) -> bool {
+    matches!(status, 408 | 499 | 502 | 504)
+}
+
+/// Whether a pattern of a mapping means the status: `404`, `4xx`.
+pub(super) fn matches(pattern: &str, status: u16) -> bool {
+    let digits = status.to_string();
+    pattern.len() == digits.len()
+        && pattern
+            .bytes()
+            .zip(digits.bytes())
+            .all(|(wanted, digit)| wanted.eq_ignore_ascii_case(&b'x') || wanted == digit)
+}
+
+/// The media type in lower case, without parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// A page for people: a proxy, a login form or another site answered.
+pub(super) fn is_page(headers: &HeaderMap) -> bool {
+    matches!(media_type(headers).as_str(), "text/html" | "application/xhtml+xml")
+}
+
+/// `Retry-After`, in seconds or as a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = DateTime::parse_from_rfc2822(value).ok()?;
+    let now = DateTime::<Utc>::from(SystemTime::now());
+    (at.to_utc() - now).to_std().ok()
+}
