@@ -306,22 +306,7 @@ impl<'r> Run<'r> {
         replies.sort_by_key(|(first, _)| *first);
         let step = &self.plan.steps()[answered.step];
         assign(&mut self.store, self.plan, step, &rows, replies, how);
-        self.log_failures(step);
         Some(answered.step)
-    }
-
-    /// What must never leave the process is said here, where the request is known.
-    fn log_failures(&self, step: &Step) {
-        for failure in &self.store.steps[step.id].failures {
-            tracing::warn!(
-                step = step.id,
-                service = %failure.service,
-                code = failure.code.as_str(),
-                correlation_id = %self.context.correlation_id,
-                detail = failure.internal.as_deref().unwrap_or(&failure.message),
-                "a source failed"
-            );
-        }
     }
 
     fn respond(self) -> Response {
