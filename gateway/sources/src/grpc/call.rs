@@ -65,7 +65,7 @@ pub(super) enum Take {
 
 /// What came back: every message in one buffer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     pub(super) bytes: Bytes,
     pub(super) messages: Vec<Range<usize>>,
 }

@@ -1,14 +1,13 @@
 //! Services that speak gRPC.
 //!
-//! Owns a source behind the port: a fetch becomes calls, and their replies
-//! become tapes. [`GrpcSource::chunk`] tells one call's story. What both
-//! protocols share (rendering, batches, pages, merged reads, the call log)
-//! lives beside this room, not in it.
+//! Owns what is gRPC's own: a call's message and metadata, connections,
+//! statuses, and decoding replies. [`Grpc::exchange`] tells one call's story.
+//! What all protocols share lives beside this room, and reaches it through
+//! [`Protocol`] alone.
 
 mod call;
 mod channel;
 mod codec;
-mod compiled;
 mod decode;
 mod encode;
 mod mask;
@@ -22,25 +21,22 @@ use std::time::Duration;
 use std::time::Instant;
 
 use bytes::Bytes;
+use bytes::BytesMut;
 use compose::model::GrpcRequest;
 use compose::model::HeaderRule;
+use compose::model::Page;
 use compose::model::Request;
-use compose::model::Source as Declared;
+use compose::model::Resolver;
+use compose::model::Source;
 use compose::model::SourceKind;
-use compose::model::Target;
-use futures_util::future::join_all;
-use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 use plan::code::Code;
 use plan::shape::Shape;
 use plan::source::BoxFuture;
-use plan::source::Chunk;
 use plan::source::Fetch;
-use plan::source::Reply;
 use plan::source::Row;
-use plan::source::Source;
 use plan::source::SourceError;
 use plan::tape::Tape;
 use plan::tape::Value;
@@ -52,23 +48,29 @@ use self::call::Take;
 use self::channel::Address;
 use self::channel::Connections;
 use self::channel::Resolve;
-use self::compiled::Compiled;
+use self::decode::Malformed;
+use self::decode::PageReader;
+use self::decode::Program;
 use self::decode::Status;
+use self::decode::is_wrapper;
 use self::request::Rendered;
+use self::request::Rules;
 use self::status::Refusal;
-use self::status::fixed_text;
 use self::status::refusal;
 use crate::ConnectError;
 use crate::calls;
 use crate::calls::Ended;
 use crate::calls::Observed;
 use crate::config::Settings;
+use crate::failure::fixed_text;
 use crate::merge_reads::MergeReads;
 use crate::merge_reads::Work;
+use crate::page::Ask;
+use crate::page::Facts;
+use crate::protocol::Answer;
+use crate::protocol::Job;
+use crate::protocol::Protocol;
 use crate::render::Encodings;
-use crate::render::Scope;
-
-use self::decode::is_wrapper;
 
 pub(crate) use self::channel::SystemResolver;
 pub use self::reflect::ReflectError;
@@ -76,8 +78,11 @@ pub use self::reflect::reflect;
 
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
+/// A batch whose request is longer is split: servers take 4 MiB unless they are told otherwise.
+const LONG_REQUEST: usize = 3 * 1024 * 1024;
+
 /// One gRPC service.
-pub(crate) struct GrpcSource {
+pub(crate) struct Grpc {
     name: Arc<str>,
     settings: Settings,
     rules: Vec<HeaderRule>,
@@ -97,10 +102,10 @@ struct ReadKey {
     epoch: u64,
 }
 
-impl GrpcSource {
+impl Grpc {
     /// Dials nothing yet.
     pub(crate) fn new(
-        source: &Declared,
+        source: &Source,
         settings: Settings,
         encodings: Arc<Encodings>,
         resolver: Arc<dyn Resolve>,
@@ -125,136 +130,116 @@ impl GrpcSource {
     }
 }
 
-impl Source for GrpcSource {
-    fn fetch<'a>(&'a self, fetch: Fetch<'a>) -> BoxFuture<'a, Reply> {
-        Box::pin(async move {
-            let Request::Grpc(request) = &fetch.resolver.request else {
-                let error = SourceError::new(
-                    Code::InternalError,
-                    &self.name,
-                    fixed_text(Code::InternalError),
-                );
-                return Reply::one(fetch.rows.len(), Err(error));
-            };
-            let compiled = Compiled::of(&fetch, request, self.connections.address());
-            let max = fetch
-                .resolver
-                .batch
-                .as_ref()
-                .map_or(1, |batch| batch.max.max(1));
-            let chunks = (0..fetch.rows.len()).step_by(max).map(|start| {
-                let rows = start..(start + max).min(fetch.rows.len());
-                self.chunk(&fetch, request, &compiled, rows)
-            });
-            Reply {
-                chunks: join_all(chunks).await,
-            }
-        })
-    }
-}
+impl Protocol for Grpc {
+    type Call = Rendered;
+    type Reply = Incoming;
 
-impl GrpcSource {
-    /// One call, from its rows to its outcome.
-    async fn chunk(
-        &self,
-        fetch: &Fetch<'_>,
-        request: &GrpcRequest,
-        compiled: &Compiled,
-        rows: Range<usize>,
-    ) -> Chunk {
-        let outcome = self
-            .outcome(fetch, request, compiled, &fetch.rows[rows.clone()])
-            .await;
-        Chunk {
-            rows,
-            outcome: outcome.map(|tape| vec![tape]),
-        }
+    fn service(&self) -> &Arc<str> {
+        &self.name
     }
 
-    async fn outcome(
+    fn encodings(&self) -> &Encodings {
+        &self.encodings
+    }
+
+    fn rules(&self) -> &[HeaderRule] {
+        &self.rules
+    }
+
+    fn render(
         &self,
-        fetch: &Fetch<'_>,
-        request: &GrpcRequest,
-        compiled: &Compiled,
+        job: &Job<'_>,
         rows: &[Row],
-    ) -> Result<Tape, SourceError> {
-        let scope = Scope::new(fetch, rows, &self.encodings);
-        let rules = (&self.settings.headers, &self.rules[..]);
-        let rendered = request::render(request, compiled, rules, &scope, &self.name)?;
-        let incoming = self.exchange(fetch, compiled, &rendered, rows.len()).await;
-        match incoming {
-            Ok(incoming) => self.decode(compiled, incoming),
-            Err(refusal) => refused(fetch, refusal),
-        }
+        ask: Option<&Ask>,
+    ) -> Result<Rendered, SourceError> {
+        let request = self.request(job.resolver)?;
+        let scope = job.scope(rows, &self.encodings);
+        let rules = Rules {
+            configured: &self.settings.headers,
+            source: &self.rules,
+        };
+        let rendered =
+            request::render(request, job, &scope, ask, rules, self.connections.address());
+        rendered.map_err(|error| error.of(&self.name))
+    }
+
+    fn is_too_long(&self, call: &Rendered) -> bool {
+        call.message.len() > LONG_REQUEST
     }
 
     /// Makes the call, or joins one in flight, and writes it down.
-    async fn exchange(
-        &self,
-        fetch: &Fetch<'_>,
-        compiled: &Compiled,
-        rendered: &Rendered,
+    fn exchange<'a>(
+        &'a self,
+        job: &'a Job<'a>,
+        call: Rendered,
         keys: usize,
-    ) -> Result<Incoming, Refusal> {
-        let start = calls::now();
-        let (result, coalesced) = self.answer(fetch, compiled, rendered, start).await;
-        let body = || rendered.json.to_string();
-        let observed = Observed {
-            context: fetch.context,
-            step: fetch.step.id,
-            source: &self.name,
-            method: "gRPC",
-            target: &compiled.target,
-            body: Some(&body),
-            keys: fetch.resolver.batch.as_ref().map_or(0, |_| keys),
-        };
-        let refusal = result.as_ref().err();
-        observed.ended(
-            start,
-            &Ended {
-                status: refusal.map_or("OK", |refusal| refusal.status),
-                bytes: result.as_ref().map_or(0, |incoming| incoming.bytes.len()),
-                error: refusal.map(|refusal| &refusal.error),
-                coalesced,
-            },
-        );
-        result
+    ) -> BoxFuture<'a, Result<Answer<Incoming>, SourceError>> {
+        Box::pin(async move {
+            let start = calls::now();
+            let (result, coalesced) = self.answer(job, &call, start).await;
+            self.write_down(job, &call, keys, start, (&result, coalesced));
+            match result {
+                Ok(incoming) => Ok(Answer::Reply(incoming)),
+                Err(refusal) => refused(job, refusal).map(Answer::Instead),
+            }
+        })
     }
 
+    fn facts(&self, job: &Job<'_>, rule: &Page, reply: &Incoming) -> Result<Facts, SourceError> {
+        let resolver = job.resolver;
+        let output = self.request(resolver)?.method.output();
+        let reader = PageReader::new(rule, &resolver.reply.unwrap, &output);
+        reader
+            .read(reply.bytes.clone())
+            .map_err(|malformed| self.invalid(&malformed))
+    }
+
+    fn decode(&self, fetch: &Fetch<'_>, replies: &[Incoming]) -> Result<Tape, SourceError> {
+        let request = self.request(fetch.resolver)?;
+        let (bytes, messages) = together(replies);
+        let tape = program(fetch, request).decode(bytes, &messages);
+        tape.map_err(|malformed| self.invalid(&malformed))
+    }
+}
+
+impl Grpc {
+    /// Composition gives a gRPC source gRPC requests only.
+    fn request<'r>(&self, resolver: &'r Resolver) -> Result<&'r GrpcRequest, SourceError> {
+        match &resolver.request {
+            Request::Grpc(request) => Ok(request),
+            Request::Rest(_) => {
+                let code = Code::InternalError;
+                Err(SourceError::new(code, &self.name, fixed_text(code))
+                    .internal("a REST request for a gRPC source"))
+            }
+        }
+    }
+
+    /// The reply, and whether it is that of a call that somebody else began.
     async fn answer(
         &self,
-        fetch: &Fetch<'_>,
-        compiled: &Compiled,
-        rendered: &Rendered,
+        job: &Job<'_>,
+        call: &Rendered,
         start: Instant,
     ) -> (Result<Incoming, Refusal>, bool) {
-        let limit = fetch
-            .resolver
-            .policy
-            .timeout
-            .unwrap_or(self.settings.timeout);
-        let remaining = fetch.context.deadline.saturating_duration_since(start);
+        let limit = job.resolver.policy.timeout.unwrap_or(self.settings.timeout);
+        let remaining = job.context.deadline.saturating_duration_since(start);
         if remaining.is_zero() {
             return (Err(self.out_of_time(false)), false);
         }
-        let time = limit.min(remaining);
-        let begin = || self.work(fetch, compiled, rendered, time);
         // Work that one caller's deadline cuts short is nobody else's.
-        let shared = self.may_share(fetch) && limit <= remaining;
+        let shared = self.settings.merge_reads && job.may_merge() && limit <= remaining;
+        let time = limit.min(remaining);
+        let begin = || self.work(job, call, time);
         let (work, coalesced): (Work<_>, bool) = match shared {
             true => {
-                let joined = self
-                    .reads
-                    .join(read_key(fetch, compiled, rendered, time), begin);
+                let joined = self.reads.join(read_key(job, call, time), begin);
                 (Box::pin(joined.work), joined.follower)
             }
             false => (begin(), false),
         };
-        let result = tokio::time::timeout(remaining, work).await;
-        let result = match result {
-            Ok(Err(refusal))
-                if refusal.error.code == Code::UpstreamTimeout && time == remaining =>
-            {
+        let result = match tokio::time::timeout(remaining, work).await {
+            Ok(Err(refusal)) if refusal.is_timeout() && time == remaining => {
                 Err(self.out_of_time(true))
             }
             Ok(result) => result,
@@ -263,26 +248,21 @@ impl GrpcSource {
         (result, coalesced)
     }
 
-    fn may_share(&self, fetch: &Fetch<'_>) -> bool {
-        self.settings.merge_reads && fetch.context.merge_reads && !is_mutation(fetch)
-    }
-
     /// The call itself, on its own: it may outlive the fetch that began it.
     fn work(
         &self,
-        fetch: &Fetch<'_>,
-        compiled: &Compiled,
-        rendered: &Rendered,
+        job: &Job<'_>,
+        call: &Rendered,
         time: Duration,
     ) -> Work<Result<Incoming, Refusal>> {
-        let mut metadata = rendered.metadata.clone();
-        calls::propagate(fetch.context, &mut metadata);
+        let mut metadata = call.metadata.clone();
+        calls::propagate(job.context, &mut metadata);
         metadata.insert(GRPC_TIMEOUT, timeout_header(time));
         let outgoing = Outgoing {
-            path: compiled.path.clone(),
+            path: call.path.clone(),
             metadata,
-            message: rendered.message.clone(),
-            take: compiled.take,
+            message: call.message.clone(),
+            take: call.take,
             max_bytes: self.settings.max_reply_bytes,
         };
         let connections = self.connections.clone();
@@ -295,12 +275,37 @@ impl GrpcSource {
         })
     }
 
-    fn decode(&self, compiled: &Compiled, incoming: Incoming) -> Result<Tape, SourceError> {
-        let tape = compiled.program.decode(incoming.bytes, &incoming.messages);
-        tape.map_err(|malformed| {
-            let code = Code::UpstreamInvalidResponse;
-            SourceError::new(code, &self.name, fixed_text(code)).internal(malformed.to_string())
-        })
+    fn write_down(
+        &self,
+        job: &Job<'_>,
+        call: &Rendered,
+        keys: usize,
+        start: Instant,
+        (result, coalesced): (&Result<Incoming, Refusal>, bool),
+    ) {
+        let body = || call.json.to_string();
+        let observed = Observed {
+            context: job.context,
+            step: job.step,
+            source: &self.name,
+            method: "gRPC",
+            target: &call.target,
+            body: Some(&body),
+            keys,
+        };
+        let refusal = result.as_ref().err();
+        let ended = Ended {
+            status: refusal.map_or("OK", |refusal| refusal.status),
+            bytes: result.as_ref().map_or(0, |incoming| incoming.bytes.len()),
+            error: refusal.map(|refusal| &refusal.error),
+            coalesced,
+        };
+        observed.ended(start, &ended);
+    }
+
+    fn invalid(&self, malformed: &Malformed) -> SourceError {
+        let code = Code::UpstreamInvalidResponse;
+        SourceError::new(code, &self.name, fixed_text(code)).internal(malformed.to_string())
     }
 
     fn out_of_time(&self, sent: bool) -> Refusal {
@@ -315,22 +320,17 @@ impl GrpcSource {
     }
 }
 
-fn read_key(
-    fetch: &Fetch<'_>,
-    compiled: &Compiled,
-    rendered: &Rendered,
-    time: Duration,
-) -> ReadKey {
-    let metadata = rendered.metadata.iter();
+fn read_key(job: &Job<'_>, call: &Rendered, time: Duration) -> ReadKey {
+    let metadata = call.metadata.iter();
     ReadKey {
-        path: compiled.path.clone(),
-        message: rendered.message.clone(),
+        path: call.path.clone(),
+        message: call.message.clone(),
         metadata: metadata
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
-        take: compiled.take,
+        take: call.take,
         time,
-        epoch: fetch.context.epoch,
+        epoch: job.context.epoch,
     }
 }
 
@@ -340,30 +340,59 @@ fn timeout_header(time: Duration) -> HeaderValue {
     HeaderValue::try_from(format!("{millis}m")).unwrap_or(HeaderValue::from_static("1S"))
 }
 
-fn is_mutation(fetch: &Fetch<'_>) -> bool {
-    matches!(fetch.resolver.target, Target::Root { mutation: true, .. })
+/// Made at a step's first reply and kept with its plan.
+fn program(fetch: &Fetch<'_>, request: &GrpcRequest) -> Arc<Program> {
+    let output = request.method.output();
+    let make = || {
+        Arc::new(match request.method.is_server_streaming() {
+            true => Program::streamed(fetch.shape, &output),
+            false => Program::unary(fetch.shape, &output),
+        })
+    };
+    let kept = fetch.prepared.0.get_or_init(|| make()).clone();
+    // Only this room prepares its own steps; were it otherwise, the step is prepared anew.
+    kept.downcast().unwrap_or_else(|_| make())
+}
+
+/// One buffer with the messages of all replies.
+fn together(replies: &[Incoming]) -> (Bytes, Vec<Range<usize>>) {
+    if let [only] = replies {
+        return (only.bytes.clone(), only.messages.clone());
+    }
+    let mut bytes = BytesMut::with_capacity(replies.iter().map(|reply| reply.bytes.len()).sum());
+    let mut messages = Vec::new();
+    for reply in replies {
+        let start = bytes.len();
+        bytes.extend_from_slice(&reply.bytes);
+        messages.extend(
+            reply
+                .messages
+                .iter()
+                .map(|range| start + range.start..start + range.end),
+        );
+    }
+    (bytes.freeze(), messages)
 }
 
 /// What a refusal is to the graph: a type of it, a null, or an error.
-fn refused(fetch: &Fetch<'_>, refusal: Refusal) -> Result<Tape, SourceError> {
-    if let Some(tape) = as_data(fetch, &refusal) {
+fn refused(job: &Job<'_>, refusal: Refusal) -> Result<Tape, SourceError> {
+    if let Some(tape) = as_data(job, &refusal) {
         return Ok(tape);
     }
-    if is_null(fetch, &refusal) {
+    if is_null(job, &refusal) {
         let mut tape = Tape::new(Bytes::new());
         tape.root = Value::Null;
         return Ok(tape);
     }
-    let policy = &fetch.resolver.policy;
     Err(SourceError {
-        outcome_unknown: is_mutation(fetch) && !policy.idempotent && refusal.maybe_done,
+        outcome_unknown: job.is_mutation() && !job.resolver.policy.idempotent && refusal.maybe_done,
         ..refusal.error
     })
 }
 
 /// `@variant(status:)`
-fn as_data(fetch: &Fetch<'_>, refusal: &Refusal) -> Option<Tape> {
-    let Shape::Abstract(shape) = &fetch.shape.root else {
+fn as_data(job: &Job<'_>, refusal: &Refusal) -> Option<Tape> {
+    let Shape::Abstract(shape) = &job.shape?.root else {
         return None;
     };
     let status = Status {
@@ -374,8 +403,8 @@ fn as_data(fetch: &Fetch<'_>, refusal: &Refusal) -> Option<Tape> {
 }
 
 /// One that was asked for alone may be missing.
-fn is_null(fetch: &Fetch<'_>, refusal: &Refusal) -> bool {
-    let resolver = fetch.resolver;
+fn is_null(job: &Job<'_>, refusal: &Refusal) -> bool {
+    let resolver = job.resolver;
     let missing = refusal.answer.is_some() && refusal.error.code == Code::NotFound;
     missing
         && resolver.batch.is_none()

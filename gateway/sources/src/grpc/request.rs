@@ -1,30 +1,37 @@
 //! From a fetch's rows to one call's message and metadata.
 //!
-//! Owns what is sent: the rendered message with its field mask, and the
-//! metadata by the header rules. Knows nothing of connections.
-
-use std::sync::Arc;
+//! Owns what is sent: the rendered message with its page and field mask, and
+//! the metadata by the header rules. Knows nothing of connections.
 
 use bytes::Bytes;
 use compose::model::GrpcRequest;
 use compose::model::HeaderRule;
 use http::HeaderMap;
-use plan::code::Code;
-use plan::source::SourceError;
+use http::uri::PathAndQuery;
+use plan::shape::ReplyShape;
 use prost_reflect::prost::Message;
 use serde_json::Map;
 use serde_json::Value as Json;
 
-use super::compiled::Compiled;
+use super::call::Take;
+use super::channel::Address;
 use super::encode;
+use super::mask;
+use crate::page::Ask;
+use crate::protocol::Job;
 use crate::render;
 use crate::render::RenderError;
 use crate::render::Scope;
 use crate::render::headers;
 
-/// A request, ready to be sent.
+/// A call, ready to be made.
 #[derive(Debug)]
-pub(super) struct Rendered {
+pub(crate) struct Rendered {
+    /// `package.Service/Method`.
+    pub(super) target: String,
+    /// With what stands before it in the source's address.
+    pub(super) path: PathAndQuery,
+    pub(super) take: Take,
     /// As it is shown: the message before it was encoded.
     pub(super) json: Json,
     pub(super) message: Bytes,
@@ -32,54 +39,87 @@ pub(super) struct Rendered {
     pub(super) metadata: HeaderMap,
 }
 
+/// Where metadata comes from, least first.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) configured: &'a HeaderMap,
+    pub(super) source: &'a [HeaderRule],
+}
+
 /// Renders the request for the rows of a scope.
 pub(super) fn render(
     request: &GrpcRequest,
-    compiled: &Compiled,
-    rules: (&HeaderMap, &[HeaderRule]),
+    job: &Job<'_>,
     scope: &Scope<'_>,
-    service: &Arc<str>,
-) -> Result<Rendered, SourceError> {
-    let mut json = render::value(&request.message, scope).map_err(|error| error.of(service))?;
-    if let Some((field, paths)) = &compiled.mask {
-        fill(&mut json, field, paths);
-    }
-    let message = encode::message(&compiled.input, &json);
-    let message = message
-        .map_err(|unfit| SourceError::new(Code::BadUserInput, service, unfit.to_string()))?;
-    let metadata = metadata(request, rules, scope).map_err(|error| error.of(service))?;
+    ask: Option<&Ask>,
+    rules: Rules<'_>,
+    address: &Address,
+) -> Result<Rendered, RenderError> {
+    let mut json = render::value(&request.message, scope)?;
+    turn_page(&mut json, job, ask);
+    fill_mask(&mut json, request, job.shape);
+    let method = &request.method;
+    let message =
+        encode::message(&method.input(), &json).map_err(|unfit| RenderError(unfit.to_string()))?;
+    let target = format!("{}/{}", method.parent_service().full_name(), method.name());
     Ok(Rendered {
-        json,
+        // Names of a contract are letters, digits, dots and underscores; the address was parsed.
+        path: PathAndQuery::try_from(address.path(&target))
+            .unwrap_or(PathAndQuery::from_static("/")),
+        target,
+        take: match method.is_server_streaming() {
+            true => Take::UpTo(request.max_messages),
+            false => Take::One,
+        },
         message: message.encode_to_vec().into(),
-        metadata,
+        metadata: metadata(request, rules, scope)?,
+        json,
     })
 }
 
-/// A mask that the request gives itself stays. An empty mask would mean everything.
-fn fill(json: &mut Json, field: &str, paths: &[String]) {
-    if paths.is_empty() {
+fn turn_page(json: &mut Json, job: &Job<'_>, ask: Option<&Ask>) {
+    let (Some(rule), Some(ask)) = (&job.resolver.page, ask) else {
         return;
+    };
+    for (field, value) in ask.parameters(rule) {
+        if let Some(place) = at(json, field) {
+            *place = value;
+        }
     }
-    let mut steps = field.split('.').peekable();
-    let mut at = json;
-    while let (Some(step), Json::Object(members)) = (steps.next(), at) {
-        let is_last = steps.peek().is_none();
-        let next = members.entry(step).or_insert(match is_last {
-            true => Json::from(paths),
-            false => Json::Object(Map::new()),
-        });
-        at = next;
+}
+
+/// A mask that the request gives itself stays. An empty mask would mean everything, and where
+/// several selections share a call everything is needed.
+fn fill_mask(json: &mut Json, request: &GrpcRequest, shape: Option<&ReplyShape>) {
+    let (Some(field), Some(shape)) = (&request.field_mask, shape) else {
+        return;
+    };
+    let paths = mask::paths(shape, &request.method.output());
+    match at(json, field) {
+        Some(place) if place.is_null() && !paths.is_empty() => *place = paths.into(),
+        _ => {}
     }
+}
+
+/// The place at a dotted path of field names, made where it is missing.
+fn at<'j>(json: &'j mut Json, path: &str) -> Option<&'j mut Json> {
+    path.split('.').try_fold(json, |at, step| {
+        if at.is_null() {
+            *at = Json::Object(Map::new());
+        }
+        at.as_object_mut()
+            .map(|members| members.entry(step).or_insert(Json::Null))
+    })
 }
 
 /// An operation's rule beats a source's, which beats the configuration.
 fn metadata(
     request: &GrpcRequest,
-    (configured, source): (&HeaderMap, &[HeaderRule]),
+    rules: Rules<'_>,
     scope: &Scope<'_>,
 ) -> Result<HeaderMap, RenderError> {
-    let mut metadata = configured.clone();
-    headers::apply(source, scope, &mut metadata)?;
+    let mut metadata = rules.configured.clone();
+    headers::apply(rules.source, scope, &mut metadata)?;
     headers::apply(&request.metadata, scope, &mut metadata)?;
     let reserved: Vec<_> = metadata
         .keys()
@@ -104,24 +144,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_mask_is_filled_unless_the_request_has_one() {
-        let paths = ["id".to_owned(), "name".to_owned()];
-        let filled = |mut json: Json, field, paths: &[String]| {
-            fill(&mut json, field, paths);
+    fn a_place_in_a_request_is_made_where_it_is_missing() {
+        let set = |mut json: Json, path| {
+            if let Some(place) = at(&mut json, path) {
+                *place = json!(7);
+            }
             json
         };
         assert_eq!(
-            filled(json!({ "id": 1 }), "read_mask", &paths),
-            json!({ "id": 1, "read_mask": ["id", "name"] })
+            set(json!({ "id": 1 }), "size"),
+            json!({ "id": 1, "size": 7 })
         );
         assert_eq!(
-            filled(json!({ "read_mask": "id" }), "read_mask", &paths),
-            json!({ "read_mask": "id" })
+            set(json!({ "page": { "at": 1 } }), "page.size"),
+            json!({ "page": { "at": 1, "size": 7 } })
         );
         assert_eq!(
-            filled(json!({}), "options.mask", &paths),
-            json!({ "options": { "mask": ["id", "name"] } })
+            set(json!({}), "page.size"),
+            json!({ "page": { "size": 7 } })
         );
-        assert_eq!(filled(json!({}), "read_mask", &[]), json!({}));
+        assert_eq!(set(json!({ "page": 1 }), "page.size"), json!({ "page": 1 }));
     }
 }

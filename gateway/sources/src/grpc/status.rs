@@ -18,9 +18,8 @@ use serde_json::json;
 use tonic::Status;
 
 use super::call::Failure;
-
-/// The longest message that is passed on.
-const MAX_MESSAGE: usize = 1_000;
+use crate::failure::fixed_text;
+use crate::failure::shortened;
 
 /// A failed call, ready for the executor.
 #[derive(Debug, Clone)]
@@ -34,6 +33,13 @@ pub(super) struct Refusal {
     pub(super) answer: Option<Json>,
     /// Whether the service may have done its work.
     pub(super) maybe_done: bool,
+}
+
+impl Refusal {
+    /// Whether the call's own time was over.
+    pub(super) fn is_timeout(&self) -> bool {
+        self.error.code == Code::UpstreamTimeout
+    }
 }
 
 /// What a failure means.
@@ -90,7 +96,7 @@ fn answered(status: &Status, service: &Arc<str>) -> Refusal {
     let details = Details::read(status.details());
     let passes = is_the_callers(code);
     let message = match passes && !status.message().is_empty() {
-        true => shortened(status.message()),
+        true => shortened(status.message()).to_owned(),
         false => fixed_text(code).to_owned(),
     };
     let problem = problem(code, status, &details, passes);
@@ -178,32 +184,6 @@ fn is_unclear(code: tonic::Code) -> bool {
             | tonic::Code::Unavailable
             | tonic::Code::DataLoss
     )
-}
-
-/// What a client reads where the service's own words may not leave.
-pub(super) fn fixed_text(code: Code) -> &'static str {
-    match code {
-        Code::Unauthenticated => "The service asks for an identity.",
-        Code::Forbidden => "The service refuses this to the caller.",
-        Code::NotFound => "Not found.",
-        Code::Conflict => "The request contradicts the present state.",
-        Code::RateLimited => "The service takes no more requests for now.",
-        Code::BadUserInput => "The service refuses the request's values.",
-        Code::Cancelled => "The call was cancelled.",
-        Code::DeadlineExceeded => "The request's time is over.",
-        Code::UpstreamUnavailable => "The service cannot be reached.",
-        Code::UpstreamTimeout => "The service did not answer in time.",
-        Code::UpstreamInvalidResponse => "The service's answer is not as declared.",
-        _ => "The service failed.",
-    }
-}
-
-/// At a character's end.
-fn shortened(message: &str) -> String {
-    let end = (0..=MAX_MESSAGE.min(message.len()))
-        .rev()
-        .find(|at| message.is_char_boundary(*at));
-    message[..end.unwrap_or_default()].to_owned()
 }
 
 /// RFC 9457 members. Details pass only with the message: they say as much.
@@ -567,10 +547,16 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_at_a_characters_end() {
-        let long = "ä".repeat(MAX_MESSAGE);
-        let refused = refused(Status::not_found(long));
-        assert_eq!(refused.error.message.chars().count(), MAX_MESSAGE / 2);
+    fn a_long_message_is_cut() {
+        let refused = refused(Status::not_found("x".repeat(100_000)));
+        assert!(refused.error.message.len() < 10_000);
+        assert!(
+            refused.error.problem.unwrap()["detail"]
+                .as_str()
+                .unwrap()
+                .len()
+                < 10_000
+        );
     }
 
     #[test]

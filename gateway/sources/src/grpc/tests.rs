@@ -1,6 +1,3 @@
-use std::sync::Arc;
-use std::time::Duration;
-
 use apollo_compiler::ast::Type;
 use apollo_compiler::name;
 use compose::model::Batch;
@@ -9,6 +6,7 @@ use compose::model::Errors;
 use compose::model::Expr;
 use compose::model::Limits;
 use compose::model::Naming;
+use compose::model::PageStyle;
 use compose::model::Policy;
 use compose::model::Read;
 use compose::model::ReplyRule;
@@ -16,7 +14,9 @@ use compose::model::Resolver;
 use compose::model::ResolverId;
 use compose::model::SourceId;
 use compose::model::SubgraphId;
+use compose::model::Target;
 use compose::model::ViewField;
+use http::HeaderMap;
 use plan::model::Step;
 use plan::shape::AbstractShape;
 use plan::shape::AbstractVariant;
@@ -25,6 +25,8 @@ use plan::shape::ReplyShape;
 use plan::source::CallLog;
 use plan::source::Context;
 use plan::source::KeyPart;
+use plan::source::Reply;
+use plan::source::Source as _;
 use plan::source::TraceContext;
 use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message;
@@ -40,12 +42,14 @@ use super::testing::server::Answer;
 use super::testing::server::Call;
 use super::testing::server::Upstream;
 use super::testing::shown;
+use super::testing::unwrapped;
 use super::*;
 use crate::SourcesConfig;
+use crate::fetch::Fetcher;
 
 /// One source, one resolver and one step, as a graph would have them.
 struct Fixture {
-    source: GrpcSource,
+    source: Fetcher<Grpc>,
     resolver: Resolver,
     step: Step,
     context: Context,
@@ -53,8 +57,8 @@ struct Fixture {
     rows: Vec<Row>,
 }
 
-fn declared(url: &str) -> Declared {
-    Declared {
+fn declared(url: &str) -> Source {
+    Source {
         name: "things".to_owned(),
         subgraph: SubgraphId(0),
         kind: SourceKind::Grpc {
@@ -181,7 +185,9 @@ impl Fixture {
         let encodings = Arc::new(Encodings::from_table(Vec::new()));
         let resolver_of_names = Arc::new(SystemResolver);
         Self {
-            source: GrpcSource::new(&source, settings, encodings, resolver_of_names).unwrap(),
+            source: Fetcher::new(
+                Grpc::new(&source, settings, encodings, resolver_of_names).unwrap(),
+            ),
             resolver: resolver(request),
             step: step(reply(shape)),
             context: context(),
@@ -611,12 +617,62 @@ async fn the_field_mask_asks_for_what_is_selected() {
     );
 }
 
+/// Three things on two pages: the cursor stands in `text`.
+fn pages(call: &Call) -> Answer {
+    let page = match asked(call)["optionalText"].as_str() {
+        None => json!({ "text": "p2", "children": [{ "text": "a" }, { "text": "b" }] }),
+        Some("p2") => json!({ "children": [{ "text": "c" }] }),
+        Some(other) => panic!("{other}"),
+    };
+    Answer::Messages(vec![thing(page)])
+}
+
+fn paged(url: &str, follow: u32) -> Fixture {
+    let list = Shape::List(Box::new(text_shape()));
+    let mut fixture = Fixture::new(url, request("Get", Vec::new()), list.clone());
+    fixture.step.shape = unwrapped("children", list);
+    fixture.resolver.reply.unwrap = vec!["children".to_owned()];
+    fixture.resolver.page = Some(Page {
+        style: PageStyle::Cursor,
+        size: Some("int32_field".to_owned()),
+        at: Some("optional_text".to_owned()),
+        next: Some(vec!["text".to_owned()]),
+        has_more: None,
+        total: None,
+        max_size: 2,
+        follow: Some(follow),
+        first: None,
+        after: None,
+    });
+    fixture
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page_into_one_tape() {
+    let upstream = Upstream::start(pages);
+    let things = paged(&upstream.url(), 5).outcome().await.unwrap();
+    assert_eq!(
+        things,
+        json!([{ "text": "a" }, { "text": "b" }, { "text": "c" }])
+    );
+    let calls: Vec<_> = upstream.calls().iter().map(asked).collect();
+    assert_eq!(
+        calls,
+        [
+            json!({ "int32Field": 2 }),
+            json!({ "int32Field": 2, "optionalText": "p2" })
+        ]
+    );
+    let first = paged(&upstream.url(), 0).outcome().await.unwrap();
+    assert_eq!(first, json!([{ "text": "a" }, { "text": "b" }]));
+}
+
 #[tokio::test]
 async fn an_address_that_is_none_is_refused_at_the_start() {
     let source = declared("ftp://things");
     let settings = SourcesConfig::default().settings(&source).unwrap();
     let encodings = Arc::new(Encodings::from_table(Vec::new()));
-    let refused = GrpcSource::new(&source, settings, encodings, Arc::new(SystemResolver));
+    let refused = Grpc::new(&source, settings, encodings, Arc::new(SystemResolver));
     assert!(matches!(refused, Err(ConnectError::Url { .. })));
 }
 

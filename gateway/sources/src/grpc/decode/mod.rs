@@ -5,6 +5,7 @@
 //! run over each reply. Fields that nobody asked for are passed over. Knows
 //! nothing of calls.
 
+mod facts;
 mod finish;
 mod json;
 mod layout;
@@ -23,6 +24,7 @@ use plan::tape::Value;
 use prost_reflect::FieldDescriptor;
 use serde_json::Value as Json;
 
+pub(super) use facts::PageReader;
 pub(super) use finish::Status;
 pub(in crate::grpc) use json::is_wrapper;
 pub(super) use program::Program;

@@ -209,7 +209,10 @@ impl Program {
     pub(crate) fn unary(shape: &ReplyShape, message: &MessageDescriptor) -> Self {
         let root = match shape.unwrap.is_empty() {
             true => Root::Message(item(&Kind::Message(message.clone()), &shape.root)),
-            false => Root::Unwrapped(fields(message, &path_props(&shape.unwrap, &shape.root))),
+            false => Root::Unwrapped(fields(
+                message,
+                &path_props(&shape.unwrap, in_first_slot(&shape.root)),
+            )),
         };
         Self { root }
     }
@@ -227,14 +230,28 @@ impl Program {
     }
 }
 
-/// Properties that lead to one target in slot 0.
-fn path_props(path: &[String], shape: &Shape) -> Props {
-    let Some((last, parents)) = path.split_last() else {
-        return Props::default();
-    };
-    let target = PropTarget {
+/// The fields that lead to some targets, each at a path of its own.
+pub(super) fn fields_at<'p>(
+    message: &MessageDescriptor,
+    targets: impl Iterator<Item = (&'p [String], u32, Shape)>,
+) -> Fields {
+    let props =
+        targets.flat_map(|(path, slot, shape)| path_props(path, PropTarget { slot, shape }).0);
+    fields(message, &Props(props.collect()))
+}
+
+/// The target in slot 0.
+fn in_first_slot(shape: &Shape) -> PropTarget {
+    PropTarget {
         slot: 0,
         shape: shape.clone(),
+    }
+}
+
+/// Properties that lead to one target.
+fn path_props(path: &[String], target: PropTarget) -> Props {
+    let Some((last, parents)) = path.split_last() else {
+        return Props::default();
     };
     let innermost = Prop {
         name: last.as_str().into(),
@@ -600,7 +617,10 @@ fn abstract_item(message: &MessageDescriptor, shape: &Arc<AbstractShape>) -> Ite
     });
     Item::Abstract(Box::new(AbstractItem {
         shape: shape.clone(),
-        discriminator: fields(message, &path_props(&shape.discriminator, &text)),
+        discriminator: fields(
+            message,
+            &path_props(&shape.discriminator, in_first_slot(&text)),
+        ),
         variants: shape
             .variants
             .iter()

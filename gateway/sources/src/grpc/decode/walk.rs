@@ -63,22 +63,28 @@ pub(super) fn run(
         heads: Vec::new(),
         last_set: Vec::new(),
     };
-    match &program.root {
-        Root::Message(item) => walker.item(item, message_of(messages)),
-        Root::Unwrapped(fields) => {
-            let slot = walker.reserve(1)?;
-            walker.fields(fields, message_of(messages), slot)?;
-            Ok(walker.tape.get(slot))
-        }
-        Root::Streamed(collect) => walker.streamed(collect, messages),
-        Root::Mismatch(message) => Ok(walker.tape.error(message.as_str())),
+    match (&program.root, messages) {
+        (Root::Streamed(collect), messages) => walker.streamed(collect, messages),
+        (Root::Mismatch(message), _) => Ok(walker.tape.error(message.as_str())),
+        (root, [message]) => walker.root(root, message),
+        (root, pages) => walker.pages(root, pages),
     }
 }
 
-fn message_of(messages: &[Range<usize>]) -> Input {
-    messages
-        .first()
-        .map_or(Input::Nothing, |range| Input::One(raw(range)))
+/// Reads leaves of a message into the slots from 0.
+pub(super) fn slots(fields: &Fields, tape: &mut Tape, count: u32) -> Result<(), Malformed> {
+    let bytes = tape.bytes().clone();
+    let whole = 0..bytes.len();
+    let base = tape.reserve(count);
+    let mut walker = Walker {
+        reply: &bytes,
+        tape,
+        status: Status::OK,
+        records: Vec::new(),
+        heads: Vec::new(),
+        last_set: Vec::new(),
+    };
+    walker.fields(fields, Input::One(raw(&whole)), base)
 }
 
 fn raw(range: &Range<usize>) -> Raw {
@@ -140,6 +146,30 @@ struct Walker<'a> {
 }
 
 impl Walker<'_> {
+    fn root(&mut self, root: &Root, message: &Range<usize>) -> Result<Value, Malformed> {
+        let input = Input::One(raw(message));
+        match root {
+            Root::Message(item) => self.item(item, input),
+            Root::Unwrapped(fields) => {
+                let slot = self.reserve(1)?;
+                self.fields(fields, input, slot)?;
+                Ok(self.tape.get(slot))
+            }
+            Root::Streamed(_) | Root::Mismatch(_) => Ok(Value::Absent),
+        }
+    }
+
+    /// The pages of one list, as if they were one reply.
+    fn pages(&mut self, root: &Root, pages: &[Range<usize>]) -> Result<Value, Malformed> {
+        let mut items = Vec::new();
+        for page in pages {
+            if let Value::List { at, len } = self.root(root, page)? {
+                items.extend_from_slice(self.tape.slots(at, len));
+            }
+        }
+        self.list(&items)
+    }
+
     fn streamed(
         &mut self,
         collect: &Collect,
