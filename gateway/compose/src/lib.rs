@@ -37,8 +37,9 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     let lowered = lower::lower(files, &documents, &merged.types, &mut diagnostics);
     attach(&mut merged.types, &lowered.resolvers);
     let api = api::client_schema(&merged, &documents, &mut diagnostics);
+    let graph = check::Graph::new(&merged.types, &lowered, &documents);
+    check::contract::check(&graph, &mut diagnostics);
     if !diagnostics.has_errors() {
-        let graph = check::Graph::new(&merged.types, &lowered, &documents);
         check::check(&graph, &mut diagnostics);
     }
     match api {

@@ -5,6 +5,7 @@
 //! list, services that can null what others answered. Each check is a file.
 
 mod connection;
+pub(crate) mod contract;
 mod cycle;
 mod list_size;
 mod n_plus_one;
@@ -34,7 +35,7 @@ pub(crate) struct Graph<'g> {
     resolvers: HashMap<&'g Name, Vec<&'g Resolver>>,
 }
 
-/// Runs every check of the graph as a whole.
+/// Runs every check of the graph as a whole; it must have been lowered without an error.
 pub(crate) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
     list_size::check(graph, diagnostics);
     connection::check(graph, diagnostics);

@@ -47,7 +47,7 @@ use crate::mapping::{Spot, SyntaxError};
 use crate::model::{Encoding, Resolver, Source, TypeDef, View};
 use crate::suggest;
 
-pub(crate) use origin::{Origin, ViewOrigin};
+pub(crate) use origin::{Call, Destination, Origin, Sent, Value, ViewOrigin};
 pub(crate) use upstream::Upstream;
 
 /// Everything that directives say, lowered.
@@ -62,7 +62,6 @@ pub(crate) struct Lowered {
     /// Where each resolver comes from, by [`crate::model::ResolverId`].
     pub(crate) origins: Vec<Origin>,
     /// What each view was lowered against, by [`crate::model::ViewId`].
-    #[allow(dead_code, reason = "for the checks against contracts")]
     pub(crate) view_origins: Vec<ViewOrigin>,
 }
 
@@ -141,7 +140,7 @@ impl<'a> Lowering<'a> {
 }
 
 /// The place of a spot.
-fn at(document: &Document, spot: &Spot) -> Place {
+pub(crate) fn at(document: &Document, spot: &Spot) -> Place {
     match spot {
         Spot::Whole(span) => document.places.span(*span),
         Spot::Part(node, part) => document.places.in_string(node, part.clone()),

@@ -12,7 +12,6 @@ use crate::model::{SourceId, SubgraphId};
 
 /// Where a resolver comes from.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "for the checks against contracts")]
 pub(crate) struct Origin {
     /// The subgraph whose document holds the nodes.
     pub(crate) subgraph: SubgraphId,
@@ -44,7 +43,6 @@ pub(crate) enum Call {
 
 /// A value that a request sends.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "for the checks against contracts")]
 pub(crate) struct Sent {
     /// Where the SDL says so.
     pub(crate) spot: Spot,
@@ -88,7 +86,6 @@ pub(crate) enum Destination {
 
 /// What a view was lowered against.
 #[derive(Debug, Clone)]
-#[allow(dead_code, reason = "for the checks against contracts")]
 pub(crate) struct ViewOrigin {
     /// The source whose replies it reads.
     pub(crate) source: SourceId,
