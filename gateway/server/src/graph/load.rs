@@ -113,7 +113,7 @@ async fn read_reference(
     match &reference.kind {
         ReferenceKind::Reflection { source, url } => {
             let url = address(files, &reference.subgraph, url);
-            match sources::grpc::reflect(&url).await {
+            match sources::reflect(&url).await {
                 Ok(descriptors) => {
                     files.reflected.insert(source.clone(), descriptors);
                 }
