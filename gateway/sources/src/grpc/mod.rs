@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use bytes::BytesMut;
+use compose::model::Errors;
 use compose::model::GrpcRequest;
 use compose::model::HeaderRule;
 use compose::model::Page;
@@ -86,9 +87,18 @@ pub(crate) struct Grpc {
     name: Arc<str>,
     settings: Settings,
     rules: Vec<HeaderRule>,
+    errors: Errors,
     encodings: Arc<Encodings>,
     connections: Arc<Connections>,
     reads: MergeReads<ReadKey, Result<Incoming, Refusal>>,
+}
+
+/// How a call ended.
+struct End<'a> {
+    result: &'a Result<Incoming, Refusal>,
+    /// What the client gets, where it is an error.
+    error: Option<&'a SourceError>,
+    coalesced: bool,
 }
 
 /// Everything that makes two reads the same, identity included: what a claim or header changed, it changed here.
@@ -122,6 +132,7 @@ impl Grpc {
         Ok(Self {
             name: source.name.as_str().into(),
             rules: source.headers.clone(),
+            errors: source.errors.clone(),
             connections: Connections::new(address, settings.connect_timeout, resolver),
             settings,
             encodings,
@@ -177,11 +188,17 @@ impl Protocol for Grpc {
         Box::pin(async move {
             let start = calls::now();
             let (result, coalesced) = self.answer(job, &call, start).await;
-            self.write_down(job, &call, keys, start, (&result, coalesced));
-            match result {
-                Ok(incoming) => Ok(Answer::Reply(incoming)),
-                Err(refusal) => refused(job, refusal).map(Answer::Instead),
-            }
+            let answer = match &result {
+                Ok(incoming) => Ok(Answer::Reply(incoming.clone())),
+                Err(refusal) => self.refused(job, refusal).map(Answer::Instead),
+            };
+            let end = End {
+                result: &result,
+                error: answer.as_ref().err(),
+                coalesced,
+            };
+            self.write_down(job, &call, keys, start, end);
+            answer
         })
     }
 
@@ -191,14 +208,14 @@ impl Protocol for Grpc {
         let reader = PageReader::new(rule, &resolver.reply.unwrap, &output);
         reader
             .read(reply.bytes.clone())
-            .map_err(|malformed| self.invalid(&malformed))
+            .map_err(|malformed| self.invalid(job, &malformed))
     }
 
     fn decode(&self, fetch: &Fetch<'_>, replies: &[Incoming]) -> Result<Tape, SourceError> {
         let request = self.request(fetch.resolver)?;
         let (bytes, messages) = together(replies);
         let tape = program(fetch, request).decode(bytes, &messages);
-        tape.map_err(|malformed| self.invalid(&malformed))
+        tape.map_err(|malformed| self.invalid(&Job::of(fetch), &malformed))
     }
 }
 
@@ -275,14 +292,7 @@ impl Grpc {
         })
     }
 
-    fn write_down(
-        &self,
-        job: &Job<'_>,
-        call: &Rendered,
-        keys: usize,
-        start: Instant,
-        (result, coalesced): (&Result<Incoming, Refusal>, bool),
-    ) {
+    fn write_down(&self, job: &Job<'_>, call: &Rendered, keys: usize, start: Instant, end: End<'_>) {
         let body = || call.json.to_string();
         let observed = Observed {
             context: job.context,
@@ -293,19 +303,38 @@ impl Grpc {
             body: Some(&body),
             keys,
         };
-        let refusal = result.as_ref().err();
         let ended = Ended {
-            status: refusal.map_or("OK", |refusal| refusal.status),
-            bytes: result.as_ref().map_or(0, |incoming| incoming.bytes.len()),
-            error: refusal.map(|refusal| &refusal.error),
-            coalesced,
+            status: end.result.as_ref().map_or_else(|refusal| refusal.status, |_| "OK"),
+            bytes: end.result.as_ref().map_or(0, |incoming| incoming.bytes.len()),
+            error: end.error,
+            coalesced: end.coalesced,
         };
         observed.ended(start, &ended);
     }
 
-    fn invalid(&self, malformed: &Malformed) -> SourceError {
+    /// The service said that all is well, and yet the reply cannot be read.
+    fn invalid(&self, job: &Job<'_>, malformed: &Malformed) -> SourceError {
         let code = Code::UpstreamInvalidResponse;
-        SourceError::new(code, &self.name, fixed_text(code)).internal(malformed.to_string())
+        SourceError {
+            outcome_unknown: is_unmarked_mutation(job),
+            ..SourceError::new(code, &self.name, fixed_text(code)).internal(malformed.to_string())
+        }
+    }
+
+    /// What a refusal is to the graph: a type of it, a null, or an error.
+    fn refused(&self, job: &Job<'_>, refusal: &Refusal) -> Result<Tape, SourceError> {
+        if let Some(tape) = as_data(job, refusal) {
+            return Ok(tape);
+        }
+        if is_null(job, refusal) {
+            let mut tape = Tape::new(Bytes::new());
+            tape.root = Value::Null;
+            return Ok(tape);
+        }
+        Err(SourceError {
+            outcome_unknown: is_unmarked_mutation(job) && refusal.maybe_done,
+            ..refusal.told(&job.resolver.policy.errors, &self.errors)
+        })
     }
 
     fn out_of_time(&self, sent: bool) -> Refusal {
@@ -374,20 +403,8 @@ fn together(replies: &[Incoming]) -> (Bytes, Vec<Range<usize>>) {
     (bytes.freeze(), messages)
 }
 
-/// What a refusal is to the graph: a type of it, a null, or an error.
-fn refused(job: &Job<'_>, refusal: Refusal) -> Result<Tape, SourceError> {
-    if let Some(tape) = as_data(job, &refusal) {
-        return Ok(tape);
-    }
-    if is_null(job, &refusal) {
-        let mut tape = Tape::new(Bytes::new());
-        tape.root = Value::Null;
-        return Ok(tape);
-    }
-    Err(SourceError {
-        outcome_unknown: job.is_mutation() && !job.resolver.policy.idempotent && refusal.maybe_done,
-        ..refusal.error
-    })
+fn is_unmarked_mutation(job: &Job<'_>) -> bool {
+    job.is_mutation() && !job.resolver.policy.idempotent
 }
 
 /// `@variant(status:)`
@@ -407,6 +424,7 @@ fn is_null(job: &Job<'_>, refusal: &Refusal) -> bool {
     let resolver = job.resolver;
     let missing = refusal.answer.is_some() && refusal.error.code == Code::NotFound;
     missing
+        && !job.is_mutation()
         && resolver.batch.is_none()
         && !resolver.policy.not_found_is_error
         && !resolver.reply.ty.is_non_null()

@@ -9,6 +9,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use compose::model::Errors;
+use compose::model::Read;
+use compose::model::ReadPiece;
 use plan::code::Code;
 use plan::source::SourceError;
 use prost::Message;
@@ -18,6 +21,7 @@ use serde_json::json;
 use tonic::Status;
 
 use super::call::Failure;
+use crate::failure::code_named;
 use crate::failure::fixed_text;
 use crate::failure::shortened;
 
@@ -39,6 +43,62 @@ impl Refusal {
     /// Whether the call's own time was over.
     pub(super) fn is_timeout(&self) -> bool {
         self.error.code == Code::UpstreamTimeout
+    }
+
+    /// As the mappings of `errors:` tell it; the operation's come before the source's.
+    pub(super) fn told(&self, operation: &Errors, source: &Errors) -> SourceError {
+        let mut error = self.error.clone();
+        let Some(answer) = &self.answer else {
+            return error;
+        };
+        if is_the_callers(error.code) {
+            let members = [source, operation].into_iter().flat_map(|errors| &errors.extensions);
+            let members = members.filter_map(|(name, read)| Some((name.clone(), self.read(answer, read)?)));
+            error.problem.get_or_insert_default().extend(members);
+            let messages = [operation, source].into_iter().filter_map(|errors| errors.message.as_ref());
+            let message = messages.filter_map(|read| self.read(answer, read)).find_map(text);
+            error.message = message.unwrap_or(error.message);
+        }
+        let mut codes = operation.codes.iter().chain(&source.codes);
+        if let Some((_, name)) = codes.find(|(status, _)| status.eq_ignore_ascii_case(self.status)) {
+            match code_named(name) {
+                Some(code) => error.code = code,
+                // A name of the schema's own stands beside the code of our table.
+                None => drop(error.problem.get_or_insert_default().insert("code".to_owned(), name.as_str().into())),
+            }
+        }
+        error
+    }
+
+    /// A value of what the service answered. Its depth is that of the mapping.
+    fn read(&self, answer: &Json, read: &Read) -> Option<Json> {
+        match read {
+            Read::Path(path) | Read::ListOf(path) => at(answer, path).cloned(),
+            Read::Embedded => Some(answer.clone()),
+            Read::FirstOf(options) => options.iter().find_map(|option| self.read(answer, option)),
+            Read::Template(pieces) => {
+                let texts = pieces.iter().map(|piece| match piece {
+                    ReadPiece::Text(literal) => Some(literal.clone()),
+                    ReadPiece::Path(path) => text(at(answer, path)?.clone()),
+                });
+                texts.collect::<Option<String>>().map(Json::String)
+            }
+            Read::Const(value) => Some(value.clone()),
+            Read::Status => Some(self.status.into()),
+        }
+    }
+}
+
+fn at<'a>(answer: &'a Json, path: &[String]) -> Option<&'a Json> {
+    let found = path.iter().try_fold(answer, |value, name| value.get(name))?;
+    (!found.is_null()).then_some(found)
+}
+
+fn text(value: Json) -> Option<String> {
+    match value {
+        Json::String(text) if !text.is_empty() => Some(shortened(&text).to_owned()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 
@@ -544,6 +604,48 @@ mod tests {
                 "localizedMessage": { "locale": "de", "message": "zu klein" },
             })
         );
+    }
+
+    #[test]
+    fn mappings_of_errors_choose_code_message_and_members() {
+        let path = |path: &str| Read::Path(path.split('.').map(str::to_owned).collect());
+        let rule = |status: &str, code: &str| (status.to_owned(), code.to_owned());
+        let info = wire::ErrorInfo {
+            reason: "SHIPPED".to_owned(),
+            domain: "shop".to_owned(),
+            metadata: [("order".to_owned(), "7".to_owned())].into(),
+        };
+        let details = vec![("ErrorInfo", info.encode_to_vec())];
+        let refused = refused(with_details(tonic::Code::FailedPrecondition, "no", details));
+        let source = Errors {
+            message: Some(path("reason")),
+            extensions: vec![("order".to_owned(), path("metadata.order"))],
+            codes: vec![rule("FAILED_PRECONDITION", "FORBIDDEN")],
+        };
+        let told = refused.told(&Errors::default(), &source);
+        assert_eq!((told.code, &*told.message), (Code::Forbidden, "SHIPPED"));
+        assert_eq!(told.problem.unwrap()["order"], json!("7"));
+        let pieces = vec![ReadPiece::Text("code ".to_owned()), ReadPiece::Path(vec!["code".to_owned()])];
+        let operation = Errors {
+            message: Some(Read::FirstOf(vec![path("nothing"), Read::Template(pieces)])),
+            extensions: vec![("status".to_owned(), Read::Status)],
+            codes: vec![rule("FAILED_PRECONDITION", "ORDER_SHIPPED")],
+        };
+        let told = refused.told(&operation, &source);
+        assert_eq!((told.code, &*told.message), (Code::Conflict, "code FAILED_PRECONDITION"));
+        let problem = told.problem.unwrap();
+        assert_eq!(problem["code"], json!("ORDER_SHIPPED"), "a name of one's own stands beside");
+        assert_eq!(problem["status"], json!("FAILED_PRECONDITION"));
+    }
+
+    #[test]
+    fn what_the_service_says_of_its_own_faults_is_not_mapped() {
+        let refused = refused(Status::internal("stack trace"));
+        let errors = Errors {
+            message: Some(Read::Path(vec!["message".to_owned()])),
+            ..Errors::default()
+        };
+        assert_eq!(refused.told(&errors, &errors).message, "The service failed.");
     }
 
     #[test]

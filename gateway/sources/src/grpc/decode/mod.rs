@@ -29,21 +29,30 @@ pub(super) use finish::Status;
 pub(in crate::grpc) use json::is_wrapper;
 pub(super) use program::Program;
 
-/// A reply that is no message of the declared type. For the log only.
+/// A reply that is no message of the declared type. For the log only. Small, since every step of
+/// reading may return it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Malformed(String);
+#[error("{}", .0.what)]
+pub(super) struct Malformed(Box<Cause>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Cause {
+    what: String,
+}
 
 impl Malformed {
+    #[cold]
     fn new(what: &str) -> Self {
-        Self(what.to_owned())
+        Self::because(what.to_owned())
     }
 
+    #[cold]
     fn wire_type(field: &FieldDescriptor) -> Self {
-        Self(format!(
-            "{} has another wire type than declared",
-            field.full_name()
-        ))
+        Self::because(format!("{} has another wire type than declared", field.full_name()))
+    }
+
+    fn because(what: String) -> Self {
+        Self(Box::new(Cause { what }))
     }
 }
 

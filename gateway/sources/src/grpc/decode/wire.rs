@@ -72,6 +72,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next record's field number and layout; nothing at the end.
+    #[inline]
     pub(super) fn tag(&mut self) -> Result<Option<(u32, Wire)>, Malformed> {
         if self.is_done() {
             return Ok(None);
@@ -86,6 +87,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value behind a tag.
+    #[inline]
     pub(super) fn raw(&mut self, number: u32, wire: Wire) -> Result<Raw, Malformed> {
         match wire {
             Wire::Varint => self.varint().map(Raw::Number),
@@ -98,6 +100,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the value behind a tag.
+    #[inline]
     pub(super) fn skip(&mut self, number: u32, wire: Wire) -> Result<(), Malformed> {
         match wire {
             Wire::Varint => self.varint().map(drop),
@@ -110,6 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A base-128 number of at most ten bytes.
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, Malformed> {
         let rest = &self.bytes[self.at..self.end];
         if let Some(&byte) = rest.first().filter(|byte| **byte < 0x80) {
@@ -146,6 +150,7 @@ impl<'a> Reader<'a> {
         Ok(u64::from(value))
     }
 
+    #[inline]
     fn length_delimited(&mut self) -> Result<Raw, Malformed> {
         let len = self.varint()?;
         let len = usize::try_from(len).map_err(|_| truncated())?;
@@ -186,6 +191,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         if len > self.end - self.at {
             return Err(truncated());
@@ -196,6 +202,7 @@ impl<'a> Reader<'a> {
     }
 }
 
+#[inline]
 fn wire(bits: u64) -> Result<Wire, Malformed> {
     Ok(match bits {
         0 => Wire::Varint,
