@@ -5,6 +5,8 @@
 //! A null that may not stand is undone by cutting the buffer back to the
 //! nearest place where null may.
 
+use std::sync::Arc;
+
 use plan::code::Code;
 use plan::model::Condition;
 use plan::model::Origin;
@@ -24,12 +26,18 @@ use crate::store::Item;
 use crate::store::Store;
 
 /// Null where null may not stand: the nearest nullable parent becomes null.
-struct Propagate;
+enum Propagate {
+    /// An error says why.
+    Told,
+    /// This step found no such entity, which is no error where the object may be null.
+    Missing(usize),
+}
 
 type Written = Result<(), Propagate>;
 
 /// The data and the errors beside it.
 pub(crate) struct Writer<'w> {
+    plan: &'w Plan,
     store: &'w Store,
     introspection: &'w [(String, String)],
     /// Which of the plan's conditions hold.
@@ -56,6 +64,7 @@ pub(crate) fn write(
 ) -> (Vec<u8>, bool, Vec<FieldError>) {
     let holds = |condition: &Condition| condition.holds(variables);
     let mut writer = Writer {
+        plan,
         store,
         introspection,
         holds: plan.conditions().iter().map(holds).collect(),
@@ -112,7 +121,7 @@ impl<'w> Writer<'w> {
                 match value {
                     // An input that is a field of its own stands in a join slot.
                     Value::Join(_) | Value::JoinList { .. } | Value::Failed(_) => {
-                        self.null(field, &field.ty)
+                        self.null(object.step, field, &field.ty)
                     }
                     value => self.value(object.step, object.tape, value, &field.ty, field),
                 }
@@ -125,7 +134,8 @@ impl<'w> Writer<'w> {
                 let value = object.tape.get(object.at + join);
                 self.joined(*step, value, None, field)
             }
-            _ => self.null(field, &field.ty),
+            // Only constants and roots stand outside of an object.
+            _ => Err(Propagate::Told),
         };
         self.path.pop();
         written
@@ -163,7 +173,7 @@ impl<'w> Writer<'w> {
                     (Some(_), Value::Error(error)) => {
                         self.value(step, tape, Value::Error(error), &field.ty, field)
                     }
-                    _ => self.null(field, &field.ty),
+                    _ => self.missing(step, slot, field),
                 }
             }
             Value::JoinList { at, len } => {
@@ -174,20 +184,30 @@ impl<'w> Writer<'w> {
                 let error = FieldError::of_source(&data.failures[failure as usize]);
                 self.fail(error, field, &field.ty)
             }
-            _ => self.null(field, &field.ty),
+            _ => self.missing(step, slot, field),
+        }
+    }
+
+    /// The step has nothing for the object. A slot of an entity that does not exist takes the entity away.
+    fn missing(&mut self, step: usize, slot: Option<u32>, field: &OutField) -> Written {
+        match slot {
+            Some(_) if !field.ty.nullable => Err(Propagate::Missing(step)),
+            _ => self.null(step, field, &field.ty),
         }
     }
 
     fn item_list(&mut self, step: usize, items: &[Item], field: &OutField) -> Written {
         let OutKind::List(ty) = &field.ty.kind else {
-            return self.null(field, &field.ty);
+            return self.null(step, field, &field.ty);
         };
         let store = self.store;
         let values = items.iter().map(|item| {
             let tape = store.steps[step].tape(item.tape);
             (tape, item.value)
         });
-        self.caught(&field.ty, |writer| writer.list(step, values, ty, field))
+        self.caught(field, &field.ty, |writer| {
+            writer.list(step, values, ty, field)
+        })
     }
 
     fn list(
@@ -221,7 +241,7 @@ impl<'w> Writer<'w> {
         field: &OutField,
     ) -> Written {
         match value {
-            Value::Null | Value::Absent => return self.null(field, ty),
+            Value::Null | Value::Absent => return self.null(step, field, ty),
             Value::Error(error) => return self.value_error(step, tape, error, field, ty),
             _ => {}
         }
@@ -233,39 +253,50 @@ impl<'w> Writer<'w> {
             OutKind::List(item) => match value {
                 Value::List { at, len } => {
                     let values = tape.slots(at, len).iter().map(|value| (tape, *value));
-                    self.caught(ty, |writer| writer.list(step, values, item, field))
+                    self.caught(field, ty, |writer| writer.list(step, values, item, field))
                 }
-                _ => self.null(field, ty),
+                _ => self.null(step, field, ty),
             },
             OutKind::Object(selections) => match value {
                 Value::Object { at, layout } => {
                     let Some((_, selection)) = selections.iter().find(|(l, _)| *l == layout) else {
-                        return self.null(field, ty);
+                        return self.null(step, field, ty);
                     };
                     let object = At { step, tape, at };
-                    self.caught(ty, |writer| writer.selection(Some(object), selection))
+                    self.caught(field, ty, |writer| {
+                        writer.selection(Some(object), selection)
+                    })
                 }
-                _ => self.null(field, ty),
+                _ => self.null(step, field, ty),
             },
         }
     }
 
     /// Runs `write`; where null propagates to a type that may be null, null it is.
-    fn caught(&mut self, ty: &OutType, write: impl FnOnce(&mut Self) -> Written) -> Written {
+    fn caught(
+        &mut self,
+        field: &OutField,
+        ty: &OutType,
+        write: impl FnOnce(&mut Self) -> Written,
+    ) -> Written {
         let mark = self.out.len();
         let depth = self.path.len();
-        match write(self) {
-            Err(Propagate) if ty.nullable => {
-                self.out.truncate(mark);
-                self.path.truncate(depth);
+        let Err(why) = write(self) else {
+            return Ok(());
+        };
+        self.out.truncate(mark);
+        self.path.truncate(depth);
+        match why {
+            Propagate::Missing(step) => self.null(step, field, ty),
+            Propagate::Told if ty.nullable => {
                 self.out.extend_from_slice(b"null");
                 Ok(())
             }
-            written => written,
+            Propagate::Told => Err(Propagate::Told),
         }
     }
 
-    fn null(&mut self, field: &OutField, ty: &OutType) -> Written {
+    fn null(&mut self, step: usize, field: &OutField, ty: &OutType) -> Written {
         if ty.nullable {
             self.out.extend_from_slice(b"null");
             return Ok(());
@@ -274,11 +305,7 @@ impl<'w> Writer<'w> {
             "{} may not be null, and its source gave no value.",
             field.coordinate
         );
-        self.fail(
-            FieldError::new(Code::UpstreamInvalidResponse, message),
-            field,
-            ty,
-        )
+        self.invalid(step, message, field, ty)
     }
 
     fn value_error(
@@ -289,13 +316,21 @@ impl<'w> Writer<'w> {
         field: &OutField,
         ty: &OutType,
     ) -> Written {
-        let _ = step;
         let message = tape.value_error(error).message.clone();
-        self.fail(
-            FieldError::new(Code::UpstreamInvalidResponse, message),
-            field,
-            ty,
-        )
+        self.invalid(step, message, field, ty)
+    }
+
+    /// The step's reply is not as declared.
+    fn invalid(&mut self, step: usize, message: String, field: &OutField, ty: &OutType) -> Written {
+        let mut error = FieldError::new(Code::UpstreamInvalidResponse, message);
+        error.service = Some(self.service(step));
+        self.fail(error, field, ty)
+    }
+
+    fn service(&self, step: usize) -> Arc<str> {
+        let graph = self.plan.supergraph();
+        let source = graph.resolver(self.plan.steps()[step].resolver).source;
+        Arc::from(graph.source(source).name.as_str())
     }
 
     fn fail(&mut self, mut error: FieldError, field: &OutField, ty: &OutType) -> Written {
@@ -306,7 +341,7 @@ impl<'w> Writer<'w> {
             self.out.extend_from_slice(b"null");
             return Ok(());
         }
-        Err(Propagate)
+        Err(Propagate::Told)
     }
 
     fn leaf(&mut self, tape: &Tape, value: Value, leaf: &OutLeaf) {
