@@ -1,0 +1,11 @@
+//! The tests of the whole gateway, in one binary: `cargo test -p switchboard-tests`.
+//!
+//! `specs/` holds one behaviour per file, readable as documentation; `spec/` runs them.
+//! `property/` compares random operations with a plain executor; `edge/` runs the real binary.
+
+mod spec;
+
+/// The files of `specs/`.
+mod specs {
+    include!(concat!(env!("OUT_DIR"), "/specs.rs"));
+}
