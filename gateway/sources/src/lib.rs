@@ -117,3 +117,6 @@ pub enum ConnectError {
         reason: String,
     },
 }
+
+#[cfg(test)]
+mod testing;

@@ -66,7 +66,7 @@ mod tests {
     fn rows_are_split_by_count_in_order() {
         assert_eq!(split_lengths(5, 2, 99), [0..2, 2..4, 4..5]);
         assert_eq!(split_lengths(2, 100, 99), [0..2]);
-        assert_eq!(split_lengths(0, 2, 99), []);
+        assert!(split_lengths(0, 2, 99).is_empty());
     }
 
     #[test]

@@ -247,9 +247,7 @@ fn method(method: RestMethod) -> Method {
 fn is_transport(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
         let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let wrapped = wrapped.and_then(|inner| inner.downcast_ref::<reqwest::Error>());
-        let known = cause.downcast_ref::<reqwest::Error>().or(wrapped);
-        known.is_some_and(reqwest::Error::is_body)
+        cause.is::<hyper::Error>() || wrapped.is_some_and(|inner| inner.is::<hyper::Error>())
     })
 }
 
