@@ -292,7 +292,14 @@ impl Grpc {
         })
     }
 
-    fn write_down(&self, job: &Job<'_>, call: &Rendered, keys: usize, start: Instant, end: End<'_>) {
+    fn write_down(
+        &self,
+        job: &Job<'_>,
+        call: &Rendered,
+        keys: usize,
+        start: Instant,
+        end: End<'_>,
+    ) {
         let body = || call.json.to_string();
         let observed = Observed {
             context: job.context,
@@ -304,8 +311,14 @@ impl Grpc {
             keys,
         };
         let ended = Ended {
-            status: end.result.as_ref().map_or_else(|refusal| refusal.status, |_| "OK"),
-            bytes: end.result.as_ref().map_or(0, |incoming| incoming.bytes.len()),
+            status: end
+                .result
+                .as_ref()
+                .map_or_else(|refusal| refusal.status, |_| "OK"),
+            bytes: end
+                .result
+                .as_ref()
+                .map_or(0, |incoming| incoming.bytes.len()),
             error: end.error,
             coalesced: end.coalesced,
         };

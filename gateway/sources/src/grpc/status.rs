@@ -52,19 +52,32 @@ impl Refusal {
             return error;
         };
         if is_the_callers(error.code) {
-            let members = [source, operation].into_iter().flat_map(|errors| &errors.extensions);
-            let members = members.filter_map(|(name, read)| Some((name.clone(), self.read(answer, read)?)));
+            let members = [source, operation]
+                .into_iter()
+                .flat_map(|errors| &errors.extensions);
+            let members =
+                members.filter_map(|(name, read)| Some((name.clone(), self.read(answer, read)?)));
             error.problem.get_or_insert_default().extend(members);
-            let messages = [operation, source].into_iter().filter_map(|errors| errors.message.as_ref());
-            let message = messages.filter_map(|read| self.read(answer, read)).find_map(text);
+            let messages = [operation, source]
+                .into_iter()
+                .filter_map(|errors| errors.message.as_ref());
+            let message = messages
+                .filter_map(|read| self.read(answer, read))
+                .find_map(text);
             error.message = message.unwrap_or(error.message);
         }
         let mut codes = operation.codes.iter().chain(&source.codes);
-        if let Some((_, name)) = codes.find(|(status, _)| status.eq_ignore_ascii_case(self.status)) {
+        if let Some((_, name)) = codes.find(|(status, _)| status.eq_ignore_ascii_case(self.status))
+        {
             match code_named(name) {
                 Some(code) => error.code = code,
                 // A name of the schema's own stands beside the code of our table.
-                None => drop(error.problem.get_or_insert_default().insert("code".to_owned(), name.as_str().into())),
+                None => drop(
+                    error
+                        .problem
+                        .get_or_insert_default()
+                        .insert("code".to_owned(), name.as_str().into()),
+                ),
             }
         }
         error
@@ -90,7 +103,9 @@ impl Refusal {
 }
 
 fn at<'a>(answer: &'a Json, path: &[String]) -> Option<&'a Json> {
-    let found = path.iter().try_fold(answer, |value, name| value.get(name))?;
+    let found = path
+        .iter()
+        .try_fold(answer, |value, name| value.get(name))?;
     (!found.is_null()).then_some(found)
 }
 
@@ -625,16 +640,26 @@ mod tests {
         let told = refused.told(&Errors::default(), &source);
         assert_eq!((told.code, &*told.message), (Code::Forbidden, "SHIPPED"));
         assert_eq!(told.problem.unwrap()["order"], json!("7"));
-        let pieces = vec![ReadPiece::Text("code ".to_owned()), ReadPiece::Path(vec!["code".to_owned()])];
+        let pieces = vec![
+            ReadPiece::Text("code ".to_owned()),
+            ReadPiece::Path(vec!["code".to_owned()]),
+        ];
         let operation = Errors {
             message: Some(Read::FirstOf(vec![path("nothing"), Read::Template(pieces)])),
             extensions: vec![("status".to_owned(), Read::Status)],
             codes: vec![rule("FAILED_PRECONDITION", "ORDER_SHIPPED")],
         };
         let told = refused.told(&operation, &source);
-        assert_eq!((told.code, &*told.message), (Code::Conflict, "code FAILED_PRECONDITION"));
+        assert_eq!(
+            (told.code, &*told.message),
+            (Code::Conflict, "code FAILED_PRECONDITION")
+        );
         let problem = told.problem.unwrap();
-        assert_eq!(problem["code"], json!("ORDER_SHIPPED"), "a name of one's own stands beside");
+        assert_eq!(
+            problem["code"],
+            json!("ORDER_SHIPPED"),
+            "a name of one's own stands beside"
+        );
         assert_eq!(problem["status"], json!("FAILED_PRECONDITION"));
     }
 
@@ -645,7 +670,10 @@ mod tests {
             message: Some(Read::Path(vec!["message".to_owned()])),
             ..Errors::default()
         };
-        assert_eq!(refused.told(&errors, &errors).message, "The service failed.");
+        assert_eq!(
+            refused.told(&errors, &errors).message,
+            "The service failed."
+        );
     }
 
     #[test]

@@ -323,6 +323,80 @@ impl<'a> JsonReader<'a> {
     }
 }
 
+/// Entries that are written straight as JSON. Beyond, finding a repeated key takes too long.
+const MAX_ENTRIES: usize = 32;
+
+/// A map of scalars on its way to JSON text.
+#[derive(Default)]
+pub(super) struct ScalarMap<'a> {
+    keys: Vec<Scalar<'a>>,
+    text: String,
+    /// An entry was met that only the whole reader knows how to write.
+    given_up: bool,
+}
+
+impl<'a> ScalarMap<'a> {
+    /// Adds an entry.
+    pub(super) fn insert(&mut self, key: Scalar<'a>, value: Scalar<'a>) {
+        if self.keys.len() == MAX_ENTRIES || self.keys.contains(&key) {
+            self.given_up = true;
+        }
+        if self.given_up {
+            return;
+        }
+        self.text.push(if self.keys.is_empty() { '{' } else { ',' });
+        let written = self.name(&key).and_then(|()| {
+            self.text.push(':');
+            self.value(&value)
+        });
+        self.given_up = written.is_none();
+        self.keys.push(key);
+    }
+
+    /// The object; nothing where it was given up.
+    pub(super) fn finish(mut self) -> Option<String> {
+        if self.keys.is_empty() {
+            self.text.push('{');
+        }
+        self.text.push('}');
+        (!self.given_up).then_some(self.text)
+    }
+
+    fn name(&mut self, key: &Scalar<'_>) -> Option<()> {
+        match key {
+            Scalar::Text(text) => self.quoted(text),
+            Scalar::Int(number) => self.quoted(itoa::Buffer::new().format(*number)),
+            Scalar::UInt(number) => self.quoted(itoa::Buffer::new().format(*number)),
+            Scalar::Bool(flag) => self.quoted(if *flag { "true" } else { "false" }),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn value(&mut self, value: &Scalar<'_>) -> Option<()> {
+        match value {
+            Scalar::Text(text) | Scalar::Symbol { name: text, .. } => self.quoted(text),
+            Scalar::Int(number) => self.text.push_str(itoa::Buffer::new().format(*number)),
+            Scalar::UInt(number) => self.text.push_str(itoa::Buffer::new().format(*number)),
+            Scalar::Bool(flag) => self.text.push_str(if *flag { "true" } else { "false" }),
+            Scalar::Float(number) => self.text.push_str(&float(*number).to_string()),
+            Scalar::Bytes(bytes) => self.quoted(&BASE64_STANDARD.encode(bytes)),
+            Scalar::Null | Scalar::UnknownSymbol | Scalar::Invalid(_) => return None,
+        }
+        Some(())
+    }
+
+    fn quoted(&mut self, text: &str) {
+        if scalar::needs_no_escape(text) {
+            self.text.push('"');
+            self.text.push_str(text);
+            self.text.push('"');
+        } else {
+            self.text.push_str(&Json::from(text).to_string());
+        }
+    }
+}
+
 /// The wrapper messages around one scalar: `google.protobuf.Int64Value` and its kin.
 pub(in crate::grpc) fn is_wrapper(name: &str) -> bool {
     matches!(

@@ -48,7 +48,10 @@ impl Malformed {
 
     #[cold]
     fn wire_type(field: &FieldDescriptor) -> Self {
-        Self::because(format!("{} has another wire type than declared", field.full_name()))
+        Self::because(format!(
+            "{} has another wire type than declared",
+            field.full_name()
+        ))
     }
 
     fn because(what: String) -> Self {

@@ -125,6 +125,13 @@ pub(super) enum FieldRead {
     Many(Item),
     /// From below each item of a repeated message, in one list.
     Below(Collect),
+    /// A map of scalars as a JSON object.
+    Map {
+        key: ScalarKind,
+        value: ScalarKind,
+        layouts: [FieldLayout; 2],
+        field: FieldDescriptor,
+    },
     /// Turned into JSON first, and then followed along a path.
     Json {
         field: FieldDescriptor,
@@ -518,11 +525,28 @@ fn field_read(field: &FieldDescriptor, shape: &Shape) -> FieldRead {
         Shape::List(inner) if field.is_list() || field.is_map() => {
             FieldRead::Many(item(&field.kind(), inner))
         }
+        Shape::Leaf(leaf)
+            if field.is_map() && leaf.format.is_none() && matches!(leaf.kind, LeafKind::Json) =>
+        {
+            map_read(field).unwrap_or_else(as_json)
+        }
         _ if field.is_map() => as_json(),
         Shape::Leaf(leaf) if field.is_list() && matches!(leaf.kind, LeafKind::Json) => as_json(),
         other if field.is_list() => FieldRead::Mismatch(unfit(other, "a list")),
         shape => FieldRead::One(item(&field.kind(), shape)),
     }
+}
+
+/// Maps of scalars are frequent and simple; maps of messages are read like any JSON.
+fn map_read(field: &FieldDescriptor) -> Option<FieldRead> {
+    let entry = field.kind().as_message().cloned()?;
+    let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
+    Some(FieldRead::Map {
+        key: ScalarKind::new(&key.kind())?,
+        value: ScalarKind::new(&value.kind())?,
+        layouts: [FieldLayout::new(&key), FieldLayout::new(&value)],
+        field: field.clone(),
+    })
 }
 
 fn item(kind: &Kind, shape: &Shape) -> Item {

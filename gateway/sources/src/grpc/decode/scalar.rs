@@ -378,7 +378,7 @@ fn place(tape: &mut Tape, text: &str) -> Value {
 }
 
 /// Without a branch per byte, so that it is compiled to vector instructions.
-fn needs_no_escape(text: &str) -> bool {
+pub(super) fn needs_no_escape(text: &str) -> bool {
     let escaped = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
     !text
         .bytes()

@@ -329,6 +329,31 @@ fn a_map_is_an_object_or_a_list_of_its_entries_or_read_by_key() {
 }
 
 #[test]
+fn a_map_of_scalars_is_an_object_of_any_size_and_the_last_of_a_key_wins() {
+    let labels = |entries: &[(&str, &str)]| {
+        let entry = |(key, value): &(&str, &str)| encoded(json!({ "labels": { *key: value } }));
+        let shape = reply(
+            Fields::default()
+                .read("labels", leaf(LeafKind::Json))
+                .object(),
+        );
+        let tape = decoded(&shape, entries.iter().flat_map(entry).collect()).unwrap();
+        shown(&tape, &shape.root)["labels"].clone()
+    };
+    assert_eq!(
+        labels(&[("a", "1"), ("b\"\n", "\\")]),
+        json!({ "a": "1", "b\"\n": "\\" })
+    );
+    assert_eq!(
+        labels(&[("a", "1"), ("b", "2"), ("a", "3")]),
+        json!({ "a": "3", "b": "2" })
+    );
+    let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+    assert_eq!(labels(&many).as_object().unwrap().len(), 100);
+}
+
+#[test]
 fn an_absent_value_of_a_map_entry_is_an_empty_message() {
     // by_id { key: 3 }
     let entry = Fields::default()

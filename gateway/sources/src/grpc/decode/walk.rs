@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use plan::shape::Leaf;
 use plan::shape::LeafKind;
 use plan::shape::Shape;
 use plan::tape::Tape;
@@ -20,6 +21,7 @@ use super::finish;
 use super::finish::Status;
 use super::json::JsonReader;
 use super::json::NoJson;
+use super::json::ScalarMap;
 use super::json::Style;
 use super::layout::FieldLayout;
 use super::place;
@@ -43,6 +45,12 @@ use super::wire::Wire;
 
 /// Slots of one reply: a message of two bytes may ask for many slots, so bytes alone are no bound.
 const MAX_SLOTS: u32 = 1 << 24;
+
+/// What a value without a declared type is read as.
+const CUSTOM_SCALAR: Leaf = Leaf {
+    kind: LeafKind::Json,
+    format: None,
+};
 
 /// Ends a chain of records.
 const END: u32 = u32::MAX;
@@ -368,6 +376,18 @@ impl Walker<'_> {
                 })?;
                 self.list(&items)
             }
+            FieldRead::Map {
+                key,
+                value,
+                layouts,
+                field,
+            } => match self.map_of_scalars((key, value), *layouts, head)? {
+                Some(object) => Ok(self.tape.own_json(&object)),
+                None => {
+                    let shape = Shape::Leaf(CUSTOM_SCALAR);
+                    self.field_as_json(field, head, (&[], &shape, Style::Client))
+                }
+            },
             FieldRead::Json {
                 field,
                 path,
@@ -502,12 +522,7 @@ impl Walker<'_> {
         }
     }
 
-    fn text(
-        &mut self,
-        text: Option<String>,
-        leaf: &plan::shape::Leaf,
-        otherwise: &'static str,
-    ) -> Value {
+    fn text(&mut self, text: Option<String>, leaf: &Leaf, otherwise: &'static str) -> Value {
         let scalar = match &text {
             Some(text) => Scalar::Text(text),
             None => Scalar::Invalid(otherwise),
@@ -539,6 +554,27 @@ impl Walker<'_> {
             Some(at) => self.object(&item.variants[at], input),
             None => Ok(finish::no_variant(self.tape, &item.shape)),
         }
+    }
+
+    /// The object of a map's entries; nothing where an entry needs more care than it takes here.
+    fn map_of_scalars(
+        &mut self,
+        (key, value): (&ScalarKind, &ScalarKind),
+        [key_layout, value_layout]: [FieldLayout; 2],
+        head: Head,
+    ) -> Result<Option<String>, Malformed> {
+        let reply = self.reply;
+        let mut object = ScalarMap::default();
+        self.each(head, |walker, raw| {
+            let fields = [(1, key_layout), (2, value_layout)];
+            let [name, member] = walker.numbers(Input::One(raw), fields)?;
+            let scalar = |kind, raw: Option<Raw>| {
+                read_scalar(kind, reply, raw.map_or(Input::Nothing, Input::One))
+            };
+            object.insert(scalar(key, name), scalar(value, member));
+            Ok(())
+        })?;
+        Ok(object.finish())
     }
 
     fn field_as_json(
@@ -602,22 +638,34 @@ impl Walker<'_> {
         fields: [(u32, FieldLayout); N],
     ) -> Result<[Option<Raw>; N], Malformed> {
         let mut found = [None; N];
-        for part in self.parts(input) {
-            let mut reader = Reader::new(self.reply, part);
-            while let Some((number, wire)) = reader.tag()? {
-                match fields.iter().position(|(wanted, _)| *wanted == number) {
-                    Some(at) if fields[at].1.accepts(wire) => {
-                        found[at] = Some(reader.raw(number, wire)?)
-                    }
-                    Some(_) => {
-                        return Err(Malformed::new("a well-known type is not as it is defined"));
-                    }
-                    None => reader.skip(number, wire)?,
+        match input {
+            Input::Nothing => {}
+            Input::One(raw) => numbers_of(self.reply, raw.range(), fields, &mut found)?,
+            Input::Chain(_) => {
+                for part in self.parts(input) {
+                    numbers_of(self.reply, part, fields, &mut found)?;
                 }
             }
         }
         Ok(found)
     }
+}
+
+fn numbers_of<const N: usize>(
+    reply: &[u8],
+    part: Range<usize>,
+    fields: [(u32, FieldLayout); N],
+    found: &mut [Option<Raw>; N],
+) -> Result<(), Malformed> {
+    let mut reader = Reader::new(reply, part);
+    while let Some((number, wire)) = reader.tag()? {
+        match fields.iter().position(|(wanted, _)| *wanted == number) {
+            Some(at) if fields[at].1.accepts(wire) => found[at] = Some(reader.raw(number, wire)?),
+            Some(_) => return Err(Malformed::new("a well-known type is not as it is defined")),
+            None => reader.skip(number, wire)?,
+        }
+    }
+    Ok(())
 }
 
 impl Head {
