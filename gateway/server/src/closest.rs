@@ -1,7 +1,10 @@
 //! The name that was probably meant, where one is wrong.
 
 /// The most alike of `known`, where any is alike at all.
-pub(crate) fn closest<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+pub(crate) fn closest<'n>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'n str>,
+) -> Option<&'n str> {
     let scored = known
         .into_iter()
         .map(|name| (strsim::jaro_winkler(wrong, name), name));

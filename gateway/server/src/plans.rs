@@ -318,7 +318,10 @@ mod tests {
     #[tokio::test]
     async fn introspection_is_refused_where_it_is_off() {
         let plans = plans(GRAPH, 10);
-        for document in ["{ __schema { types { name } } }", "{ __type(name: \"User\") { name } }"] {
+        for document in [
+            "{ __schema { types { name } } }",
+            "{ __type(name: \"User\") { name } }",
+        ] {
             let refusal = plans.get_or_plan(document, None).await.unwrap_err();
             assert_eq!(refusal.code, Code::GraphqlValidationFailed);
         }
@@ -328,7 +331,11 @@ mod tests {
     #[tokio::test]
     async fn a_new_graph_is_warmed_with_what_is_used_most_and_still_fits() {
         let old = plans(GRAPH, 10);
-        for (document, uses) in [("{ hello }", 3), ("{ user(id: 1) { name } }", 2), ("{ a: hello }", 1)] {
+        for (document, uses) in [
+            ("{ hello }", 3),
+            ("{ user(id: 1) { name } }", 2),
+            ("{ a: hello }", 1),
+        ] {
             for _ in 0..uses {
                 old.get_or_plan(document, None).await.unwrap();
             }

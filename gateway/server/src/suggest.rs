@@ -14,7 +14,9 @@ use crate::closest::closest;
 pub(crate) fn suggest(schema: &Schema, mut refusal: Refusal) -> Refusal {
     for error in &mut refusal.errors {
         if let Some(meant) = meant(schema, &error.message) {
-            error.message.push_str(&format!(" Did you mean \"{meant}\"?"));
+            error
+                .message
+                .push_str(&format!(" Did you mean \"{meant}\"?"));
         }
     }
     refusal
@@ -75,7 +77,9 @@ mod tests {
             type User { id: ID! name: String } enum Kind { ADMIN GUEST } input Filter { email: String }";
         let schema = Schema::parse_and_validate(sdl, "schema.graphql").unwrap();
         let refused = Document::parse(&schema, operation, &DocumentLimits::default());
-        suggest(&schema, refused.unwrap_err()).errors[0].message.clone()
+        suggest(&schema, refused.unwrap_err()).errors[0]
+            .message
+            .clone()
     }
 
     #[test]
@@ -89,7 +93,10 @@ mod tests {
             ("query($f: Fitler) { user(filter: $f) { id } }", "Filter"),
         ] {
             let message = message(operation);
-            assert!(message.ends_with(&format!("Did you mean \"{meant}\"?")), "{message}");
+            assert!(
+                message.ends_with(&format!("Did you mean \"{meant}\"?")),
+                "{message}"
+            );
         }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn interpolate(
                     Ok(value) => out.push_str(&value),
                     Err(problem) => {
                         let place = place(name, text, index + 1, hole.column, hole.len);
-                        problems.push(problem.at(place));
+                        problems.push((*problem).at(place));
                     }
                 },
             }
@@ -146,24 +146,26 @@ impl<'a> Line<'a, '_> {
 }
 
 impl Hole<'_> {
-    fn value(&self, environment: &Environment) -> Result<String, Diagnostic> {
+    fn value(&self, environment: &Environment) -> Result<String, Box<Diagnostic>> {
         let set = environment
             .get(self.name)
             .filter(|value| !value.is_empty() || self.default.is_none());
         match set.or(self.default) {
-            _ if !is_name(self.name) => Err(Diagnostic::error(
+            _ if !is_name(self.name) => Err(Box::new(Diagnostic::error(
                 "CONFIG_SYNTAX",
                 "not a variable: ${NAME} or ${NAME:-default}",
-            )),
+            ))),
             Some(value) => self.quoted(value),
-            None => Err(Diagnostic::error("MISSING_ENV", "not set").help(format!(
-                "set {0} in the environment, or give a default: ${{{0}:-...}}",
-                self.name
+            None => Err(Box::new(Diagnostic::error("MISSING_ENV", "not set").help(
+                format!(
+                    "set {0} in the environment, or give a default: ${{{0}:-...}}",
+                    self.name
+                ),
             ))),
         }
     }
 
-    fn quoted(&self, value: &str) -> Result<String, Diagnostic> {
+    fn quoted(&self, value: &str) -> Result<String, Box<Diagnostic>> {
         let escape = |c: char| match c {
             '"' | '\\' => format!("\\{c}"),
             c if c.is_control() => format!("\\u{:04x}", c as u32),
@@ -173,10 +175,10 @@ impl Hole<'_> {
             Quotes::Double => Ok(value.chars().map(escape).collect()),
             Quotes::Single if !value.contains('\n') => Ok(value.replace('\'', "''")),
             Quotes::None if is_plain(value) => Ok(value.into()),
-            _ => Err(
+            _ => Err(Box::new(
                 Diagnostic::error("CONFIG_VALUE", "its value needs double quotes around it")
                     .help(format!("write \"${{{}}}\"", self.name)),
-            ),
+            )),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn load(config: &Config) -> Loaded {
         opened.insert(PathBuf::from(&subgraph.file));
         match read_subgraph(config, subgraph) {
             Ok(file) => files.subgraphs.push(file),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     read_references(&mut files, &mut opened, &mut problems).await;
@@ -62,15 +62,15 @@ fn compose_all(files: &SchemaFiles, mut problems: Diagnostics) -> Result<Supergr
     Err(problems)
 }
 
-fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, Diagnostic> {
+fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, Box<Diagnostic>> {
     let key = format!("subgraphs.{}.schema", subgraph.name);
     let sdl = std::fs::read_to_string(&subgraph.file).map_err(|error| {
         let why = match error.kind() {
             std::io::ErrorKind::NotFound => format!("there is no file {}", subgraph.file),
             _ => format!("{} cannot be read: {error}", subgraph.file),
         };
-        Diagnostic::error("FILE_NOT_FOUND", why)
-            .help(format!("{} names it as {key}", config.path.display()))
+        let help = format!("{} names it as {key}", config.path.display());
+        Box::new(Diagnostic::error("FILE_NOT_FOUND", why).help(help))
     })?;
     Ok(SubgraphFile {
         name: subgraph.name.clone(),

@@ -188,9 +188,13 @@ mod tests {
             let name = format!("switchboard-reload-{}", uuid::Uuid::now_v7());
             let directory = std::env::temp_dir().join(name);
             std::fs::create_dir(&directory).unwrap();
-            let write = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+            let write =
+                |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
             write("users.graphql", GOOD);
-            write("switchboard.yaml", "subgraphs: { users: { schema: users.graphql } }");
+            write(
+                "switchboard.yaml",
+                "subgraphs: { users: { schema: users.graphql } }",
+            );
             let origin = Origin {
                 path: directory.join("switchboard.yaml"),
                 environment: Environment::default(),
@@ -232,7 +236,10 @@ mod tests {
         let mut scene = Scene::new().await;
         let old = scene.reloader.gateway.graph.load_full();
         old.plans.get_or_plan("{ hello }", None).await.unwrap();
-        scene.write("users.graphql", &GOOD.replace("hello:", "hello: String @rest(GET: \"/h\") again:"));
+        scene.write(
+            "users.graphql",
+            &GOOD.replace("hello:", "hello: String @rest(GET: \"/h\") again:"),
+        );
         scene.reloader.reload().await.unwrap();
         assert_ne!(scene.version(), old.supergraph.version());
         let new = scene.reloader.gateway.graph.load_full();
@@ -257,10 +264,16 @@ mod tests {
     async fn a_bad_or_missing_configuration_keeps_the_old_graph_too() {
         let mut scene = Scene::new().await;
         let version = scene.version();
-        scene.write("switchboard.yaml", "subgraphs: { users: { shema: users.graphql } }");
+        scene.write(
+            "switchboard.yaml",
+            "subgraphs: { users: { shema: users.graphql } }",
+        );
         let told = scene.reloader.reload().await.unwrap_err();
         assert_eq!(told.codes(), ["UNKNOWN_KEY"]);
-        scene.write("switchboard.yaml", "subgraphs: { users: { schema: gone.graphql } }");
+        scene.write(
+            "switchboard.yaml",
+            "subgraphs: { users: { schema: gone.graphql } }",
+        );
         let told = scene.reloader.reload().await.unwrap_err();
         assert_eq!(told.codes(), ["FILE_NOT_FOUND"]);
         assert_eq!(scene.version(), version);
@@ -269,11 +282,22 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_is_looked_for_in_vain_is_watched_as_well() {
         let mut scene = Scene::new().await;
-        let contract = GOOD.replace("\"http://127.0.0.1:9\"", "\"http://127.0.0.1:9\", openapi: \"later.yaml\"");
+        let contract = GOOD.replace(
+            "\"http://127.0.0.1:9\"",
+            "\"http://127.0.0.1:9\", openapi: \"later.yaml\"",
+        );
         scene.write("users.graphql", &contract);
         let told = scene.reloader.reload().await.unwrap_err();
         assert_eq!(told.codes(), ["FILE_NOT_FOUND"]);
-        assert!(scene.reloader.is_watched(&scene.directory.join("later.yaml")));
-        assert!(!scene.reloader.is_watched(&scene.directory.join("other.yaml")));
+        assert!(
+            scene
+                .reloader
+                .is_watched(&scene.directory.join("later.yaml"))
+        );
+        assert!(
+            !scene
+                .reloader
+                .is_watched(&scene.directory.join("other.yaml"))
+        );
     }
 }
