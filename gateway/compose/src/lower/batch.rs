@@ -122,7 +122,10 @@ impl<'a> Lowering<'a> {
         let window = given.as_ref().and_then(|it| self.duration(it, "window"));
         let by = match order {
             BatchOrder::Positional => Vec::new(),
-            BatchOrder::Keyed => self.by(site, given.as_ref(), scope, items)?,
+            // What is wrong with the keys has been said; a batch it is all the same.
+            BatchOrder::Keyed => self
+                .by(site, given.as_ref(), scope, items)
+                .unwrap_or_default(),
         };
         Some(Batch {
             order,
