@@ -96,8 +96,10 @@ impl<'a> Hidden<'a> {
         let visible = match ty {
             ExtendedType::Object(it) => self.check_fields(ty, &it.fields, diagnostics),
             ExtendedType::Interface(it) => self.check_fields(ty, &it.fields, diagnostics),
+            // One without any field is what merging has left, and has told of.
             ExtendedType::InputObject(it) => {
-                self.check_inputs(ty.name(), it.fields.values(), diagnostics)
+                it.fields.is_empty()
+                    || self.check_inputs(ty.name(), it.fields.values(), diagnostics)
             }
             ExtendedType::Union(it) => it
                 .members
