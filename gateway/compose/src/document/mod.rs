@@ -125,11 +125,26 @@ fn parse_syntax(
     Parser::new()
         .parse_ast(&file.sdl, &file.file)
         .unwrap_or_else(|invalid| {
-            for (message, span) in findings(&invalid.errors) {
+            for (message, span) in first_of_each_mistake(findings(&invalid.errors)) {
                 diagnostics.push(syntax_error(&message).at(places.span(span)));
             }
             invalid.partial
         })
+}
+
+/// After a mistake the parser stumbles on until the next definition. What it says at the same
+/// place, and that it expected a definition, follows from the mistake.
+fn first_of_each_mistake(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut kept: Vec<Finding> = Vec::new();
+    for (message, span) in findings {
+        let start = span.map(|span| span.offset());
+        let told = |(_, before): &Finding| before.map(|span| span.offset()) == start;
+        let stumbles = message.to_lowercase().contains("definition");
+        if kept.is_empty() || !(stumbles || kept.last().is_some_and(told)) {
+            kept.push((message, span));
+        }
+    }
+    kept
 }
 
 fn syntax_error(message: &str) -> Diagnostic {
@@ -157,8 +172,11 @@ fn build(ast: &ast::Document, places: &Places, diagnostics: &mut Diagnostics) ->
         })
 }
 
+/// What the GraphQL library says of one place.
+type Finding = (String, Option<SourceSpan>);
+
 /// What the GraphQL library has to say, and where.
-fn findings(errors: &DiagnosticList) -> Vec<(String, Option<SourceSpan>)> {
+fn findings(errors: &DiagnosticList) -> Vec<Finding> {
     errors
         .iter()
         .take(MOST)
