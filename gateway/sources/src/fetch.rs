@@ -60,7 +60,9 @@ impl<P: Protocol> Fetcher<P> {
         }
         let parts = ask(&*self.protocol, &job, &fetch.rows).await;
         let chunks = parts.into_iter().map(|part| Chunk {
-            outcome: part.outcome.and_then(|read| decode(&*self.protocol, fetch, read)),
+            outcome: part
+                .outcome
+                .and_then(|read| decode(&*self.protocol, fetch, read)),
             rows: part.rows,
         });
         Reply {
@@ -115,5 +117,9 @@ fn no_list(service: &Arc<str>, shape: &ReplyShape) -> SourceError {
         [] => "the reply".to_owned(),
         path => format!("`{}`", path.join(".")),
     };
-    SourceError::new(code, service, fixed_text(code)).internal(format!("{place} is no list of items"))
+    SourceError::new(code, service, fixed_text(code))
+        .internal(format!("{place} is no list of items"))
 }
+
+#[cfg(test)]
+mod tests;

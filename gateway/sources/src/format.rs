@@ -35,7 +35,7 @@ pub(crate) fn rfc3339_from_seconds(seconds: f64) -> Result<String, Misfit> {
 /// `UNIX_MILLIS`, inward.
 pub(crate) fn rfc3339_from_millis(millis: f64) -> Result<String, Misfit> {
     // Beyond this a millisecond is no longer exact, and no calendar reaches it.
-    if !(millis.abs() < 9e15) {
+    if !millis.is_finite() || millis.abs() > 9e15 {
         return Err(Misfit("a point in time"));
     }
     let millis = millis.round() as i64;

@@ -100,7 +100,12 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     fn rules(&self) -> &[HeaderRule];
 
     /// Builds the call for some rows, with the parameters of a page.
-    fn render(&self, job: &Job<'_>, rows: &[Row], ask: Option<&Ask>) -> Result<Self::Call, SourceError>;
+    fn render(
+        &self,
+        job: &Job<'_>,
+        rows: &[Row],
+        ask: Option<&Ask>,
+    ) -> Result<Self::Call, SourceError>;
 
     /// Whether a call of several rows is too long to be made as one.
     fn is_too_long(&self, call: &Self::Call) -> bool;

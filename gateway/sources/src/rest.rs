@@ -144,17 +144,20 @@ impl Protocol for Rest {
                 Ok(reply) => self.judge(job, reply),
                 Err(failure) => Err(self.unanswered(job, failure)),
             };
-            self.write_down(job, &call, keys, start, &outcome, answer.as_ref().err(), coalesced);
+            self.write_down(
+                job,
+                &call,
+                keys,
+                start,
+                &outcome,
+                answer.as_ref().err(),
+                coalesced,
+            );
             answer
         })
     }
 
-    fn facts(
-        &self,
-        job: &Job<'_>,
-        rule: &Page,
-        reply: &Self::Reply,
-    ) -> Result<Facts, SourceError> {
+    fn facts(&self, job: &Job<'_>, rule: &Page, reply: &Self::Reply) -> Result<Facts, SourceError> {
         if reply.body.is_empty() {
             return Ok(Facts::default());
         }
@@ -187,7 +190,12 @@ impl Protocol for Rest {
 
 impl Rest {
     /// The reply of this call, or of an identical one in flight. Each waiter keeps its own deadline; the shared attempt has only its own time.
-    async fn outcome(&self, job: &Job<'_>, call: &Arc<RestCall>, start: Instant) -> (Outcome, bool) {
+    async fn outcome(
+        &self,
+        job: &Job<'_>,
+        call: &Arc<RestCall>,
+        start: Instant,
+    ) -> (Outcome, bool) {
         if job.context.deadline <= start {
             return (Err(self.client.not_begun()), false);
         }
@@ -196,7 +204,10 @@ impl Rest {
         let (result, follower) = match self.settings.merge_reads && job.may_merge() {
             true => {
                 let joined = self.reads.join((call.clone(), job.context.epoch), begin);
-                (tokio::time::timeout_at(deadline, joined.work).await, joined.follower)
+                (
+                    tokio::time::timeout_at(deadline, joined.work).await,
+                    joined.follower,
+                )
             }
             false => (tokio::time::timeout_at(deadline, begin()).await, false),
         };
@@ -252,7 +263,11 @@ impl Rest {
 
 impl Rest {
     /// Whether a reply is data, a value that its status stands for, or an error.
-    fn judge(&self, job: &Job<'_>, reply: &Arc<RestReply>) -> Result<Answer<Arc<RestReply>>, SourceError> {
+    fn judge(
+        &self,
+        job: &Job<'_>,
+        reply: &Arc<RestReply>,
+    ) -> Result<Answer<Arc<RestReply>>, SourceError> {
         if (200..300).contains(&reply.status) {
             return match status::is_page(&reply.headers) {
                 true => Err(self.wrong_address(job)),
@@ -261,7 +276,11 @@ impl Rest {
         }
         if let Some(variant) = variant(job, reply.status) {
             let body = reply.body.clone();
-            return Ok(Answer::Instead(json::decode_variant(body, &variant.shape, reply.status)));
+            return Ok(Answer::Instead(json::decode_variant(
+                body,
+                &variant.shape,
+                reply.status,
+            )));
         }
         if matches!(reply.status, 404 | 410) {
             return self.missing(job, reply);
@@ -270,7 +289,11 @@ impl Rest {
     }
 
     /// One that was asked for alone may be missing; an address that is missing is a mistake.
-    fn missing(&self, job: &Job<'_>, reply: &RestReply) -> Result<Answer<Arc<RestReply>>, SourceError> {
+    fn missing(
+        &self,
+        job: &Job<'_>,
+        reply: &RestReply,
+    ) -> Result<Answer<Arc<RestReply>>, SourceError> {
         let resolver = job.resolver;
         if resolver.batch.is_some() || status::is_page(&reply.headers) {
             return Err(self.wrong_address(job));
@@ -346,14 +369,20 @@ fn variant<'a>(job: &Job<'a>, status: u16) -> Option<&'a AbstractVariant> {
         return None;
     };
     let means = |variant: &&AbstractVariant| {
-        variant.status.iter().any(|pattern| status::matches(pattern, status))
+        variant
+            .status
+            .iter()
+            .any(|pattern| status::matches(pattern, status))
     };
     shape.variants.iter().find(means)
 }
 
 fn has_key_in_path(request: &Request) -> bool {
     match request {
-        Request::Rest(rest) => rest.path.iter().any(|piece| matches!(piece, Piece::Hole(_))),
+        Request::Rest(rest) => rest
+            .path
+            .iter()
+            .any(|piece| matches!(piece, Piece::Hole(_))),
         Request::Grpc(_) => false,
     }
 }

@@ -182,7 +182,11 @@ impl Graph {
     }
 
     /// Runs a plan's first step for somebody.
-    pub(crate) async fn fetch_in(&self, context: &Context, plan: &Plan) -> Result<Json, SourceError> {
+    pub(crate) async fn fetch_in(
+        &self,
+        context: &Context,
+        plan: &Plan,
+    ) -> Result<Json, SourceError> {
         let reply = self.step(plan, 0, vec![Row::new()], context).await;
         whole(reply, &plan.steps()[0].shape)
     }
@@ -197,7 +201,12 @@ impl Graph {
         self.batch_in(&self.context, operation, ids).await
     }
 
-    pub(crate) async fn batch_in(&self, context: &Context, operation: &str, ids: &[&str]) -> Vec<Outcome> {
+    pub(crate) async fn batch_in(
+        &self,
+        context: &Context,
+        operation: &str,
+        ids: &[&str],
+    ) -> Vec<Outcome> {
         let plan = self.plan(operation);
         let reply = self.step(&plan, 1, rows(ids), context).await;
         outcomes(reply, &plan.steps()[1].shape)
@@ -258,7 +267,9 @@ pub(crate) fn context() -> Context {
 pub(crate) fn caller(name: &'static str) -> Context {
     let mut context = context();
     let header = HeaderName::from_static("authorization");
-    context.headers.insert(header, HeaderValue::from_static(name));
+    context
+        .headers
+        .insert(header, HeaderValue::from_static(name));
     context.claims = json!({ "sub": name });
     context
 }
@@ -268,7 +279,9 @@ pub(crate) type Outcome = (std::ops::Range<usize>, Result<Vec<Json>, SourceError
 
 fn outcomes(reply: Reply, shape: &ReplyShape) -> Vec<Outcome> {
     let chunks = reply.chunks.into_iter().map(|chunk| {
-        let outcome = chunk.outcome.map(|tapes| tapes.iter().map(|tape| root(tape, shape)).collect());
+        let outcome = chunk
+            .outcome
+            .map(|tapes| tapes.iter().map(|tape| root(tape, shape)).collect());
         (chunk.rows, outcome)
     });
     chunks.collect()
@@ -305,14 +318,20 @@ impl Shown<'_> {
             Value::UInt(value) => value.into(),
             Value::Float(value) => value.into(),
             Value::Enum(index) => format!("enum {index}").into(),
-            Value::Error(index) => format!("error: {}", self.tape.value_error(index).message).into(),
+            Value::Error(index) => {
+                format!("error: {}", self.tape.value_error(index).message).into()
+            }
             Value::List { at, len } => {
                 let items = self.tape.slots(at, len).iter();
                 items.map(|item| self.json(*item)).collect()
             }
             Value::Object { at, layout } => {
                 let slots = self.shape.layouts[layout as usize].slots;
-                let filled = self.tape.slots(at, slots).iter().filter(|slot| **slot != Value::Absent);
+                let filled = self
+                    .tape
+                    .slots(at, slots)
+                    .iter()
+                    .filter(|slot| **slot != Value::Absent);
                 filled.map(|slot| self.json(*slot)).collect()
             }
             Value::RawJson { .. } | Value::OwnedJson { .. } => {

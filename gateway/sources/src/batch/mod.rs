@@ -57,15 +57,22 @@ mod tests {
     use super::*;
 
     fn split_lengths(rows: usize, max: usize, longest: usize) -> Vec<Range<usize>> {
-        let rows: Vec<Row> = (0..rows).map(|id| smallvec![KeyPart::Int(id as i64)]).collect();
-        let calls = split(&rows, max, |rows| Ok(rows.len()), |length| *length > longest);
+        let rows: Vec<Row> = (0..rows)
+            .map(|id| smallvec![KeyPart::Int(id as i64)])
+            .collect();
+        let calls = split(
+            &rows,
+            max,
+            |rows| Ok(rows.len()),
+            |length| *length > longest,
+        );
         calls.into_iter().map(|call| call.rows).collect()
     }
 
     #[test]
     fn rows_are_split_by_count_in_order() {
         assert_eq!(split_lengths(5, 2, 99), [0..2, 2..4, 4..5]);
-        assert_eq!(split_lengths(2, 100, 99), [0..2]);
+        assert_eq!(split_lengths(4, 2, 99), [0..2, 2..4]);
         assert!(split_lengths(0, 2, 99).is_empty());
     }
 

@@ -240,7 +240,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_comes_after_the_window_opens_another() {
         let windows = Windows::default();
-        assert_eq!(*windows.join("a", &[row(1)], CLOSE, echo).work.await, [row(1)]);
+        assert_eq!(
+            *windows.join("a", &[row(1)], CLOSE, echo).work.await,
+            [row(1)]
+        );
         let second = windows.join("a", &[row(2)], CLOSE, echo);
         assert!(!second.follower);
         assert_eq!(*second.work.await, [row(2)]);

@@ -57,7 +57,9 @@ struct SharedPart<R> {
 /// Position tells nothing among keys of several requests.
 pub(super) fn window_of(job: &Job<'_>) -> Option<Duration> {
     let batch = job.resolver.batch.as_ref()?;
-    batch.window.filter(|_| batch.order == BatchOrder::Keyed && job.may_merge())
+    batch
+        .window
+        .filter(|_| batch.order == BatchOrder::Keyed && job.may_merge())
 }
 
 impl<P: Protocol> Fetcher<P> {
@@ -67,7 +69,9 @@ impl<P: Protocol> Fetcher<P> {
             at: job.resolver.batch.as_ref().map_or(1, |batch| batch.max),
         };
         let run = self.gathered(fetch);
-        let joined = self.windows.join(self.window_key(job), &fetch.rows, close, run);
+        let joined = self
+            .windows
+            .join(self.window_key(job), &fetch.rows, close, run);
         let deadline = fetch.context.deadline.into();
         match tokio::time::timeout_at(deadline, joined.work).await {
             Ok(shared) => {
@@ -123,7 +127,9 @@ impl<P: Protocol> Fetcher<P> {
                     context: &context,
                 };
                 let parts = ask(&*protocol, &job, &rows).await;
-                let parts = parts.into_iter().map(|part| shared_part(part, &rows, protocol.service()));
+                let parts = parts
+                    .into_iter()
+                    .map(|part| shared_part(part, &rows, protocol.service()));
                 let parts = parts.collect();
                 let log = context.calls.unwrap_or_else(|| CallLog::new(now));
                 let calls = log.take();
@@ -135,18 +141,26 @@ impl<P: Protocol> Fetcher<P> {
     /// One waiter's chunks. The replies answer others as well; keys that it did not ask for are passed over later.
     fn share_of(&self, fetch: &Fetch<'_>, shared: &Shared<P::Reply>) -> Reply {
         let owners: Vec<Option<usize>> = fetch.rows.iter().map(|row| owner(shared, row)).collect();
-        let failed = |owner: &Option<usize>| owner.is_none_or(|at| shared.parts[at].outcome.is_err());
+        let failed =
+            |owner: &Option<usize>| owner.is_none_or(|at| shared.parts[at].outcome.is_err());
         if owners.iter().any(failed) {
             return Reply {
-                chunks: runs(&owners).map(|rows| self.run_of(fetch, shared, owners[rows.start], rows)).collect(),
+                chunks: runs(&owners)
+                    .map(|rows| self.run_of(fetch, shared, owners[rows.start], rows))
+                    .collect(),
             };
         }
         let mut used: Vec<usize> = owners.into_iter().flatten().collect();
         used.sort_unstable();
         used.dedup();
-        let replies = used.into_iter().filter_map(|at| shared.parts[at].outcome.as_ref().ok());
+        let replies = used
+            .into_iter()
+            .filter_map(|at| shared.parts[at].outcome.as_ref().ok());
         let replies: Vec<P::Reply> = replies.flatten().cloned().collect();
-        Reply::one(fetch.rows.len(), decode_batch(&*self.protocol, fetch, &replies))
+        Reply::one(
+            fetch.rows.len(),
+            decode_batch(&*self.protocol, fetch, &replies),
+        )
     }
 
     fn run_of(

@@ -34,14 +34,20 @@ pub(super) enum Read<R> {
 }
 
 /// Splits the rows into calls and makes them at once.
-pub(super) async fn ask<P: Protocol>(protocol: &P, job: &Job<'_>, rows: &[Row]) -> Vec<Part<P::Reply>> {
+pub(super) async fn ask<P: Protocol>(
+    protocol: &P,
+    job: &Job<'_>,
+    rows: &[Row],
+) -> Vec<Part<P::Reply>> {
     let mut calls = split(protocol, job, rows);
     if calls.len() == 1
         && let Some(only) = calls.pop()
     {
         return parts(protocol, job, rows, only).await;
     }
-    let all = calls.into_iter().map(|call| parts(protocol, job, rows, call));
+    let all = calls
+        .into_iter()
+        .map(|call| parts(protocol, job, rows, call));
     join_all(all).await.into_iter().flatten().collect()
 }
 
@@ -57,7 +63,11 @@ fn split<P: Protocol>(protocol: &P, job: &Job<'_>, rows: &[Row]) -> Vec<Split<P:
     batch::split(rows, batch.max, render, |call| protocol.is_too_long(call))
 }
 
-fn first_call<P: Protocol>(protocol: &P, job: &Job<'_>, rows: &[Row]) -> Result<P::Call, SourceError> {
+fn first_call<P: Protocol>(
+    protocol: &P,
+    job: &Job<'_>,
+    rows: &[Row],
+) -> Result<P::Call, SourceError> {
     let Some(rule) = &job.resolver.page else {
         return protocol.render(job, rows, None);
     };
@@ -113,7 +123,10 @@ fn begin<'j, P: Protocol>(
     let page_info = connection.and_then(|connection| connection.page_info.as_ref());
     let purpose = match (&job.resolver.batch, connection) {
         (Some(batch), _) => Purpose::Batch {
-            limit: batch.limit.as_ref().filter(|_| batch.to_many && rows.len() == 1),
+            limit: batch
+                .limit
+                .as_ref()
+                .filter(|_| batch.to_many && rows.len() == 1),
         },
         (None, Some(_)) => Purpose::Connection {
             tells_next: page_info.is_some_and(|info| info.has_next.is_some()),

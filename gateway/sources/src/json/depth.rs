@@ -98,7 +98,9 @@ impl Skip {
     }
 
     fn below<E: Error>(&self) -> Result<usize, E> {
-        self.levels_left.checked_sub(1).ok_or_else(|| E::custom(TooDeep))
+        self.levels_left
+            .checked_sub(1)
+            .ok_or_else(|| E::custom(TooDeep))
     }
 }
 

@@ -50,7 +50,9 @@ fn compute(decoder: &mut Decoder<'_>, how: &Compute, leaf: &Leaf, base: u32) -> 
         Compute::FirstOf(slots) => {
             let mut values = slots.iter().map(|slot| decoder.tape.get(base + slot));
             // Each was read as this very leaf.
-            values.find(|value| !is_nothing(*value)).unwrap_or(Value::Null)
+            values
+                .find(|value| !is_nothing(*value))
+                .unwrap_or(Value::Null)
         }
         Compute::Template(pieces) => match template(decoder, pieces, base) {
             Some(text) => coerce(decoder, leaf, Scalar::Text(&text)),

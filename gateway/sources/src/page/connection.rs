@@ -85,12 +85,17 @@ impl Building<'_> {
     }
 
     fn object(&mut self, layout: u32) -> u32 {
-        let slots = self.layouts.get(layout as usize).map_or(0, |layout| layout.slots);
+        let slots = self
+            .layouts
+            .get(layout as usize)
+            .map_or(0, |layout| layout.slots);
         self.tape.reserve(slots)
     }
 
     fn edges(&mut self, shape: &EdgesShape) -> Value {
-        let edges: Vec<Value> = (0..self.nodes.len).map(|index| self.edge(shape, index)).collect();
+        let edges: Vec<Value> = (0..self.nodes.len)
+            .map(|index| self.edge(shape, index))
+            .collect();
         self.tape.list(&edges)
     }
 
@@ -123,7 +128,8 @@ impl Building<'_> {
             self.tape.set(at + slot, Value::Bool(self.read.has_next));
         }
         if let Some(slot) = shape.has_previous {
-            self.tape.set(at + slot, Value::Bool(self.read.has_previous));
+            self.tape
+                .set(at + slot, Value::Bool(self.read.has_previous));
         }
         for (slot, index) in [(shape.start, first), (shape.end, last)] {
             if let Some(slot) = slot {

@@ -9,7 +9,10 @@ use percent_encoding::percent_decode_str;
 
 /// The parameter's value in the address of the next page.
 pub(crate) fn next(headers: &HeaderMap, parameter: &str) -> Option<String> {
-    let lines = headers.get_all(LINK).iter().filter_map(|line| line.to_str().ok());
+    let lines = headers
+        .get_all(LINK)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
     let target = lines.flat_map(links).find(|link| link.is_next())?.target;
     let query = target.split_once('?')?.1.split('#').next()?;
     query.split('&').find_map(|pair| {
@@ -35,9 +38,14 @@ impl Link<'_> {
         let mut parameters = split_outside_quotes(self.parameters, ';').into_iter();
         let rel = parameters.find_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("rel").then(|| value.trim().trim_matches('"'))
+            name.trim()
+                .eq_ignore_ascii_case("rel")
+                .then(|| value.trim().trim_matches('"'))
         });
-        rel.is_some_and(|rel| rel.split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next")))
+        rel.is_some_and(|rel| {
+            rel.split_ascii_whitespace()
+                .any(|rel| rel.eq_ignore_ascii_case("next"))
+        })
     }
 }
 
@@ -46,8 +54,13 @@ fn links(line: &str) -> Vec<Link<'_>> {
     let mut links = Vec::new();
     let mut rest = line;
     while let Some((_, after)) = rest.split_once('<') {
-        let Some((target, after)) = after.split_once('>') else { break };
-        let parameters = split_outside_quotes(after, ',').first().copied().unwrap_or_default();
+        let Some((target, after)) = after.split_once('>') else {
+            break;
+        };
+        let parameters = split_outside_quotes(after, ',')
+            .first()
+            .copied()
+            .unwrap_or_default();
         links.push(Link { target, parameters });
         rest = &after[parameters.len()..];
     }
@@ -94,13 +107,27 @@ mod tests {
 
     #[test]
     fn only_the_named_parameter_is_taken() {
-        assert_eq!(next_of("<http://evil.example/steal?token=1>; rel=next"), None);
-        assert_eq!(next_of("<http://evil.example/?page=2#frag>; rel=next"), Some("2".into()));
+        assert_eq!(
+            next_of("<http://evil.example/steal?token=1>; rel=next"),
+            None
+        );
+        assert_eq!(
+            next_of("<http://evil.example/?page=2#frag>; rel=next"),
+            Some("2".into())
+        );
     }
 
     #[test]
     fn what_is_no_link_says_nothing() {
-        for line in ["", "<", "<x", "rel=next", "<x?page=2>", "<x?page=2>; rel=\"prev\"", "<x>; rel=next"] {
+        for line in [
+            "",
+            "<",
+            "<x",
+            "rel=next",
+            "<x?page=2>",
+            "<x?page=2>; rel=\"prev\"",
+            "<x>; rel=next",
+        ] {
             assert_eq!(next_of(line), None, "{line}");
         }
     }

@@ -172,8 +172,11 @@ impl<'a> Reading<'a> {
         let all = matches!(self.purpose, Purpose::Batch { .. }) || self.rule.follow.is_some();
         match self.wanted {
             Some(wanted) => {
-                let missing = wanted.saturating_sub(self.got).saturating_add(self.look_ahead());
-                let before = if self.pages.is_empty() { self.skip } else { 0 };
+                let missing = wanted
+                    .saturating_sub(self.got)
+                    .saturating_add(self.look_ahead());
+                let read: u64 = self.pages.iter().map(|page| page.items).sum();
+                let before = self.skip.saturating_sub(read);
                 Some(missing.saturating_add(before).clamp(1, max))
             }
             None if all => Some(max),
@@ -199,11 +202,13 @@ impl<'a> Reading<'a> {
     /// Takes what a page says of itself.
     pub(crate) fn took(&mut self, facts: &Facts) -> Progress {
         let items = facts.items as u64;
-        let before = if self.pages.is_empty() { self.skip.min(items) } else { 0 };
-        self.got += items - before;
+        let before: u64 = self.pages.iter().map(|page| page.items).sum();
+        self.got = (before + items).saturating_sub(self.skip);
         self.total = facts.total.or(self.total);
         self.more = self.has_more(facts, items);
-        let next = self.after(facts, items).filter(|next| *next != self.position);
+        let next = self
+            .after(facts, items)
+            .filter(|next| *next != self.position);
         self.pages.push(Read {
             position: self.position.clone(),
             items,
@@ -256,9 +261,9 @@ impl<'a> Reading<'a> {
             (PageStyle::Cursor | PageStyle::LinkHeader, _) => {
                 facts.next.clone().map(Position::Cursor)
             }
-            (PageStyle::Offset, position) => {
-                Some(Position::Offset(offset_of(position, None).saturating_add(items)))
-            }
+            (PageStyle::Offset, position) => Some(Position::Offset(
+                offset_of(position, None).saturating_add(items),
+            )),
             (PageStyle::PageNumber, Position::Number(page)) => {
                 Some(Position::Number(page.saturating_add(1)))
             }
@@ -326,7 +331,10 @@ fn start(
     let is_cursor = matches!(rule.style, PageStyle::Cursor | PageStyle::LinkHeader);
     match purpose {
         Purpose::Connection { .. } => {
-            let cursor = after.as_str().and_then(Cursor::decode).filter(|it| it.is_for(is_cursor));
+            let cursor = after
+                .as_str()
+                .and_then(Cursor::decode)
+                .filter(|it| it.is_for(is_cursor));
             match cursor.ok_or_else(|| not_a_position("cursor"))? {
                 Cursor::Offset(offset) => Ok((Position::Offset(offset), 0)),
                 Cursor::Page { page, skip } if page.is_empty() => Ok((Position::Start, skip)),
@@ -379,7 +387,7 @@ pub(crate) struct ListRead {
 impl ListRead {
     /// The cursor behind the item at this place among those kept.
     pub(crate) fn cursor(&self, index: u64) -> String {
-        let mut place = self.skip + index;
+        let mut place = self.skip.saturating_add(index);
         for page in &self.pages {
             if place < page.items {
                 return page.cursor(place, self.size).encode();
@@ -402,7 +410,9 @@ impl Read {
                 page: page.clone(),
                 skip: place + 1,
             },
-            (Position::Start, next) if !matches!(next, Some(Position::Offset(_) | Position::Number(_))) => {
+            (Position::Start, next)
+                if !matches!(next, Some(Position::Offset(_) | Position::Number(_))) =>
+            {
                 Cursor::Page {
                     page: String::new(),
                     skip: place + 1,

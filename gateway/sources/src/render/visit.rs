@@ -13,7 +13,9 @@ pub(crate) fn request(request: &Request, visit: &mut dyn FnMut(&Expr)) {
     match request {
         Request::Rest(rest) => {
             pieces(&rest.path, visit);
-            rest.query.iter().for_each(|param| leaves(&param.value, visit));
+            rest.query
+                .iter()
+                .for_each(|param| leaves(&param.value, visit));
             rest.body.iter().for_each(|body| leaves(body, visit));
             rules(&rest.headers, visit);
         }
@@ -40,7 +42,9 @@ fn pieces(pieces: &[Piece], visit: &mut dyn FnMut(&Expr)) {
 fn leaves(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
     match expr {
         Expr::Each(item) => leaves(item, visit),
-        Expr::FirstOf(items) | Expr::List(items) => items.iter().for_each(|item| leaves(item, visit)),
+        Expr::FirstOf(items) | Expr::List(items) => {
+            items.iter().for_each(|item| leaves(item, visit))
+        }
         Expr::Template(text) => pieces(text, visit),
         Expr::Object(fields) => fields.iter().for_each(|(_, expr)| leaves(expr, visit)),
         leaf => visit(leaf),

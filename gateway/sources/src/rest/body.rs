@@ -57,7 +57,9 @@ fn multipart(value: &Json) -> Result<Body, RenderError> {
     let mut out = String::new();
     for (name, value) in entries {
         match value {
-            Json::Array(items) => items.iter().for_each(|item| part(&mut out, &boundary, name, item)),
+            Json::Array(items) => items
+                .iter()
+                .for_each(|item| part(&mut out, &boundary, name, item)),
             value => part(&mut out, &boundary, name, value),
         }
     }
@@ -74,8 +76,13 @@ fn part(out: &mut String, boundary: &str, name: &str, value: &Json) {
         return;
     };
     // As browsers write names: <https://html.spec.whatwg.org/#multipart-form-data>.
-    let name = name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A");
-    out.push_str(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n"));
+    let name = name
+        .replace('"', "%22")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
+    out.push_str(&format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n"
+    ));
     if value.is_object() || value.is_array() {
         out.push_str("Content-Type: application/json\r\n");
     }
@@ -95,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_form_is_made_of_an_objects_entries() {
-        let value = json!({ "a b": "x&y=z", "n": 1, "none": null, "tags": ["p", "q"], "o": { "k": [1] } });
+        let value =
+            json!({ "a b": "x&y=z", "n": 1, "none": null, "tags": ["p", "q"], "o": { "k": [1] } });
         assert_eq!(
             encoded(&value, BodyEncoding::Form),
             "a%20b=x%26y%3Dz&n=1&tags=p&tags=q&o=%7B%22k%22%3A%5B1%5D%7D"
@@ -108,8 +116,12 @@ mod tests {
         let value = json!({ "a\"\r\nX: y": "v", "list": [1, { "k": 2 }], "none": null });
         let body = encode(&value, BodyEncoding::Multipart).unwrap();
         let content_type = body.content_type.to_str().unwrap();
-        let boundary = content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
-        let text = String::from_utf8(body.bytes.to_vec()).unwrap().replace(boundary, "B");
+        let boundary = content_type
+            .strip_prefix("multipart/form-data; boundary=")
+            .unwrap();
+        let text = String::from_utf8(body.bytes.to_vec())
+            .unwrap()
+            .replace(boundary, "B");
         assert_eq!(
             text,
             "--B\r\nContent-Disposition: form-data; name=\"a%22%0D%0AX: y\"\r\n\r\nv\r\n\
@@ -123,6 +135,9 @@ mod tests {
     fn text_and_json_are_what_they_are() {
         assert_eq!(encoded(&json!("plain"), BodyEncoding::Text), "plain");
         assert_eq!(encoded(&json!({ "a": 1 }), BodyEncoding::Text), "{\"a\":1}");
-        assert_eq!(encoded(&json!({ "a": [null] }), BodyEncoding::Json), "{\"a\":[null]}");
+        assert_eq!(
+            encoded(&json!({ "a": [null] }), BodyEncoding::Json),
+            "{\"a\":[null]}"
+        );
     }
 }

@@ -84,7 +84,8 @@ impl RestClient {
 
     fn request(&self, call: &RestCall, labels: HeaderMap) -> Result<Request, Failure> {
         let address = format!("{}{}", self.base, call.target);
-        let url = Url::parse(&address).map_err(|error| self.failed(Code::InternalError, error.to_string()))?;
+        let url = Url::parse(&address)
+            .map_err(|error| self.failed(Code::InternalError, error.to_string()))?;
         let mut request = Request::new(method(call.method), url);
         request.headers_mut().extend(call.headers.iter().cloned());
         request.headers_mut().extend(labels);
@@ -148,7 +149,10 @@ impl RestClient {
     }
 
     fn too_large(&self) -> Failure {
-        let detail = format!("the reply is larger than the limit of {} bytes", self.max_bytes);
+        let detail = format!(
+            "the reply is larger than the limit of {} bytes",
+            self.max_bytes
+        );
         self.maybe_done(Code::UpstreamInvalidResponse, "too large", detail)
     }
 
@@ -246,7 +250,9 @@ fn method(method: RestMethod) -> Method {
 /// Whether a reply could not be read for want of a connection, and not for what was in it.
 fn is_transport(error: &reqwest::Error) -> bool {
     causes(error).any(|cause| {
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let wrapped = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
         cause.is::<hyper::Error>() || wrapped.is_some_and(|inner| inner.is::<hyper::Error>())
     })
 }

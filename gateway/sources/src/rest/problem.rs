@@ -67,7 +67,9 @@ fn document(reply: &RestReply) -> Option<Json> {
 }
 
 fn of_status(status: u16) -> Map<String, Json> {
-    let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let title = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
     let mut problem = Map::new();
     problem.insert("title".to_owned(), title.unwrap_or("Failed").into());
     problem.insert("status".to_owned(), status.into());
@@ -117,7 +119,9 @@ fn read(document: &Json, read: &Read, status: u16) -> Option<Json> {
     match read {
         Read::Path(path) | Read::ListOf(path) => at(document, path).cloned(),
         Read::Embedded => Some(document.clone()),
-        Read::FirstOf(options) => options.iter().find_map(|option| self::read(document, option, status)),
+        Read::FirstOf(options) => options
+            .iter()
+            .find_map(|option| self::read(document, option, status)),
         Read::Template(pieces) => pieces
             .iter()
             .map(|piece| match piece {
@@ -132,6 +136,8 @@ fn read(document: &Json, read: &Read, status: u16) -> Option<Json> {
 }
 
 fn at<'a>(document: &'a Json, path: &[String]) -> Option<&'a Json> {
-    let found = path.iter().try_fold(document, |value, name| value.get(name))?;
+    let found = path
+        .iter()
+        .try_fold(document, |value, name| value.get(name))?;
     (!found.is_null()).then_some(found)
 }

@@ -64,10 +64,16 @@ pub(super) fn render(
     let page = job.resolver.page.as_ref().zip(ask);
     let (target, body) = match page {
         Some((rule, ask)) => paged(request, scope, rule, ask)?,
-        None => (url::target(request, scope, &[])?, value_of_body(request, scope)?),
+        None => (
+            url::target(request, scope, &[])?,
+            value_of_body(request, scope)?,
+        ),
     };
     let mut headers = rules.configured.clone();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/problem+json;q=0.9"));
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("application/json, application/problem+json;q=0.9"),
+    );
     let body = match body {
         Some(body) => {
             let body = body::encode(&body, request.encoding)?;
@@ -82,7 +88,10 @@ pub(super) fn render(
         method: request.method,
         target,
         body,
-        headers: headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         timeout,
     }))
 }
@@ -119,7 +128,9 @@ fn insert(object: &mut Map<String, Json>, name: &str, value: Json) {
     match name.split_once('.') {
         None => drop(object.insert(name.to_owned(), value)),
         Some((first, rest)) => {
-            let inner = object.entry(first).or_insert_with(|| Json::Object(Map::new()));
+            let inner = object
+                .entry(first)
+                .or_insert_with(|| Json::Object(Map::new()));
             if let Json::Object(inner) = inner {
                 insert(inner, rest, value);
             }

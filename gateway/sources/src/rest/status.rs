@@ -56,14 +56,23 @@ pub(super) fn matches(pattern: &str, status: u16) -> bool {
 
 /// The media type in lower case, without parameters.
 pub(super) fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
     essence.trim().to_ascii_lowercase()
 }
 
 /// A page for people: a proxy, a login form or another site answered.
 pub(super) fn is_page(headers: &HeaderMap) -> bool {
-    matches!(media_type(headers).as_str(), "text/html" | "application/xhtml+xml")
+    matches!(
+        media_type(headers).as_str(),
+        "text/html" | "application/xhtml+xml"
+    )
 }
 
 /// `Retry-After`, in seconds or as a date.
@@ -75,4 +84,27 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let at = DateTime::parse_from_rfc2822(value).ok()?;
     let now = DateTime::<Utc>::from(SystemTime::now());
     (at.to_utc() - now).to_std().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_mean_one_status_or_a_class() {
+        assert!(matches("404", 404) && matches("4xx", 404) && matches("40X", 404));
+        assert!(!matches("404", 405) && !matches("5xx", 404) && !matches("4", 404));
+        assert!(!matches("NOT_FOUND", 404));
+    }
+
+    #[test]
+    fn a_media_type_is_compared_without_its_parameters() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(media_type(&headers), "");
+        headers.insert(
+            CONTENT_TYPE,
+            http::HeaderValue::from_static("Text/HTML; charset=utf-8"),
+        );
+        assert!(is_page(&headers));
+    }
 }

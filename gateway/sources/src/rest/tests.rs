@@ -66,7 +66,10 @@ mod requests {
             let operation = format!("{{ user(id: {id:?}) {{ name }} }}");
             assert_eq!(graph.fetch(&operation).await.unwrap(), json!(["Ada"]));
         }
-        graph.fetch("{ find(name: \"a&b=c\", tags: [\"x\", \"y z\"]) { name } }").await.unwrap();
+        graph
+            .fetch("{ find(name: \"a&b=c\", tags: [\"x\", \"y z\"]) { name } }")
+            .await
+            .unwrap();
         graph.fetch("{ find(page: 2) { name } }").await.unwrap();
         assert_eq!(
             service.targets(),
@@ -86,7 +89,9 @@ mod requests {
         let service = Service::json(json!({})).await;
         let graph = Graph::new(USERS, &service.url);
         for id in ["", ".", ".."] {
-            let error = graph.failure(&format!("{{ user(id: {id:?}) {{ name }} }}")).await;
+            let error = graph
+                .failure(&format!("{{ user(id: {id:?}) {{ name }} }}"))
+                .await;
             assert_eq!(error.code, Code::BadUserInput, "{id:?}");
         }
         assert!(service.seen().is_empty());
@@ -97,14 +102,23 @@ mod requests {
     async fn an_input_object_is_the_body() {
         let service = Service::json(json!({ "name": "Ada" })).await;
         let graph = Graph::new(USERS, &service.url);
-        graph.fetch("mutation { add(input: { name: \"Ada\", age: null }) { name } }").await.unwrap();
+        graph
+            .fetch("mutation { add(input: { name: \"Ada\", age: null }) { name } }")
+            .await
+            .unwrap();
         let seen = &service.seen()[0];
-        assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/api/users"));
+        assert_eq!(
+            (seen.method.as_str(), seen.target.as_str()),
+            ("POST", "/api/users")
+        );
         assert_eq!(seen.header("content-type"), Some("application/json"));
         assert_eq!(seen.body, r#"{"name":"Ada","age":null}"#);
         let call = &graph.calls()[0];
         assert_eq!(call.body.as_deref(), Some(seen.body.as_str()));
-        assert_eq!((call.target.as_str(), call.status.as_str()), ("/users", "200"));
+        assert_eq!(
+            (call.target.as_str(), call.status.as_str()),
+            ("/users", "200")
+        );
     }
 
     #[tokio::test]
@@ -126,7 +140,11 @@ mod requests {
         "#;
         let service = Service::json(json!({ "name": "Ada" })).await;
         let mut config = SourcesConfig::default();
-        let headers = [("x-level", "configuration"), ("x-only", "configuration"), ("x-gone", "c")];
+        let headers = [
+            ("x-level", "configuration"),
+            ("x-only", "configuration"),
+            ("x-gone", "c"),
+        ];
         let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
         config.sources.insert(
             "users".to_owned(),
@@ -137,7 +155,10 @@ mod requests {
         );
         let mut graph = Graph::configured(sdl, &service.url, &config);
         graph.context = caller("Bearer x");
-        graph.context.headers.insert("cookie", "secret=1".parse().unwrap());
+        graph
+            .context
+            .headers
+            .insert("cookie", "secret=1".parse().unwrap());
         graph.fetch("{ me { name } }").await.unwrap();
         let seen = &service.seen()[0];
         assert_eq!(seen.header("x-level"), Some("operation"));
@@ -156,11 +177,17 @@ mod requests {
             graph.fetch("{ user(id: 1) { name } }").await.unwrap();
         }
         let seen = service.seen();
-        let parents: Vec<&str> = seen.iter().filter_map(|seen| seen.header("traceparent")).collect();
+        let parents: Vec<&str> = seen
+            .iter()
+            .filter_map(|seen| seen.header("traceparent"))
+            .collect();
         for (seen, parent) in seen.iter().zip(&parents) {
             assert_eq!(seen.header("x-correlation-id"), Some("corr-1"));
             assert_eq!(seen.header("tracestate"), Some("vendor=1"));
-            assert!(parent.starts_with("00-07070707070707070707070707070707-"), "{parent}");
+            assert!(
+                parent.starts_with("00-07070707070707070707070707070707-"),
+                "{parent}"
+            );
             assert!(parent.ends_with("-01"), "{parent}");
         }
         assert_ne!(parents[0], parents[1]);
@@ -175,7 +202,9 @@ mod requests {
         "#;
         let service = Service::json(json!({})).await;
         let graph = Graph::new(sdl, &service.url);
-        let error = graph.failure(r#"{ user(id: "1\r\nx-admin: yes") { name } }"#).await;
+        let error = graph
+            .failure(r#"{ user(id: "1\r\nx-admin: yes") { name } }"#)
+            .await;
         assert_eq!(error.code, Code::BadUserInput);
         assert!(service.seen().is_empty());
     }
@@ -194,16 +223,38 @@ mod requests {
         "#;
         let service = Service::json(json!({})).await;
         let graph = Graph::new(sdl, &service.url);
-        for field in ["form(name: \"a b\", tags: [\"x\", \"y\"])", "text(name: \"a b\")", "parts(name: \"a b\")"] {
-            graph.fetch(&format!("mutation {{ {field} {{ name }} }}")).await.unwrap();
+        for field in [
+            "form(name: \"a b\", tags: [\"x\", \"y\"])",
+            "text(name: \"a b\")",
+            "parts(name: \"a b\")",
+        ] {
+            graph
+                .fetch(&format!("mutation {{ {field} {{ name }} }}"))
+                .await
+                .unwrap();
         }
         let seen = service.seen();
-        assert_eq!(seen[0].header("content-type"), Some("application/x-www-form-urlencoded"));
+        assert_eq!(
+            seen[0].header("content-type"),
+            Some("application/x-www-form-urlencoded")
+        );
         assert_eq!(seen[0].body, "name=a%20b&tags=x&tags=y");
-        assert_eq!(seen[1].header("content-type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(
+            seen[1].header("content-type"),
+            Some("text/plain; charset=utf-8")
+        );
         assert_eq!(seen[1].body, "a b");
-        assert!(seen[2].header("content-type").unwrap().starts_with("multipart/form-data; boundary="));
-        assert!(seen[2].body.contains("name=\"name\"\r\n\r\na b\r\n"), "{}", seen[2].body);
+        assert!(
+            seen[2]
+                .header("content-type")
+                .unwrap()
+                .starts_with("multipart/form-data; boundary=")
+        );
+        assert!(
+            seen[2].body.contains("name=\"name\"\r\n\r\na b\r\n"),
+            "{}",
+            seen[2].body
+        );
     }
 }
 
@@ -223,10 +274,18 @@ mod replies {
 
     #[tokio::test]
     async fn a_wrong_type_is_an_error_of_its_field_alone() {
-        let (_service, graph) = users(|| reply(200, &json!({ "id": 1, "name": 3, "age": "x" }))).await;
+        let (_service, graph) =
+            users(|| reply(200, &json!({ "id": 1, "name": 3, "age": "x" }))).await;
         assert_eq!(
-            graph.fetch("{ user(id: 1) { id name age } }").await.unwrap(),
-            json!([1, "error: expected String, found an integer", "error: expected Int, found a text"])
+            graph
+                .fetch("{ user(id: 1) { id name age } }")
+                .await
+                .unwrap(),
+            json!([
+                1,
+                "error: expected String, found an integer",
+                "error: expected Int, found a text"
+            ])
         );
         let list = name_of_user_1(|| reply(200, &json!([1]))).await.unwrap();
         assert_eq!(list, json!("error: expected an object, found a list"));
@@ -238,13 +297,23 @@ mod replies {
             || typed(200, "application/json", "secret, not JSON"),
             || typed(200, "application/json", "{\"name\":\"secret"),
             || typed(200, "application/json", "{\"name\":\"\u{0}secret\"}"),
-            || typed(200, "application/json", b"{\"name\":\"\xffsecret\"}".to_vec()),
+            || {
+                typed(
+                    200,
+                    "application/json",
+                    b"{\"name\":\"\xffsecret\"}".to_vec(),
+                )
+            },
             || typed(200, "text/html", "<p>secret</p>"),
         ] {
             let error = failure(answer).await;
             assert_eq!(error.code, Code::UpstreamInvalidResponse);
             assert_eq!(error.message, "The service's answer is not as declared.");
-            assert!(error.internal.is_some_and(|detail| !detail.contains("secret")));
+            assert!(
+                error
+                    .internal
+                    .is_some_and(|detail| !detail.contains("secret"))
+            );
         }
     }
 
@@ -252,7 +321,9 @@ mod replies {
     async fn compressed_replies_are_read() {
         use tower_http::compression::CompressionLayer;
         let answer = || async { axum::Json(json!({ "name": "Ada".repeat(1000) })) };
-        let app = axum::Router::new().fallback(answer).layer(CompressionLayer::new());
+        let app = axum::Router::new()
+            .fallback(answer)
+            .layer(CompressionLayer::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -279,15 +350,25 @@ mod statuses {
             "stack": "at main.rs:1",
             "errors": [{ "pointer": "#/age" }],
         });
-        typed(status, "application/problem+json; charset=utf-8", body.to_string())
+        typed(
+            status,
+            "application/problem+json; charset=utf-8",
+            body.to_string(),
+        )
     }
 
     #[tokio::test]
     async fn one_that_was_asked_for_alone_may_be_missing() {
         assert_eq!(name_of_user_1(not_found).await.unwrap(), Json::Null);
-        assert_eq!(name_of_user_1(|| reply(410, &json!({}))).await.unwrap(), Json::Null);
+        assert_eq!(
+            name_of_user_1(|| reply(410, &json!({}))).await.unwrap(),
+            Json::Null
+        );
         let (_service, graph) = users(|| problem(404)).await;
-        assert_eq!(graph.fetch("{ find(page: 1) { name } }").await.unwrap(), Json::Null);
+        assert_eq!(
+            graph.fetch("{ find(page: 1) { name } }").await.unwrap(),
+            Json::Null
+        );
     }
 
     #[tokio::test]
@@ -334,25 +415,48 @@ mod statuses {
         assert_eq!(error.code, Code::UpstreamError);
         assert_eq!(error.message, "The service failed.");
         let problem = Json::Object(*error.problem.unwrap());
-        assert_eq!(problem, json!({ "title": "Internal Server Error", "status": 500 }));
+        assert_eq!(
+            problem,
+            json!({ "title": "Internal Server Error", "status": 500 })
+        );
     }
 
     #[tokio::test]
     async fn each_status_has_its_code() {
-        let table: [(fn() -> Response<Body>, Code); 10] = [
-            (|| reply(400, &json!({})), Code::BadUserInput),
-            (|| reply(401, &json!({})), Code::Unauthenticated),
-            (|| reply(403, &json!({})), Code::Forbidden),
-            (|| reply(409, &json!({})), Code::Conflict),
-            (|| reply(429, &json!({})), Code::RateLimited),
-            (|| reply(501, &json!({})), Code::UpstreamError),
-            (|| reply(502, &json!({})), Code::UpstreamUnavailable),
-            (|| reply(503, &json!({})), Code::UpstreamUnavailable),
-            (|| reply(504, &json!({})), Code::UpstreamTimeout),
-            (|| reply(302, &json!({})), Code::UpstreamInvalidResponse),
+        let service = Service::new(|seen| {
+            let status = seen
+                .target
+                .rsplit('/')
+                .next()
+                .and_then(|id| id.parse().ok());
+            std::future::ready(reply(status.unwrap(), &json!({})))
+        })
+        .await;
+        let graph = Graph::new(USERS, &service.url);
+        let table = [
+            (302, Code::UpstreamInvalidResponse),
+            (400, Code::BadUserInput),
+            (401, Code::Unauthenticated),
+            (403, Code::Forbidden),
+            (405, Code::UpstreamError),
+            (408, Code::UpstreamTimeout),
+            (409, Code::Conflict),
+            (412, Code::Conflict),
+            (413, Code::BadUserInput),
+            (422, Code::BadUserInput),
+            (429, Code::RateLimited),
+            (499, Code::Cancelled),
+            (500, Code::UpstreamError),
+            (501, Code::UpstreamError),
+            (502, Code::UpstreamUnavailable),
+            (503, Code::UpstreamUnavailable),
+            (504, Code::UpstreamTimeout),
         ];
-        for (answer, code) in table {
-            assert_eq!(failure(answer).await.code, code);
+        for (status, code) in table {
+            let error = graph
+                .failure(&format!("{{ user(id: {status}) {{ name }} }}"))
+                .await;
+            assert_eq!(error.code, code, "{status}");
         }
     }
 
@@ -360,17 +464,25 @@ mod statuses {
     async fn retry_after_is_told_in_seconds_or_as_a_date() {
         let seconds = failure(|| {
             let mut answer = reply(429, &json!({}));
-            answer.headers_mut().insert("retry-after", "7".parse().unwrap());
+            answer
+                .headers_mut()
+                .insert("retry-after", "7".parse().unwrap());
             answer
         });
         assert_eq!(seconds.await.retry_after, Some(Duration::from_secs(7)));
         let date = failure(|| {
             let mut answer = reply(503, &json!({}));
             let date = "Fri, 31 Dec 2100 23:59:59 GMT";
-            answer.headers_mut().insert("retry-after", date.parse().unwrap());
+            answer
+                .headers_mut()
+                .insert("retry-after", date.parse().unwrap());
             answer
         });
-        assert!(date.await.retry_after.is_some_and(|after| after > Duration::from_secs(3600)));
+        assert!(
+            date.await
+                .retry_after
+                .is_some_and(|after| after > Duration::from_secs(3600))
+        );
     }
 
     #[tokio::test]
@@ -379,7 +491,9 @@ mod statuses {
         let target = elsewhere.url.clone();
         let service = Service::new(move |_| {
             let mut answer = typed(307, "text/plain", "");
-            answer.headers_mut().insert("location", target.parse().unwrap());
+            answer
+                .headers_mut()
+                .insert("location", target.parse().unwrap());
             std::future::ready(answer)
         });
         let graph = Graph::new(USERS, &service.await.url);
@@ -408,7 +522,10 @@ mod statuses {
         let graph = Graph::new(sdl, &service.url);
         let read = async |id: u32| {
             let fields = "... on User { name } ... on Gone { title status }";
-            graph.fetch(&format!("{{ user(id: {id}) {{ {fields} }} }}")).await.unwrap()
+            graph
+                .fetch(&format!("{{ user(id: {id}) {{ {fields} }} }}"))
+                .await
+                .unwrap()
         };
         assert_eq!(read(1).await, json!(["Ada"]));
         assert_eq!(read(2).await, json!(["left", 404]));
@@ -433,9 +550,15 @@ mod statuses {
         .await;
         let graph = Graph::new(sdl, &service.url);
         let error = graph.failure("{ user(id: 1) { name } }").await;
-        assert_eq!((error.code, error.message.as_str()), (Code::BadUserInput, "Too late."));
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::BadUserInput, "Too late.")
+        );
         let problem = Json::Object(*error.problem.unwrap());
-        assert_eq!(problem, json!({ "title": "Conflict", "status": 409, "hint": 3 }));
+        assert_eq!(
+            problem,
+            json!({ "title": "Conflict", "status": 409, "hint": 3 })
+        );
         let other = graph.failure("{ user(id: 2) { name } }").await;
         assert_eq!(other.problem.unwrap().get("code"), Some(&json!("SOLD_OUT")));
     }
@@ -485,7 +608,10 @@ mod misbehaviour {
     #[tokio::test]
     async fn a_compressed_reply_that_is_none_is_invalid() {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n{}{}";
-        let error = raw(Some(answer)).await.failure("{ user(id: 1) { name } }").await;
+        let error = raw(Some(answer))
+            .await
+            .failure("{ user(id: 1) { name } }")
+            .await;
         assert_eq!(error.code, Code::UpstreamInvalidResponse, "{error:?}");
     }
 
@@ -570,7 +696,9 @@ mod misbehaviour {
     async fn the_limit_counts_what_was_decompressed() {
         use tower_http::compression::CompressionLayer;
         let answer = || async { axum::Json(json!({ "name": "x".repeat(1_000_000) })) };
-        let app = axum::Router::new().fallback(answer).layer(CompressionLayer::new());
+        let app = axum::Router::new()
+            .fallback(answer)
+            .layer(CompressionLayer::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -619,9 +747,15 @@ mod merged_reads {
         .await
     }
 
-    async fn names(graph: &Graph, contexts: &[plan::source::Context], operation: &str) -> Vec<Json> {
+    async fn names(
+        graph: &Graph,
+        contexts: &[plan::source::Context],
+        operation: &str,
+    ) -> Vec<Json> {
         let plan = graph.plan(operation);
-        let fetches = contexts.iter().map(|context| graph.fetch_in(context, &plan));
+        let fetches = contexts
+            .iter()
+            .map(|context| graph.fetch_in(context, &plan));
         let values = futures_util::future::join_all(fetches).await;
         values.into_iter().map(Result::unwrap).collect()
     }
@@ -634,7 +768,9 @@ mod merged_reads {
         let names = names(&graph, &contexts, "{ me { name } }").await;
         assert_eq!(names, [json!(["ada"]), json!(["ada"]), json!(["ada"])]);
         assert_eq!(service.seen().len(), 1);
-        let logs = contexts.iter().flat_map(|context| context.calls.as_ref().unwrap().take());
+        let logs = contexts
+            .iter()
+            .flat_map(|context| context.calls.as_ref().unwrap().take());
         let coalesced: Vec<bool> = logs.map(|call| call.coalesced).collect();
         assert_eq!(coalesced, [false, true, true]);
     }
@@ -662,7 +798,12 @@ mod merged_reads {
     async fn mutations_are_never_merged() {
         let service = together(2).await;
         let graph = Graph::new(WHO, &service.url);
-        names(&graph, &[caller("ada"), caller("ada")], "mutation { touch { name } }").await;
+        names(
+            &graph,
+            &[caller("ada"), caller("ada")],
+            "mutation { touch { name } }",
+        )
+        .await;
         assert_eq!(service.seen().len(), 2);
     }
 
