@@ -485,6 +485,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_service_without_tls_is_not_reached_over_https() {
+        let upstream = Upstream::start(|_| Answered::Messages(vec![Vec::new()]));
+        let url = upstream.url().replace("http:", "https:");
+        assert!(matches!(
+            asked(&url, Take::One).await,
+            Err(Failure::Unreachable(_))
+        ));
+        assert!(upstream.calls().is_empty());
+    }
+
+    #[tokio::test]
     async fn two_addresses_share_the_load() {
         let [one, two] =
             [(); 2].map(|()| Upstream::start(|_| Answered::Messages(vec![Vec::new()])));

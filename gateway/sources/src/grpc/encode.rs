@@ -87,21 +87,17 @@ fn find(descriptor: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
 }
 
 fn set(message: &mut DynamicMessage, field: &FieldDescriptor, value: Value) -> Result<(), Unfit> {
-    if let Some(oneof) = field
+    let oneof = field
         .containing_oneof()
-        .filter(|oneof| !oneof.is_synthetic())
-    {
-        if let Some(other) = oneof
-            .fields()
-            .find(|other| other != field && message.has_field(other))
-        {
-            let problem = format!(
-                "excludes `{}`: only one of `{}` may be given",
-                other.name(),
-                oneof.name()
-            );
-            return Err(Unfit::new(problem).below(field.name()));
-        }
+        .filter(|oneof| !oneof.is_synthetic());
+    let excluded = oneof.as_ref().and_then(|oneof| {
+        let is_given = |other: &FieldDescriptor| other != field && message.has_field(other);
+        oneof.fields().find(is_given).map(|other| (oneof, other))
+    });
+    if let Some((oneof, other)) = excluded {
+        let (other, oneof) = (other.name(), oneof.name());
+        let problem = format!("excludes `{other}`: only one of `{oneof}` may be given");
+        return Err(Unfit::new(problem).below(field.name()));
     }
     message.set_field(field, value);
     Ok(())
@@ -488,88 +484,80 @@ mod tests {
         }
     }
 
+    fn assert_refused(cases: &[(Json, &str, &str)]) {
+        for (request, field, problem) in cases {
+            let expected = format!("The request's field `{field}` {problem}.");
+            assert_eq!(refused(request.clone()), expected);
+        }
+    }
+
     #[test]
-    fn a_value_that_does_not_fit_is_refused_by_the_name_of_its_field() {
-        let cases = [
+    fn a_scalar_that_does_not_fit_is_refused_by_the_name_of_its_field() {
+        let large = 1_i64 << 31;
+        let nested = json!({ "child": { "children": [{ "kind": "X" }] } });
+        let kind = "takes a value of the enum Kind";
+        assert_refused(&[
             (
                 json!({ "int64_field": "abc" }),
-                "The request's field `int64_field` takes an int64.",
+                "int64_field",
+                "takes an int64",
             ),
             (
                 json!({ "int64_field": "" }),
-                "The request's field `int64_field` takes an int64.",
+                "int64_field",
+                "takes an int64",
             ),
             (
                 json!({ "int64_field": "+5" }),
-                "The request's field `int64_field` takes an int64.",
+                "int64_field",
+                "takes an int64",
             ),
             (
-                json!({ "int32_field": 1_i64 << 31 }),
-                "The request's field `int32_field` takes an int32.",
+                json!({ "int32_field": large }),
+                "int32_field",
+                "takes an int32",
             ),
             (
                 json!({ "uint64_field": -1 }),
-                "The request's field `uint64_field` takes a uint64.",
+                "uint64_field",
+                "takes a uint64",
             ),
-            (
-                json!({ "packed": [1, 0.5] }),
-                "The request's field `packed[1]` takes an int32.",
-            ),
-            (
-                json!({ "child": { "children": [{ "kind": "X" }] } }),
-                "The request's field `child.children[0].kind` takes a value of the enum Kind.",
-            ),
-            (
-                json!({ "child": 1 }),
-                "The request's field `child` takes an object.",
-            ),
-            (
-                json!({ "text": {} }),
-                "The request's field `text` takes a text.",
-            ),
-            (
-                json!({ "texts": [null] }),
-                "The request's field `texts[0]` takes a text.",
-            ),
-            (
-                json!({ "blob": "?" }),
-                "The request's field `blob` takes bytes in base64.",
-            ),
-            (
-                json!({ "moment": "today" }),
-                "The request's field `moment` takes a time such as 2025-01-31T09:30:00Z.",
-            ),
-            (
-                json!({ "span": "soon" }),
-                "The request's field `span` takes a duration such as 1.5s.",
-            ),
+            (json!({ "packed": [1, 0.5] }), "packed[1]", "takes an int32"),
             (
                 json!({ "float_field": 1e300 }),
-                "The request's field `float_field` takes a number of 32 bits.",
+                "float_field",
+                "takes a number of 32 bits",
+            ),
+            (json!({ "text": {} }), "text", "takes a text"),
+            (json!({ "texts": [null] }), "texts[0]", "takes a text"),
+            (json!({ "blob": "?" }), "blob", "takes bytes in base64"),
+            (nested, "child.children[0].kind", kind),
+        ]);
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_refused_by_the_name_of_its_field() {
+        let unknown = "has an `@type` that the contract does not know";
+        let both = json!({ "choice_text": "a", "choice_number": 1 });
+        let excluded = "excludes `choice_text`: only one of `choice` may be given";
+        let moment = "takes a time such as 2025-01-31T09:30:00Z";
+        assert_refused(&[
+            (json!({ "child": 1 }), "child", "takes an object"),
+            (json!({ "moment": "today" }), "moment", moment),
+            (
+                json!({ "span": "soon" }),
+                "span",
+                "takes a duration such as 1.5s",
             ),
             (
                 json!({ "counts": { "a": [] } }),
-                "The request's field `counts.a` takes an int64.",
+                "counts.a",
+                "takes an int64",
             ),
-            (
-                json!({ "by_id": { "x": {} } }),
-                "The request's field `by_id.x` takes an int32.",
-            ),
-            (
-                json!({ "any": { "@type": "x.Y" } }),
-                "The request's field `any` has an `@type` that the contract does not know.",
-            ),
-            (
-                json!({ "nobody": 1 }),
-                "The request's field `nobody` is not in the contract.",
-            ),
-            (
-                json!({ "choice_text": "a", "choice_number": 1 }),
-                "The request's field `choice_number` excludes `choice_text`: only one of `choice` may be given.",
-            ),
-        ];
-        for (request, problem) in cases {
-            assert_eq!(refused(request), problem);
-        }
+            (json!({ "by_id": { "x": {} } }), "by_id.x", "takes an int32"),
+            (json!({ "any": { "@type": "x.Y" } }), "any", unknown),
+            (json!({ "nobody": 1 }), "nobody", "is not in the contract"),
+            (both, "choice_number", excluded),
+        ]);
     }
 }

@@ -498,7 +498,7 @@ mod tests {
     #[test]
     fn every_status_has_the_code_of_the_table() {
         let codes: Vec<(&str, &str)> = (1..=16)
-            .map(|number| tonic::Code::from_i32(number))
+            .map(tonic::Code::from_i32)
             .map(|code| (name(code), classified(code).as_str()))
             .collect();
         let table = [

@@ -685,3 +685,5 @@ fn the_timeout_header_has_at_most_eight_digits() {
         "99999999m"
     );
 }
+
+mod shop;

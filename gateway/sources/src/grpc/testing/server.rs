@@ -4,8 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 
 use bytes::BufMut;
 use bytes::Bytes;
@@ -184,14 +182,4 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
     frame.put_u32(message.len() as u32);
     frame.put_slice(message);
     frame.into()
-}
-
-/// Counts, from many places.
-#[derive(Clone, Default)]
-pub(crate) struct Counter(Arc<AtomicUsize>);
-
-impl Counter {
-    pub(crate) fn next(&self) -> usize {
-        self.0.fetch_add(1, Ordering::SeqCst)
-    }
 }

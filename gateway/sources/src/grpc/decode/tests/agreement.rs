@@ -196,7 +196,7 @@ fn expected_at(message: &DynamicMessage, path: &[&str], shape: &Shape) -> Json {
         ([], Shape::Leaf(leaf)) if matches!(leaf.kind, LeafKind::Json) && !is_scalar(&field) => {
             json_of_field(message, &field)
         }
-        ([], shape) => expected_value(&value, &field.kind(), shape),
+        ([], shape) => expected_value(&value, shape),
         (rest, shape) => expected_at(value.as_message().unwrap(), rest, shape),
     }
 }
@@ -205,11 +205,11 @@ fn is_scalar(field: &FieldDescriptor) -> bool {
     !matches!(field.kind(), Kind::Message(_)) && !field.is_list()
 }
 
-fn expected_value(value: &Upstream, kind: &Kind, shape: &Shape) -> Json {
+fn expected_value(value: &Upstream, shape: &Shape) -> Json {
     match (value, shape) {
         (Upstream::List(items), Shape::List(inner)) => items
             .iter()
-            .map(|item| expected_value(item, kind, inner))
+            .map(|item| expected_value(item, inner))
             .collect(),
         (Upstream::Message(message), Shape::Object(_)) => expected(message, shape),
         (Upstream::Message(message), Shape::Leaf(_)) => json_of(message),
