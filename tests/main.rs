@@ -3,6 +3,8 @@
 //! `specs/` holds one behaviour per file, readable as documentation; `spec/` runs them.
 //! `property/` compares random operations with a plain executor; `edge/` runs the real binary.
 
+mod edge;
+mod property;
 mod spec;
 
 /// The files of `specs/`.

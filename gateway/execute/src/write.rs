@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use plan::code::Code;
 use plan::model::Condition;
+use plan::model::ConditionId;
 use plan::model::Origin;
 use plan::model::OutField;
 use plan::model::OutKind;
@@ -90,19 +91,47 @@ fn size_hint(store: &Store) -> usize {
 impl<'w> Writer<'w> {
     fn selection(&mut self, object: Option<At<'w>>, selection: &Selection) -> Written {
         self.out.push(b'{');
-        let mut first = true;
-        for field in &selection.fields {
-            if field.condition.is_some_and(|id| !self.holds[id as usize]) {
-                continue;
+        let start = self.out.len();
+        if selection.appearances.is_empty() {
+            for field in &selection.fields {
+                if self.is_included(field.condition) {
+                    self.member(start, object, field)?;
+                }
             }
-            if !std::mem::take(&mut first) {
-                self.out.push(b',');
-            }
-            self.out.extend_from_slice(field.key.as_bytes());
-            self.field(object, field)?;
+        } else {
+            self.by_appearance(start, object, selection)?;
         }
         self.out.push(b'}');
         Ok(())
+    }
+
+    /// Variables decide where each key stands.
+    fn by_appearance(
+        &mut self,
+        start: usize,
+        object: Option<At<'w>>,
+        selection: &Selection,
+    ) -> Written {
+        let mut written = vec![false; selection.fields.len()];
+        for (index, condition) in &selection.appearances {
+            let index = *index as usize;
+            if self.is_included(*condition) && !std::mem::replace(&mut written[index], true) {
+                self.member(start, object, &selection.fields[index])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_included(&self, condition: Option<ConditionId>) -> bool {
+        condition.is_none_or(|id| self.holds[id as usize])
+    }
+
+    fn member(&mut self, start: usize, object: Option<At<'w>>, field: &OutField) -> Written {
+        if self.out.len() > start {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(field.key.as_bytes());
+        self.field(object, field)
     }
 
     fn field(&mut self, object: Option<At<'w>>, field: &OutField) -> Written {

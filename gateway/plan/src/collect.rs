@@ -54,6 +54,35 @@ impl Group<'_> {
     }
 }
 
+/// The fields selected on one object type.
+#[derive(Debug, Default)]
+pub(crate) struct Collected<'d> {
+    /// By response key, in the order of first appearance.
+    pub(crate) groups: IndexMap<&'d str, Group<'d>>,
+    /// Every appearance: which group, and when. A key stands in the response where it first appears
+    /// among those that are included.
+    appearances: Vec<(u32, All)>,
+}
+
+impl Collected<'_> {
+    /// Every appearance, where the order of keys depends on variables; otherwise none.
+    pub(crate) fn conditional_order(&self) -> &[(u32, All)] {
+        let mut seen = vec![None; self.groups.len()];
+        let depends = self.appearances.iter().any(|(group, all)| {
+            let first: &mut Option<&All> = &mut seen[*group as usize];
+            match first {
+                None => {
+                    *first = Some(all);
+                    false
+                }
+                // A later appearance counts only where the first may be left out without it.
+                Some(first) => !first.iter().all(|term| all.contains(term)),
+            }
+        });
+        if depends { &self.appearances } else { &[] }
+    }
+}
+
 /// What collection needs to know besides the selections.
 pub(crate) struct Collector<'d> {
     pub(crate) document: &'d ExecutableDocument,
@@ -68,17 +97,17 @@ impl<'d> Collector<'d> {
         ty: &str,
         sets: &[Conditional<'d>],
         budget: &mut Budget,
-    ) -> IndexMap<&'d str, Group<'d>> {
+    ) -> Collected<'d> {
         let mut run = Run {
             collector: self,
             ty,
             visited: HashSet::new(),
-            groups: IndexMap::new(),
+            collected: Collected::default(),
         };
         for (all, set) in sets {
             run.selection_set(set, all, budget);
         }
-        run.groups
+        run.collected
     }
 
     fn applies(&self, condition: Option<&str>, ty: &str) -> bool {
@@ -96,7 +125,7 @@ struct Run<'c, 'd> {
     collector: &'c Collector<'d>,
     ty: &'c str,
     visited: HashSet<(&'d str, All)>,
-    groups: IndexMap<&'d str, Group<'d>>,
+    collected: Collected<'d>,
 }
 
 impl<'d> Run<'_, 'd> {
@@ -147,7 +176,10 @@ impl<'d> Run<'_, 'd> {
 
     fn field(&mut self, field: &'d Node<Field>, all: All) {
         let key = field.response_name().as_str();
-        let group = self.groups.entry(key).or_insert_with(|| Group {
+        let entry = self.collected.groups.entry(key);
+        let appearance = (entry.index() as u32, all.clone());
+        self.collected.appearances.push(appearance);
+        let group = entry.or_insert_with(|| Group {
             field,
             twins: Vec::new(),
             parent: self.ty.into(),

@@ -277,6 +277,10 @@ impl ArgValue {
 pub struct Selection {
     /// In response order.
     pub fields: Vec<OutField>,
+    /// Where variables decide the order of keys: every appearance of a field (by its index) and when
+    /// it counts. A key stands where it first appears among those that count. Empty where the order
+    /// is that of `fields`.
+    pub appearances: Vec<(u32, Option<ConditionId>)>,
 }
 
 /// One response field.

@@ -214,6 +214,10 @@ impl<'a> Lowering<'a> {
         object: &Object<'a>,
     ) -> Option<(ViewField, bool)> {
         let field = whole.site.on.field()?;
+        if whole.input.has("selection") {
+            self.selection_of_leaf(whole);
+            return None;
+        }
         let map = self.map_of(object.document, whole.source, &field.directives);
         let (read, end) = match self.own_from(whole)? {
             Some(mapping) => self.read(object, &mapping)?,
@@ -234,6 +238,15 @@ impl<'a> Lowering<'a> {
         let mut value = self.value(object, &inner, read, end, map.as_ref(), With::default());
         value.ty = whole.ty.clone();
         Some((value, to_many))
+    }
+
+    fn selection_of_leaf(&mut self, whole: &Whole<'_, 'a>) {
+        let message = format!("a selection maps the fields of a type, and `{}` has none", whole.ty);
+        self.push(
+            Diagnostic::error("INVALID_VALUE", message)
+                .at(whole.input.at_name("selection"))
+                .help("say where an item carries the value: @map(from: \"score\")"),
+        );
     }
 
     /// The value of a type where the reply, or an item of it, is that value.
@@ -397,6 +410,11 @@ mod tests {
             text.starts_with("error[INVALID_VALUE] shop.graphql:2:52\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_leaf_of_an_item_is_named_by_map_and_not_by_a_selection() {
+        assert!(said("type Query { a: [A!] @rest(GET: \"/a\") } type A @key(fields: \"id\") { id: ID! score: Int @rest(GET: \"/s\", query: { id: \"$batch.id\" }, batch: { by: { id: \"a_id\" } }, selection: \"points\") }").contains("a selection maps the fields of a type, and `Int` has none"));
     }
 
     #[test]

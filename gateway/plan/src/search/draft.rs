@@ -143,7 +143,7 @@ impl DraftStep {
             return Some(DraftValue::Leaf);
         };
         let value = self.composite(graph, child);
-        if known.read == Read::Embedded {
+        if matches!(known.read, Read::Embedded | Read::ListOf(_)) {
             self.read_reference(graph, child, &value);
         }
         Some(value)

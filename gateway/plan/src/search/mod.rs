@@ -30,6 +30,7 @@ pub(crate) mod leaf;
 mod tests;
 
 use crate::code::Code;
+use crate::collect::Collected;
 use crate::collect::Collector;
 use crate::collect::Conditional;
 use crate::collect::Group;
@@ -130,9 +131,9 @@ impl<'d> Search<'d> {
         sets: &[Conditional<'d>],
         mutation: bool,
     ) -> Result<Selection, Refusal> {
-        let groups = self.groups(ty, sets)?;
-        let mut selection = Selection::default();
-        for (key, group) in &groups {
+        let collected = self.collected(ty, sets)?;
+        let mut selection = self.selection(&collected);
+        for (key, group) in &collected.groups {
             let field = match group.field.name.as_str() {
                 "__typename" => self.typename(key, group, ty),
                 "__schema" | "__type" => self.introspection(key, group),
@@ -146,17 +147,26 @@ impl<'d> Search<'d> {
         Ok(selection)
     }
 
-    fn groups(&mut self, ty: &str, sets: &[Conditional<'d>]) -> Result<Groups<'d>, Refusal> {
-        let groups = self.collector.collect(ty, sets, &mut self.budget);
+    fn collected(&mut self, ty: &str, sets: &[Conditional<'d>]) -> Result<Collected<'d>, Refusal> {
+        let collected = self.collector.collect(ty, sets, &mut self.budget);
         if self.budget.is_exhausted() {
             return Err(too_costly());
         }
-        match groups
-            .iter()
-            .find_map(|(key, group)| Some((key, group.conflict()?)))
-        {
+        let mut groups = collected.groups.iter();
+        match groups.find_map(|(key, group)| Some((key, group.conflict()?))) {
             Some((key, twin)) => Err(self.cannot_merge(key, twin)),
-            None => Ok(groups),
+            None => Ok(collected),
+        }
+    }
+
+    /// An empty selection that knows its order.
+    fn selection(&mut self, collected: &Collected<'d>) -> Selection {
+        let appearances = collected.conditional_order().iter();
+        Selection {
+            fields: Vec::with_capacity(collected.groups.len()),
+            appearances: appearances
+                .map(|(group, all)| (*group, self.condition(Any(vec![all.clone()]))))
+                .collect(),
         }
     }
 
@@ -239,10 +249,10 @@ impl<'d> Search<'d> {
         ty: &Name,
         sets: &[Conditional<'d>],
     ) -> Result<Selection, Refusal> {
-        let groups = self.groups(ty, sets)?;
-        self.bring_missing(&mut position, ty, &groups)?;
-        let mut selection = Selection::default();
-        for (key, group) in &groups {
+        let collected = self.collected(ty, sets)?;
+        self.bring_missing(&mut position, ty, &collected.groups)?;
+        let mut selection = self.selection(&collected);
+        for (key, group) in &collected.groups {
             let field = match group.is_typename() {
                 true => self.typename(key, group, ty),
                 false => self.field(&mut position, ty, key, group)?,
@@ -767,7 +777,7 @@ impl<'d> Search<'d> {
     }
 
     fn covers_object(&mut self, ty: &Name, view: ViewId, sets: &[Conditional<'d>]) -> bool {
-        let groups = self.collector.collect(ty, sets, &mut self.budget);
+        let groups = self.collector.collect(ty, sets, &mut self.budget).groups;
         let known = [Known { view, depth: 0 }];
         let mut reached = None;
         groups

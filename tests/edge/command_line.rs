@@ -1,0 +1,129 @@
+//! What the commands print, and how they exit: 0, 1 when the input is wrong, 2 when the command line is.
+
+use super::binary::Folder;
+use super::binary::run;
+use super::scripted::THINGS;
+
+const CONFIG: &str = "subgraphs:\n  things: { schema: things.graphql, env: [THINGS_URL] }\n";
+const ENV: [(&str, &str); 1] = [("THINGS_URL", "http://127.0.0.1:1")];
+
+fn folder(config: &str, sdl: &str) -> (Folder, String) {
+    let folder = Folder::new(&[("switchboard.yaml", config), ("things.graphql", sdl)]);
+    let config = folder.file("switchboard.yaml").display().to_string();
+    (folder, config)
+}
+
+#[tokio::test]
+async fn check_passes_over_a_sound_graph() {
+    let (_folder, config) = folder(CONFIG, THINGS);
+    let (code, _, errors) = run(&["check", "--config", &config], &ENV).await;
+    assert_eq!(code, 0, "{errors}");
+}
+
+#[tokio::test]
+async fn check_prints_every_finding_and_exits_with_one() {
+    let sdl = THINGS.replace("/things/{id}\")\n  things", "/things/{ident}\")\n  things");
+    let sdl = sdl.replace(
+        "@rest(GET: \"/count\"",
+        "@rest(source: \"thinks\", GET: \"/count\"",
+    );
+    let (_folder, config) = folder(CONFIG, &sdl);
+    let (code, output, errors) = run(&["check", "--config", &config], &ENV).await;
+    assert_eq!(code, 1);
+    assert!(
+        output.is_empty(),
+        "diagnostics go to standard error: {output}"
+    );
+    for expected in [
+        "error[UNKNOWN_ARGUMENT] ",
+        "error[UNKNOWN_SOURCE] ",
+        "things.graphql:8:",
+        "help: ",
+    ] {
+        assert!(errors.contains(expected), "{expected} in:\n{errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_answered_with_the_place_and_a_suggestion() {
+    let cases = [
+        ("listn: 127.0.0.1:0\n", "listen"),
+        ("limits: { tokenz: 5 }\n", "tokens"),
+        ("listen: \"${NOT_SET_ANYWHERE}\"\n", "NOT_SET_ANYWHERE"),
+        ("listen: [\n", "switchboard.yaml:"),
+    ];
+    for (line, expected) in cases {
+        let (_folder, config) = folder(&format!("{line}{CONFIG}"), THINGS);
+        let (code, _, errors) = run(&["check", "--config", &config], &ENV).await;
+        assert_eq!(code, 1, "{line}: {errors}");
+        assert!(errors.contains(expected), "{line}: {errors}");
+        assert!(errors.contains("switchboard.yaml:"), "{line}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_named() {
+    let (_folder, config) = folder(&CONFIG.replace("things.graphql", "thinks.graphql"), THINGS);
+    let (code, _, errors) = run(&["check", "--config", &config], &ENV).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("thinks.graphql"), "{errors}");
+    let (code, _, errors) = run(&["check", "--config", "/nowhere/switchboard.yaml"], &[]).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("/nowhere/switchboard.yaml"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_variable_that_is_not_set_is_named_where_it_is_used() {
+    let (_folder, config) = folder(CONFIG, THINGS);
+    let (code, _, errors) = run(&["check", "--config", &config], &[]).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("error[UNKNOWN_ENV] "), "{errors}");
+    assert!(errors.contains("THINGS_URL"), "{errors}");
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_exits_with_two() {
+    for arguments in [&["serv"][..], &["check", "--confg", "x"], &["plan"]] {
+        let (code, _, errors) = run(arguments, &[]).await;
+        assert_eq!(code, 2, "{arguments:?}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn every_command_explains_itself() {
+    for command in [
+        "serve", "check", "compose", "plan", "explain", "demo", "config",
+    ] {
+        let (code, output, _) = run(&[command, "--help"], &[]).await;
+        assert_eq!(code, 0);
+        assert!(output.contains("Usage: switchboard"), "{output}");
+    }
+}
+
+#[tokio::test]
+async fn plan_prints_the_calls_of_an_operation() {
+    let (folder, config) = folder(CONFIG, THINGS);
+    folder.write(
+        "operation.graphql",
+        "query($id: ID!) { thing(id: $id) { name } }",
+    );
+    let operation = folder.file("operation.graphql").display().to_string();
+    let (code, output, errors) = run(&["plan", "--config", &config, &operation], &ENV).await;
+    assert_eq!(code, 0, "{errors}");
+    assert!(
+        output.contains("[0] Query.thing from things: GET /things/{$args.id}"),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn compose_prints_the_schema_that_clients_see() {
+    let (_folder, config) = folder(CONFIG, THINGS);
+    let (code, output, _) = run(&["compose", "--config", &config], &ENV).await;
+    assert_eq!(code, 0);
+    assert!(output.contains("thing(id: ID!): Thing"), "{output}");
+    assert!(
+        !output.contains("@rest"),
+        "none of our directives: {output}"
+    );
+}

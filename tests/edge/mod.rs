@@ -1,0 +1,16 @@
+//! The real binary: started as an operator starts it, against real services
+//! that work, fail, hang and lie, and against one of our own that says exactly
+//! what a test wants.
+
+mod binary;
+mod command_line;
+mod faults;
+mod identity;
+mod lifecycle;
+mod scripted;
+mod shop;
+
+use std::time::Duration;
+
+/// Bounds every wait in these tests; none of them needs it to pass.
+const PATIENCE: Duration = Duration::from_secs(20);

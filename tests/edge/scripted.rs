@@ -1,0 +1,130 @@
+//! A service that does exactly what a test says: it holds requests until they
+//! are released, and remembers the headers they came with.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+
+use super::binary::Folder;
+
+/// A running scripted service.
+pub(super) struct Scripted {
+    pub(super) address: SocketAddr,
+    script: Script,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+}
+
+/// A request as it arrived.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) target: String,
+    pub(super) headers: HeaderMap,
+}
+
+#[derive(Clone)]
+struct Script {
+    gate: Arc<Semaphore>,
+    reply: Arc<Mutex<(u16, String, String)>>,
+    arrived: mpsc::UnboundedSender<Arrival>,
+}
+
+impl Scripted {
+    /// A service that holds every request until [`Scripted::release`].
+    pub(super) async fn closed(json: &str) -> Self {
+        let (arrived, arrivals) = mpsc::unbounded_channel();
+        let script = Script {
+            gate: Arc::new(Semaphore::new(0)),
+            reply: Arc::new(Mutex::new((200, "application/json".into(), json.into()))),
+            arrived,
+        };
+        let routes = Router::new().fallback(answer).with_state(script.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self {
+            address,
+            script,
+            arrivals,
+        }
+    }
+
+    /// A service that answers at once.
+    pub(super) async fn open(json: &str) -> Self {
+        let service = Self::closed(json).await;
+        service.release(Semaphore::MAX_PERMITS);
+        service
+    }
+
+    pub(super) fn release(&self, requests: usize) {
+        self.script.gate.add_permits(requests);
+    }
+
+    pub(super) fn reply(&self, status: u16, media: &str, body: &str) {
+        *self.script.reply.lock().expect("a reply") = (status, media.into(), body.into());
+    }
+
+    /// The next request, once it has arrived.
+    pub(super) async fn next(&mut self) -> Arrival {
+        let arrival = tokio::time::timeout(super::PATIENCE, self.arrivals.recv());
+        arrival
+            .await
+            .expect("a request in time")
+            .expect("the service runs")
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A configuration whose only service this is.
+    pub(super) fn folder(&self, config: &str) -> Folder {
+        let config = format!(
+            "{config}\nsubgraphs:\n  things: {{ schema: things.graphql, env: [THINGS_URL] }}\n"
+        );
+        Folder::new(&[("switchboard.yaml", &config), ("things.graphql", THINGS)])
+    }
+}
+
+/// The graph over a scripted service.
+pub(super) const THINGS: &str = r#"
+extend schema @source(
+  name: "things"
+  http: { baseURL: "{$env.THINGS_URL}" }
+  headers: [{ name: "authorization", from: "authorization" }]
+)
+type Query {
+  thing(id: ID!): Thing @rest(GET: "/things/{id}")
+  things: [Thing!] @rest(GET: "/things")
+  count: Int @rest(GET: "/count", timeout: "300ms")
+}
+type Mutation {
+  rename(id: ID!, name: String!): Thing @rest(PUT: "/things/{id}")
+}
+type Thing { id: ID! name: String }
+"#;
+
+async fn answer(State(script): State<Script>, request: Request) -> Response {
+    let arrival = Arrival {
+        target: format!("{} {}", request.method(), request.uri()),
+        headers: request.headers().clone(),
+    };
+    drop(script.arrived.send(arrival));
+    let permit = script.gate.acquire().await.expect("the gate stays");
+    permit.forget();
+    let (status, media, body) = script.reply.lock().expect("a reply").clone();
+    let response = Response::builder()
+        .status(status)
+        .header("content-type", media);
+    response.body(Body::from(body)).expect("a response")
+}

@@ -1,0 +1,163 @@
+//! A property: random valid operations against the gateway, over real HTTP
+//! services, and against one plain in-process executor over the same data
+//! agree in data, in the paths of errors, and in their order; and the gateway
+//! never makes more calls than its plan has steps.
+
+mod operations;
+mod reference;
+mod service;
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use compose::SchemaFiles;
+use compose::SubgraphFile;
+use compose::Supergraph;
+use plan::Document;
+use plan::DocumentLimits;
+use plan::source::Context;
+use plan::source::Sources;
+use plan::source::TraceContext;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::Value as Json;
+
+use self::operations::Operation;
+use self::world::World;
+
+/// Operations for each world.
+const OPERATIONS: u64 = 150;
+/// Worlds, each with its faults in other places.
+const WORLDS: u64 = 8;
+
+#[tokio::test]
+async fn random_operations_agree_with_a_plain_executor() {
+    let mut compared = 0;
+    for seed in 0..WORLDS {
+        compared += compare_world(seed).await;
+    }
+    assert!(
+        compared > WORLDS * OPERATIONS / 2,
+        "most operations are valid: {compared}"
+    );
+}
+
+async fn compare_world(seed: u64) -> u64 {
+    let world = Arc::new(World::new(seed));
+    let service = service::serve(world.clone()).await;
+    let graph = graph(&format!("http://{}", service.address));
+    let sources = sources::connect(&graph, &sources::SourcesConfig::default()).expect("sources");
+    let mut compared = 0;
+    for number in 0..OPERATIONS {
+        let mut rng = StdRng::seed_from_u64(seed << 32 | number);
+        let operation = operations::random(graph.api(), &mut rng);
+        let limits = DocumentLimits {
+            characters: usize::MAX,
+            tokens: usize::MAX,
+            ..DocumentLimits::default()
+        };
+        let Ok(document) = Document::parse(graph.api(), &operation.text, &limits) else {
+            continue;
+        };
+        let plan = plan::plan(&graph, &document, None, &limits)
+            .unwrap_or_else(|bad| panic!("{seed}/{number}: {bad}\n{}", operation.text));
+        service.calls.store(0, Ordering::SeqCst);
+        let (data, errors) = gateway(&plan, &sources, &operation).await;
+        let calls = service.calls.load(Ordering::SeqCst);
+        let wanted = expected(&world, &graph, &operation);
+        let name = format!(
+            "world {seed}, operation {number}:\n{}\n{plan}",
+            operation.text
+        );
+        assert!(
+            data == wanted.0,
+            "data of {name}\n{}",
+            difference(&wanted.0, &data)
+        );
+        assert_eq!(errors, wanted.1, "errors of {name}");
+        assert!(calls <= plan.steps().len(), "{calls} calls for {name}");
+        compared += 1;
+    }
+    compared
+}
+
+fn graph(url: &str) -> Arc<Supergraph> {
+    let file = |name: &str, sdl: &str| SubgraphFile {
+        name: name.into(),
+        file: format!("{name}.graphql"),
+        sdl: sdl.into(),
+        env: BTreeMap::from([("WORLD_URL".to_owned(), Some(url.to_owned()))]),
+        sources: BTreeMap::new(),
+        url: None,
+    };
+    let files = SchemaFiles {
+        subgraphs: vec![
+            file("people", include_str!("people.graphql")),
+            file("posts", include_str!("posts.graphql")),
+        ],
+        ..SchemaFiles::default()
+    };
+    match compose::compose(&files) {
+        Ok(graph) => Arc::new(graph),
+        Err(diagnostics) => panic!("{diagnostics}"),
+    }
+}
+
+async fn gateway(
+    plan: &plan::Plan,
+    sources: &dyn Sources,
+    operation: &Operation,
+) -> (Json, Vec<Json>) {
+    let variables = plan.coerce(&operation.variables).expect("variables");
+    let context = Context {
+        correlation_id: Arc::from("property"),
+        trace: TraceContext::default(),
+        deadline: in_ten_seconds(),
+        headers: http::HeaderMap::new(),
+        claims: Json::Null,
+        epoch: 0,
+        merge_reads: true,
+        calls: None,
+    };
+    let response = execute::execute(plan, &variables, sources, &context).await;
+    let body = response.finish(None);
+    let body: Json = serde_json::from_slice(&body)
+        .unwrap_or_else(|bad| panic!("{bad} in {}", String::from_utf8_lossy(&body)));
+    let errors = body["errors"].as_array().into_iter().flatten();
+    let errors = errors.map(|error| error["path"].clone()).collect();
+    (body["data"].clone(), errors)
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a deadline that no test waits for"
+)]
+fn in_ten_seconds() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+fn expected(world: &World, graph: &Supergraph, operation: &Operation) -> (Json, Vec<Json>) {
+    let schema = graph.api();
+    let document = apollo_compiler::ExecutableDocument::parse_and_validate(
+        schema,
+        &operation.text,
+        "operation.graphql",
+    );
+    let document = document.expect("the gateway has found it valid");
+    reference::answer(world, schema, &document, &operation.variables)
+}
+
+/// The lines that differ.
+fn difference(wanted: &Json, found: &Json) -> String {
+    let (wanted, found) = (pretty(wanted), pretty(found));
+    let diff = similar::TextDiff::from_lines(&wanted, &found);
+    diff.unified_diff().context_radius(3).to_string()
+}
+
+fn pretty(value: &Json) -> String {
+    serde_json::to_string_pretty(value).expect("JSON")
+}

@@ -1,0 +1,150 @@
+//! The world's services: real HTTP on a free port.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use axum::Json as Reply;
+use axum::Router;
+use axum::extract::Path;
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use serde_json::Value as Json;
+
+use super::world::World;
+use super::world::by_id;
+use super::world::text;
+
+/// What the handlers share.
+#[derive(Clone)]
+struct Shared {
+    world: Arc<World>,
+    calls: Arc<AtomicUsize>,
+}
+
+/// A running service and the number of requests that it has had.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) calls: Arc<AtomicUsize>,
+}
+
+pub(crate) async fn serve(world: Arc<World>) -> Service {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let shared = Shared {
+        world,
+        calls: calls.clone(),
+    };
+    let routes = Router::new()
+        .route("/users/{id}", get(user))
+        .route("/users", get(users))
+        .route("/robots", get(robots))
+        .route("/beings/{id}", get(being))
+        .route("/beings", get(beings))
+        .route("/posts", get(posts))
+        .route("/karma", get(karma))
+        .route("/weather", get(weather))
+        .with_state(shared);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Service { address, calls }
+}
+
+impl Shared {
+    fn count(&self) {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+async fn user(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Reply<Json>, StatusCode> {
+    shared.count();
+    one(by_id(&shared.world.users, &id))
+}
+
+async fn being(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Reply<Json>, StatusCode> {
+    shared.count();
+    let beings = shared.world.beings();
+    one(beings.into_iter().find(|being| text(&being["id"]) == id))
+}
+
+fn one(row: Option<&Json>) -> Result<Reply<Json>, StatusCode> {
+    row.cloned().map(Reply).ok_or(StatusCode::NOT_FOUND)
+}
+
+async fn users(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
+    shared.count();
+    let limit = values(&query, "limit")
+        .first()
+        .and_then(|limit| limit.parse().ok());
+    let found = matching(&shared.world.users, "id", &values(&query, "id"));
+    Reply(
+        found
+            .into_iter()
+            .take(limit.unwrap_or(usize::MAX))
+            .collect(),
+    )
+}
+
+async fn robots(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
+    shared.count();
+    let mut found = matching(&shared.world.robots, "id", &values(&query, "id"));
+    found.reverse();
+    Reply(found.into_iter().collect())
+}
+
+async fn beings(State(shared): State<Shared>) -> Reply<Json> {
+    shared.count();
+    Reply(shared.world.beings().into_iter().cloned().collect())
+}
+
+async fn posts(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
+    shared.count();
+    let by_id = matching(&shared.world.posts, "id", &values(&query, "id"));
+    Reply(
+        matching(&by_id, "author_id", &values(&query, "author_id"))
+            .into_iter()
+            .collect(),
+    )
+}
+
+async fn karma(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
+    shared.count();
+    Reply(
+        matching(&shared.world.karma, "user", &values(&query, "user"))
+            .into_iter()
+            .collect(),
+    )
+}
+
+async fn weather(State(shared): State<Shared>) -> Reply<Json> {
+    shared.count();
+    Reply(shared.world.weather.clone())
+}
+
+fn values(query: &Option<String>, name: &str) -> Vec<String> {
+    let pairs = query.as_deref().unwrap_or_default().split('&');
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+        .collect()
+}
+
+/// The rows whose `field` is one of `wanted`; all rows where nothing is wanted.
+fn matching(rows: &[Json], field: &str, wanted: &[String]) -> Vec<Json> {
+    rows.iter()
+        .filter(|row| wanted.is_empty() || wanted.contains(&text(&row[field])))
+        .cloned()
+        .collect()
+}
