@@ -353,10 +353,10 @@ fn compare_response<'s>(mut response: Json, spec: &'s Spec, report: &mut Report<
     take_correlation_ids(&mut response, report);
     for block in spec.all("response") {
         match &block.argument {
-            None => report.compare_json(block, &response, pretty(&response)),
+            None => report.compare_json(block, &response),
             Some(place) => {
                 let part = response.pointer(place).unwrap_or(&Json::Null);
-                report.compare_json(block, part, pretty(part));
+                report.compare_json(block, part);
                 if let Some(errors) = response.get("errors") {
                     report.problem(format!("there are errors: {}", pretty(errors)));
                 }

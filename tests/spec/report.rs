@@ -9,6 +9,7 @@ use super::diff::diff;
 use super::document::Block;
 use super::document::Spec;
 use super::document::collapse;
+use super::json::pretty;
 
 /// Everything that one run showed.
 pub(crate) struct Report<'s> {
@@ -75,15 +76,15 @@ impl<'s> Report<'s> {
     }
 
     /// Compares JSON: the order of members counts, white space does not.
-    pub(crate) fn compare_json(&mut self, block: &'s Block, actual: &Json, pretty: String) {
+    pub(crate) fn compare_json(&mut self, block: &'s Block, actual: &Json) {
         let expected: Json = serde_json::from_str(&block.text)
             .unwrap_or_else(|bad| panic!("{}: {bad}", block.info()));
-        if expected.to_string() != actual.to_string() {
-            let expected = lines(&super::json::pretty(&expected));
+        let (expected, actual) = (lines(&pretty(&expected)), lines(&pretty(actual)));
+        if expected != actual {
             self.differences.push(Difference {
                 block,
                 expected,
-                actual: lines(&pretty),
+                actual,
             });
         }
     }
