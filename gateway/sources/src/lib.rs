@@ -44,7 +44,7 @@ pub struct ConnectedSources {
     sources: Vec<Box<dyn Source>>,
 }
 
-/// Sets up every source of a graph. Must be called within a Tokio runtime.
+/// Sets up every source of a graph.
 pub fn connect(
     graph: &Supergraph,
     config: &SourcesConfig,
@@ -120,3 +120,59 @@ pub enum ConnectError {
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SDL: &str = r#"
+        extend schema @source(name: "users", http: { baseURL: "SERVICE" })
+        type Query { user(id: ID!): User @rest(GET: "/users/{id}") }
+        type User { name: String }
+    "#;
+
+    fn connected(url: &str, own: SourceOverride) -> Result<ConnectedSources, ConnectError> {
+        let files = compose::SchemaFiles {
+            subgraphs: vec![compose::SubgraphFile {
+                name: "test".to_owned(),
+                file: "test.graphql".to_owned(),
+                sdl: SDL.replace("SERVICE", url),
+                ..compose::SubgraphFile::default()
+            }],
+            ..compose::SchemaFiles::default()
+        };
+        let graph = compose::compose(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
+        let mut config = SourcesConfig::default();
+        config.sources.insert("users".to_owned(), own);
+        connect(&graph, &config)
+    }
+
+    #[test]
+    fn sources_are_set_up_without_dialling() {
+        let dead = connected("http://127.0.0.1:1", SourceOverride::default());
+        assert!(dead.is_ok());
+    }
+
+    #[test]
+    fn an_address_or_header_that_is_none_is_named() {
+        let own = |url: Option<&str>, headers: &[(&str, &str)]| SourceOverride {
+            url: url.map(str::to_owned),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..SourceOverride::default()
+        };
+        for url in ["ftp://users", "users:80", "http://", ""] {
+            let error = connected("http://users", own(Some(url), &[]))
+                .err()
+                .unwrap();
+            assert!(error.to_string().contains("source `users`"), "{error}");
+        }
+        for header in [("a b", "x"), ("x", "a\nb")] {
+            let error = connected("http://users", own(None, &[header]))
+                .err()
+                .unwrap();
+            assert!(error.to_string().contains("header"), "{error}");
+        }
+    }
+}

@@ -20,6 +20,7 @@ use super::NotJson;
 use super::depth::Place;
 use super::depth::Skip;
 use super::value::Decoder;
+use super::value::To;
 use super::value::ValueSeed;
 use crate::page::Facts;
 
@@ -31,14 +32,14 @@ pub(super) fn root(
 ) -> Result<Value, NotJson> {
     let mut json = sonic_rs::Deserializer::from_str(document);
     let unwrap = Unwrap {
-        decoder,
+        decoder: &mut *decoder,
         path: &shape.unwrap,
         shape: &shape.root,
         place: Place::Start,
     };
-    let root = unwrap.deserialize(&mut json)?;
+    unwrap.deserialize(&mut json)?;
     json.end()?;
-    Ok(root)
+    Ok(decoder.root())
 }
 
 struct Unwrap<'a, 't> {
@@ -49,15 +50,18 @@ struct Unwrap<'a, 't> {
 }
 
 impl<'de> DeserializeSeed<'de> for Unwrap<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        // Of two envelopes of one name the last counts, also when it is empty.
+        self.decoder.put(To::Root, Value::Absent);
         if !self.path.is_empty() {
             return json.deserialize_any(self);
         }
         ValueSeed {
             decoder: self.decoder,
             shape: self.shape,
+            to: To::Root,
             place: self.place,
         }
         .deserialize(json)
@@ -65,13 +69,13 @@ impl<'de> DeserializeSeed<'de> for Unwrap<'_, '_> {
 }
 
 impl<'de> Visitor<'de> for Unwrap<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let Self {
             decoder,
             path,
@@ -80,16 +84,15 @@ impl<'de> Visitor<'de> for Unwrap<'_, '_> {
         } = self;
         let Some((first, rest)) = path.split_first() else {
             Skip::new().visit_map(entries)?;
-            return Ok(Value::Absent);
+            return Ok(());
         };
         let addresses = decoder.depth.addresses();
-        let mut found = Value::Absent;
         while let Some(name) = entries.next_key_seed(NameIs {
             wanted: first,
             addresses: &addresses,
         })? {
             if name.is {
-                found = entries.next_value_seed(Unwrap {
+                entries.next_value_seed(Unwrap {
                     decoder: &mut *decoder,
                     path: rest,
                     shape,
@@ -99,36 +102,36 @@ impl<'de> Visitor<'de> for Unwrap<'_, '_> {
                 entries.next_value_seed(Skip::new())?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
         Skip::new().visit_seq(items)?;
-        Ok(Value::Absent)
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Absent)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Absent)
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-        Ok(Value::Absent)
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-        Ok(Value::Absent)
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Absent)
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
-        Ok(Value::Absent)
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use super::depth::Skip;
 use super::raw;
 use super::value::Decoder;
+use super::value::To;
 use crate::format;
 
 /// A JSON value that is neither list nor object.
@@ -231,72 +232,82 @@ fn text(decoder: &mut Decoder<'_>, kind: &LeafKind, text: &str) -> Value {
 pub(super) struct LeafSeed<'a, 't> {
     pub(super) decoder: &'a mut Decoder<'t>,
     pub(super) leaf: &'a Leaf,
+    pub(super) to: To,
+}
+
+impl LeafSeed<'_, '_> {
+    #[inline]
+    fn scalar<E>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        let value = coerce(self.decoder, self.leaf, scalar);
+        self.decoder.put(self.to, value);
+        Ok(())
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for LeafSeed<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         json.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for LeafSeed<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(describe(&self.leaf.kind))
     }
 
     #[inline]
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value, E> {
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
         match (&self.leaf.kind, self.leaf.format) {
             // By far the most frequent leaf.
-            (LeafKind::String | LeafKind::Id, None) => Ok(self.decoder.borrowed(value)),
-            _ => Ok(coerce(self.decoder, self.leaf, Scalar::Plain(value))),
+            (LeafKind::String | LeafKind::Id, None) => {
+                let value = self.decoder.borrowed(value);
+                self.decoder.put(self.to, value);
+                Ok(())
+            }
+            _ => self.scalar(Scalar::Plain(value)),
         }
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(coerce(self.decoder, self.leaf, Scalar::Text(value)))
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        self.scalar(Scalar::Text(value))
     }
 
     #[inline]
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(coerce(self.decoder, self.leaf, Scalar::unsigned(value)))
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.scalar(Scalar::unsigned(value))
     }
 
     #[inline]
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(coerce(self.decoder, self.leaf, Scalar::Int(value)))
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.scalar(Scalar::Int(value))
     }
 
     #[inline]
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(coerce(self.decoder, self.leaf, Scalar::Float(value)))
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.scalar(Scalar::Float(value))
     }
 
     #[inline]
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(coerce(self.decoder, self.leaf, Scalar::Bool(value)))
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.scalar(Scalar::Bool(value))
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.scalar(Scalar::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
         Skip::new().visit_seq(items)?;
-        Ok(coerce(self.decoder, self.leaf, Scalar::Composite("a list")))
+        self.scalar(Scalar::Composite("a list"))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
         Skip::new().visit_map(entries)?;
-        Ok(coerce(
-            self.decoder,
-            self.leaf,
-            Scalar::Composite("an object"),
-        ))
+        self.scalar(Scalar::Composite("an object"))
     }
 }

@@ -26,6 +26,7 @@ use serde::de::DeserializeSeed;
 pub(crate) use envelope::facts;
 
 use value::Decoder;
+use value::To;
 
 /// A reply that is no JSON document. The text is for the log: it never quotes the reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,9 +105,11 @@ fn object(reply: Bytes, shape: &ObjectShape, status: u16) -> Option<Tape> {
     let seed = object::ObjectSeed {
         decoder: &mut decoder,
         shape,
+        to: To::Root,
     };
-    let root = seed.deserialize(&mut json).ok()?;
+    seed.deserialize(&mut json).ok()?;
     json.end().ok()?;
+    let root = decoder.root();
     matches!(root, Value::Object { .. }).then(|| decoder.finish(root))
 }
 

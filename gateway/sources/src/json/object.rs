@@ -23,84 +23,95 @@ use super::leaf::Scalar;
 use super::leaf::coerce;
 use super::raw;
 use super::value::Decoder;
+use super::value::To;
 use super::value::ValueSeed;
 
 /// Reads one object.
 pub(super) struct ObjectSeed<'a, 't> {
     pub(super) decoder: &'a mut Decoder<'t>,
     pub(super) shape: &'a ObjectShape,
+    pub(super) to: To,
 }
 
 impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         json.deserialize_any(self)
     }
 }
 
 impl ObjectSeed<'_, '_> {
     /// A value that is no object: the record itself, where the shape reads one from it.
-    fn itself<E>(self, scalar: Scalar<'_>) -> Result<Value, E> {
-        let Self { decoder, shape } = self;
+    fn itself<E>(self, scalar: Scalar<'_>) -> Result<(), E> {
+        let Self { decoder, shape, to } = self;
         if shape.itself.is_empty() {
-            return Ok(decoder.mismatch("an object", scalar.describe()));
+            let value = decoder.mismatch("an object", scalar.describe());
+            decoder.put(to, value);
+            return Ok(());
         }
         let base = decoder.begin(shape);
         for (slot, leaf) in &shape.itself {
             let value = coerce(decoder, leaf, scalar);
             decoder.tape.set(base + slot, value);
         }
-        Ok(finish::object(decoder, shape, base))
+        let value = finish::object(decoder, shape, base);
+        decoder.put(to, value);
+        Ok(())
     }
 }
 
 impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
     }
 
     #[inline]
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
-        let Self { decoder, shape } = self;
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
+        let Self { decoder, shape, to } = self;
         let base = decoder.begin(shape);
         decoder.fill(&shape.props, base, entries)?;
-        Ok(finish::object(decoder, shape, base))
+        let value = finish::object(decoder, shape, base);
+        decoder.put(to, value);
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.decoder.put(self.to, Value::Null);
+        Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
         Skip::new().visit_seq(items)?;
-        Ok(self.decoder.mismatch("an object", "a list"))
+        let value = self.decoder.mismatch("an object", "a list");
+        self.decoder.put(self.to, value);
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
         self.itself(Scalar::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
         self.itself(Scalar::Int(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
         self.itself(Scalar::unsigned(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
         self.itself(Scalar::Float(value))
     }
 
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Value, E> {
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
         self.itself(Scalar::Plain(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
         self.itself(Scalar::Text(value))
     }
 }
@@ -157,15 +168,12 @@ impl Decoder<'_> {
         entries: &mut A,
     ) -> Result<(), A::Error> {
         match (prop.targets.as_slice(), prop.nested.0.is_empty()) {
-            ([target], true) => {
-                let value = entries.next_value_seed(ValueSeed {
-                    decoder: &mut *self,
-                    shape: &target.shape,
-                    place,
-                })?;
-                self.tape.set(base + target.slot, value);
-                Ok(())
-            }
+            ([target], true) => entries.next_value_seed(ValueSeed {
+                decoder: self,
+                shape: &target.shape,
+                to: To::Slot(base + target.slot),
+                place,
+            }),
             ([], _) => entries.next_value_seed(NestedSeed {
                 decoder: self,
                 props: &prop.nested,
@@ -190,10 +198,10 @@ impl Decoder<'_> {
             let seed = ValueSeed {
                 decoder: &mut *self,
                 shape: &target.shape,
+                to: To::Slot(base + target.slot),
                 place: Place::Checked,
             };
-            let value = raw::read(text, seed)?;
-            self.tape.set(base + target.slot, value);
+            raw::read(text, seed)?;
         }
         if prop.nested.0.is_empty() {
             return Ok(());

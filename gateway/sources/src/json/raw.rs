@@ -29,6 +29,7 @@ use super::leaf::coerce;
 use super::leaf::describe;
 use super::object::ObjectSeed;
 use super::value::Decoder;
+use super::value::To;
 
 /// Reads a captured text.
 pub(super) fn read<'de, S, E>(text: &'de str, seed: S) -> Result<S::Value, E>
@@ -44,15 +45,20 @@ where
 pub(super) fn json_leaf<'de, D: Deserializer<'de>>(
     decoder: &mut Decoder<'_>,
     leaf: &Leaf,
+    to: To,
     place: Place,
     json: D,
-) -> Result<Value, D::Error> {
+) -> Result<(), D::Error> {
     decoder.depth.guard(place).map_err(D::Error::custom)?;
     let raw = LazyValue::deserialize(json)?;
     let text = raw.as_raw_str();
     match leaf.format {
-        Some(_) => read(text, LeafSeed { decoder, leaf }),
-        None => json_text(decoder, text).map_err(D::Error::custom),
+        Some(_) => read(text, LeafSeed { decoder, leaf, to }),
+        None => {
+            let value = json_text(decoder, text).map_err(D::Error::custom)?;
+            decoder.put(to, value);
+            Ok(())
+        }
     }
 }
 
@@ -100,14 +106,16 @@ fn place_json(decoder: &mut Decoder<'_>, text: &str) -> Value {
 pub(super) fn abstract_object<'de, D: Deserializer<'de>>(
     decoder: &mut Decoder<'_>,
     shape: &AbstractShape,
+    to: To,
     place: Place,
     json: D,
-) -> Result<Value, D::Error> {
+) -> Result<(), D::Error> {
     decoder.depth.guard(place).map_err(D::Error::custom)?;
     let raw = LazyValue::deserialize(json)?;
     let text = raw.as_raw_str();
     if text == "null" {
-        return Ok(Value::Null);
+        decoder.put(to, Value::Null);
+        return Ok(());
     }
     let path = shape.discriminator.as_slice();
     let named = match path {
@@ -115,8 +123,12 @@ pub(super) fn abstract_object<'de, D: Deserializer<'de>>(
         path => read(text, Discriminator { shape, path })?,
     };
     match named.or_else(|| any_other(shape)) {
-        Some(shape) => read(text, ObjectSeed { decoder, shape }),
-        None => Ok(decoder.mismatch(&shape.ty, "a value that is none of its types")),
+        Some(shape) => read(text, ObjectSeed { decoder, shape, to }),
+        None => {
+            let value = decoder.mismatch(&shape.ty, "a value that is none of its types");
+            decoder.put(to, value);
+            Ok(())
+        }
     }
 }
 

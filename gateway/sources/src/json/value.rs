@@ -27,6 +27,20 @@ pub(super) struct Decoder<'t> {
     pub(super) depth: Depth<'t>,
     /// Items of the lists that are being read, innermost last.
     items: Vec<Value>,
+    /// The value of the document that is being read.
+    root: Value,
+}
+
+/// Where a value goes once it is read. Values are put there rather than returned: through the
+/// layers of the deserializer that costs more than reading them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum To {
+    /// Into a slot of the tape.
+    Slot(u32),
+    /// To the items of the list that is being read.
+    Item,
+    /// It is the document's own value.
+    Root,
 }
 
 impl<'t> Decoder<'t> {
@@ -36,7 +50,23 @@ impl<'t> Decoder<'t> {
             status,
             depth: Depth::new(body),
             items: Vec::new(),
+            root: Value::Absent,
         }
+    }
+
+    /// Puts a value where it belongs.
+    #[inline]
+    pub(super) fn put(&mut self, to: To, value: Value) {
+        match to {
+            To::Slot(at) => self.tape.set(at, value),
+            To::Item => self.items.push(value),
+            To::Root => self.root = value,
+        }
+    }
+
+    /// The value of the document that was read last.
+    pub(super) fn root(&self) -> Value {
+        self.root
     }
 
     pub(super) fn finish(self, root: Value) -> Tape {
@@ -79,31 +109,34 @@ impl<'t> Decoder<'t> {
 pub(super) struct ValueSeed<'a, 't> {
     pub(super) decoder: &'a mut Decoder<'t>,
     pub(super) shape: &'a Shape,
+    pub(super) to: To,
     pub(super) place: Place,
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         let Self {
             decoder,
             shape,
+            to,
             place,
         } = self;
         match shape {
             Shape::Leaf(leaf) if matches!(leaf.kind, LeafKind::Json) => {
-                raw::json_leaf(decoder, leaf, place, json)
+                raw::json_leaf(decoder, leaf, to, place, json)
             }
-            Shape::Leaf(leaf) => LeafSeed { decoder, leaf }.deserialize(json),
-            Shape::Object(shape) => ObjectSeed { decoder, shape }.deserialize(json),
+            Shape::Leaf(leaf) => LeafSeed { decoder, leaf, to }.deserialize(json),
+            Shape::Object(shape) => ObjectSeed { decoder, shape, to }.deserialize(json),
             Shape::List(item) => json.deserialize_any(ListVisitor {
                 decoder,
                 item,
+                to,
                 place,
             }),
-            Shape::Abstract(shape) => raw::abstract_object(decoder, shape, place, json),
+            Shape::Abstract(shape) => raw::abstract_object(decoder, shape, to, place, json),
         }
     }
 }
@@ -111,68 +144,76 @@ impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
 struct ListVisitor<'a, 't> {
     decoder: &'a mut Decoder<'t>,
     item: &'a Shape,
+    to: To,
     place: Place,
 }
 
 impl ListVisitor<'_, '_> {
-    fn mismatch<E>(self, found: &str) -> Result<Value, E> {
-        Ok(self.decoder.mismatch("a list", found))
+    fn mismatch<E>(self, found: &str) -> Result<(), E> {
+        let value = self.decoder.mismatch("a list", found);
+        self.decoder.put(self.to, value);
+        Ok(())
     }
 }
 
 impl<'de> Visitor<'de> for ListVisitor<'_, '_> {
-    type Value = Value;
+    type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let Self {
             decoder,
             item,
+            to,
             place,
         } = self;
         let place = decoder.items_place(item, place).map_err(A::Error::custom)?;
         let first = decoder.items.len();
-        while let Some(value) = list.next_element_seed(ValueSeed {
-            decoder: &mut *decoder,
-            shape: item,
-            place,
-        })? {
-            decoder.items.push(value);
-        }
+        while list
+            .next_element_seed(ValueSeed {
+                decoder: &mut *decoder,
+                shape: item,
+                to: To::Item,
+                place,
+            })?
+            .is_some()
+        {}
         let value = decoder.tape.list(&decoder.items[first..]);
         decoder.items.truncate(first);
-        Ok(value)
+        decoder.put(to, value);
+        Ok(())
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.decoder.put(self.to, Value::Null);
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
         Skip::new().visit_map(entries)?;
         self.mismatch("an object")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
         self.mismatch("a boolean")
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
         self.mismatch("an integer")
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
         self.mismatch("an integer")
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
         self.mismatch("a number")
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Value, E> {
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
         self.mismatch("a text")
     }
 }
