@@ -16,6 +16,8 @@ use std::sync::PoisonError;
 
 use tokio::sync::watch;
 
+use crate::observe::log;
+
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Sender<T> = Arc<watch::Sender<Option<T>>>;
 type Shard<K, T> = Mutex<HashMap<K, Sender<T>, ahash::RandomState>>;
@@ -176,7 +178,8 @@ where
         }
         if !self.shared.leave_if_alone(&self.key, &self.sender) {
             let (shared, key) = (self.shared.clone(), self.key.clone());
-            tokio::spawn(go_on(shared, key, self.sender.clone(), work));
+            let work = go_on(shared, key, self.sender.clone(), work);
+            tokio::spawn(log::on_same_behalf(work));
         }
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod closest;
 mod coalesce;
 mod config;
+mod deadline;
 mod edge;
 mod graph;
 mod identity;

@@ -9,7 +9,6 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -23,12 +22,12 @@ use plan::source::TraceContext;
 use serde_json::Map;
 use serde_json::Value as Json;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use crate::coalesce::Flights;
 use crate::coalesce::Role;
-use crate::config::HttpLimits;
+use crate::deadline::until;
 use crate::graph::Graph;
+use crate::observe::log;
 use crate::observe::report;
 use crate::plans::Planned;
 use crate::refusal;
@@ -59,6 +58,7 @@ pub(crate) struct Caller {
     pub(crate) trace: TraceContext,
     pub(crate) headers: HeaderMap,
     pub(crate) received: Instant,
+    pub(crate) deadline: Instant,
 }
 
 /// What a developer wants to see beside the answer.
@@ -107,24 +107,17 @@ impl Gateway {
         }
     }
 
-    /// What the edge needs to know before a request is understood: its limits and its time.
-    pub(crate) fn limits(&self) -> (HttpLimits, Duration) {
-        let graph = self.graph.load();
-        (graph.settings.http, graph.settings.request_timeout)
-    }
-
-    /// Answers one request.
+    /// Answers one request on the graph that it arrived on.
     pub(crate) async fn run(
         self: &Arc<Self>,
+        graph: &Arc<Graph>,
         request: GraphqlRequest<'_>,
     ) -> Result<Answer, NotRun> {
-        let graph = self.graph.load_full();
-        let deadline = request.caller.received + graph.settings.request_timeout;
+        let caller = request.caller;
         let plans = graph
             .plans
             .get_or_plan(request.document, request.operation_name);
-        let (planned, cached) = within(deadline, plans).await?;
-        let planning = request.caller.received.elapsed();
+        let (planned, cached) = within(caller.deadline, plans).await?;
         if planned.plan.is_mutation() && !request.mutations {
             return Err(NotRun::MutationOverGet);
         }
@@ -132,30 +125,26 @@ impl Gateway {
         let wants = request.wants.allowed(graph.settings.features.playground);
         let work = Work {
             wants,
-            context: self.context(&graph, request.caller, deadline, wants),
-            planning: report::Planning {
-                cached,
-                took: planning,
-            },
-            graph,
+            planning: report::Planning::begun(wants, caller.received, cached),
+            context: self.context(graph, caller, wants),
+            graph: graph.clone(),
             planned,
             variables,
         };
         Ok(self.share(work).await)
     }
 
-    fn context(&self, graph: &Graph, caller: Caller, deadline: Instant, wants: Wants) -> Context {
+    fn context(&self, graph: &Graph, caller: Caller, wants: Wants) -> Context {
+        let calls = || CallLog::new(caller.received.into_std());
         Context {
+            calls: wants.trace.then(calls),
             correlation_id: caller.correlation_id,
             trace: caller.trace,
-            deadline: deadline.into_std(),
+            deadline: caller.deadline.into_std(),
             headers: caller.headers,
             claims: Json::Null,
             epoch: self.epoch.load(Ordering::Acquire),
             merge_reads: graph.settings.coalesce.reads,
-            calls: wants
-                .trace
-                .then(|| CallLog::new(caller.received.into_std())),
         }
     }
 
@@ -166,7 +155,8 @@ impl Gateway {
             return self.mutate(work).await.answer(planned, Role::Leader);
         }
         if !work.is_worth_sharing() {
-            return work.execute().await.answer(planned, Role::Leader);
+            // Boxed, so that what is awaited around it stays small enough to move cheaply.
+            return Box::pin(work.execute()).await.answer(planned, Role::Leader);
         }
         let key = work.key();
         let mut own = Some(work);
@@ -174,7 +164,7 @@ impl Gateway {
         match (shared, own) {
             // It was cut short for the caller who began it, and this one has time left.
             ((done, _), Some(own)) if done.late && !own.is_late() => {
-                own.execute().await.answer(planned, Role::Leader)
+                Box::pin(own.execute()).await.answer(planned, Role::Leader)
             }
             ((done, role), Some(own)) => {
                 let done = done.for_caller(&own.context.correlation_id);
@@ -192,7 +182,7 @@ impl Gateway {
             let _epoch = NextEpoch(&gateway.epoch);
             work.execute().await
         };
-        let task = tokio::spawn(task.in_current_span());
+        let task = tokio::spawn(log::on_same_behalf(task));
         task.await.unwrap_or_else(|_| Done::failed(correlation_id))
     }
 }
@@ -343,9 +333,7 @@ async fn within<T>(
     work: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
     let late = || Refusal::new(Code::DeadlineExceeded, "The request took too long.");
-    tokio::time::timeout_at(deadline, work)
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    until(deadline, work).await.unwrap_or_else(|| Err(late()))
 }
 
 impl From<Refusal> for NotRun {

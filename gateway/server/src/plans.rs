@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 
 use compose::Supergraph;
 use moka::Equivalent;
-use moka::future::Cache;
+use moka::sync::Cache;
 use plan::Document;
 use plan::DocumentLimits;
 use plan::Plan;
@@ -22,6 +22,7 @@ use plan::Refusal;
 use plan::code::Code;
 use tokio::sync::Semaphore;
 
+use crate::coalesce::Flights;
 use crate::identity::Identity;
 use crate::suggest::suggest;
 
@@ -46,6 +47,8 @@ struct Operation {
 pub(crate) struct Plans {
     planner: Planner,
     cache: Cache<PlanKey, Arc<Planned>, BuildHasherDefault<Hashed>>,
+    /// Operations that are being planned.
+    unseen: Flights<PlanKey, Result<Arc<Planned>, Refusal>>,
     hasher: ahash::RandomState,
 }
 
@@ -68,6 +71,7 @@ impl Plans {
             cache: Cache::builder()
                 .max_capacity(entries)
                 .build_with_hasher(BuildHasherDefault::default()),
+            unseen: Flights::new(),
             hasher: ahash::RandomState::new(),
         }
     }
@@ -84,26 +88,28 @@ impl Plans {
             document,
             name,
         };
-        if let Some(planned) = self.cache.get(&wanted).await {
+        if let Some(planned) = self.cache.get(&wanted) {
             planned.uses.fetch_add(1, Ordering::Relaxed);
             return Ok((planned, true));
         }
-        let planned = self.plan_unseen(&wanted).await?;
+        let planned = Box::pin(self.plan_unseen(&wanted)).await?;
         Ok((planned, false))
     }
 
     /// Whoever asks first plans; the others wait for it, and take over when it goes away.
     async fn plan_unseen(&self, wanted: &Wanted<'_>) -> Result<Arc<Planned>, Refusal> {
-        let operation = wanted.to_operation();
         let key = PlanKey {
             hash: wanted.hash,
-            operation: operation.clone(),
+            operation: wanted.to_operation(),
         };
-        let planned = self
-            .cache
-            .try_get_with(key, self.planner.plan(operation))
-            .await;
-        planned.map_err(|refusal: Arc<Refusal>| (*refusal).clone())
+        let (planner, cache) = (self.planner.clone(), self.cache.clone());
+        let plan = |key: PlanKey| async move {
+            let planned = planner.plan(key.operation.clone()).await?;
+            cache.insert(key, planned.clone());
+            Ok(planned)
+        };
+        let (planned, _) = self.unseen.join(key.clone(), || plan(key)).await;
+        planned
     }
 
     /// Plans for this graph what was used most in another one. What no longer fits is left out.
@@ -164,7 +170,7 @@ impl Planner {
 }
 
 /// The key of a plan. The hash is worked out once for each request; the text decides.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct PlanKey {
     hash: u64,
     operation: Operation,
@@ -309,7 +315,7 @@ mod tests {
             let document = format!("{{ hello{n}: hello }}");
             plans.get_or_plan(&document, None).await.unwrap();
         }
-        plans.cache.run_pending_tasks().await;
+        plans.cache.run_pending_tasks();
         assert!(plans.cache.entry_count() <= 8);
         let (_, seen) = plans.get_or_plan("{ hello }", None).await.unwrap();
         assert!(seen);

@@ -9,6 +9,7 @@ use http_body_util::Limited;
 use tokio::time::Instant;
 
 use super::problem::Problem;
+use crate::deadline::until;
 
 /// The whole body. One that says its length beforehand is refused without being read.
 pub(super) async fn read<B>(body: B, limit: usize, deadline: Instant) -> Result<Bytes, Problem>
@@ -20,11 +21,11 @@ where
         return Err(too_large(limit));
     }
     let whole = Limited::new(body, limit).collect();
-    match tokio::time::timeout_at(deadline, whole).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Ok(Err(_)) => Err(Problem::bad_request("The body ended before it was whole.")),
-        Err(_) => Err(Problem::new(
+    match until(deadline, whole).await {
+        Some(Ok(whole)) => Ok(whole.to_bytes()),
+        Some(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Some(Err(_)) => Err(Problem::bad_request("The body ended before it was whole.")),
+        None => Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "The body did not arrive in time.",
         )),

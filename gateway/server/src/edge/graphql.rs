@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::Method;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http_body_util::Full;
 use plan::Refusal;
 use tokio::time::Instant;
 
@@ -25,7 +25,9 @@ use super::negotiate::MediaType;
 use super::params::Params;
 use super::problem::Problem;
 use super::trace_context;
+use crate::graph::Graph;
 use crate::observe::access;
+use crate::pipeline::Answer;
 use crate::pipeline::Caller;
 use crate::pipeline::Gateway;
 use crate::pipeline::GraphqlRequest;
@@ -59,16 +61,10 @@ async fn post(
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let (limits, timeout) = gateway.limits();
-    let body = body::read(body, limits.body, received + timeout).await?;
-    let params = Params::of_body(&body, limits.json_depth)?;
-    let run = Run {
-        gateway,
-        ids,
-        media,
-        mutations: true,
-    };
-    run.answer(params, head.headers, received).await
+    let run = Run::new(gateway, ids, media, received);
+    let body = body::read(body, run.graph.settings.http.body, run.deadline).await?;
+    let params = Params::of_body(&body, run.graph.settings.http.json_depth)?;
+    run.answer(params, head.headers, true).await
 }
 
 async fn get(
@@ -84,15 +80,10 @@ async fn get(
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let (limits, _) = gateway.limits();
-    let params = Params::of_query(head.uri.query().unwrap_or(""), limits.json_depth)?;
-    let run = Run {
-        gateway,
-        ids,
-        media,
-        mutations: false,
-    };
-    run.answer(params, head.headers, received).await
+    let run = Run::new(gateway, ids, media, received);
+    let query = head.uri.query().unwrap_or("");
+    let params = Params::of_query(query, run.graph.settings.http.json_depth)?;
+    run.answer(params, head.headers, false).await
 }
 
 fn unsupported() -> Problem {
@@ -105,46 +96,50 @@ fn unsupported() -> Problem {
 /// What is settled before the parameters are looked at.
 struct Run<'r> {
     gateway: &'r Arc<Gateway>,
+    /// The graph in service when the request arrived: it stays this one's.
+    graph: Arc<Graph>,
     ids: &'r Ids,
     media: MediaType,
-    mutations: bool,
+    received: Instant,
+    deadline: Instant,
 }
 
-impl Run<'_> {
+impl<'r> Run<'r> {
+    fn new(gateway: &'r Arc<Gateway>, ids: &'r Ids, media: MediaType, received: Instant) -> Self {
+        let graph = gateway.graph.load_full();
+        Self {
+            gateway,
+            deadline: received + graph.settings.request_timeout,
+            graph,
+            ids,
+            media,
+            received,
+        }
+    }
+
     async fn answer(
-        &self,
+        self,
         params: Params<'_>,
         headers: HeaderMap,
-        received: Instant,
+        mutations: bool,
     ) -> Result<Response, Problem> {
         let request = GraphqlRequest {
             document: &params.query,
             operation_name: params.operation_name.as_deref(),
             variables: params.variables,
-            mutations: self.mutations,
+            mutations,
             wants: params.wants,
             caller: Caller {
                 correlation_id: self.ids.correlation.clone(),
                 trace: trace_context::of(&headers),
                 headers,
-                received,
+                received: self.received,
+                deadline: self.deadline,
             },
         };
-        match self.gateway.run(request).await {
-            Ok(answer) => {
-                if self.logs() {
-                    access::answered(&answer, StatusCode::OK, received);
-                }
-                Ok(self.respond(StatusCode::OK, answer.body))
-            }
-            Err(NotRun::Refused(refusal)) => {
-                let status = self.status(&refusal);
-                if self.logs() {
-                    access::refused(refusal.code.as_str(), status, received);
-                }
-                let body = refusal::body(&refusal, &self.ids.correlation);
-                Ok(self.respond(status, body))
-            }
+        match self.gateway.run(&self.graph, request).await {
+            Ok(answer) => Ok(self.executed(answer)),
+            Err(NotRun::Refused(refusal)) => Ok(self.refused(&refusal)),
             Err(NotRun::MutationOverGet) => Err(Problem::method_not_allowed(
                 "POST",
                 "A mutation is sent with POST.",
@@ -152,8 +147,19 @@ impl Run<'_> {
         }
     }
 
-    fn logs(&self) -> bool {
-        self.gateway.graph.load().settings.access_log
+    fn executed(&self, answer: Answer) -> Response {
+        if self.graph.settings.access_log {
+            access::answered(&answer, StatusCode::OK, self.received);
+        }
+        self.respond(StatusCode::OK, answer.body)
+    }
+
+    fn refused(&self, refusal: &Refusal) -> Response {
+        let status = self.status(refusal);
+        if self.graph.settings.access_log {
+            access::refused(refusal.code.as_str(), status, self.received);
+        }
+        self.respond(status, refusal::body(refusal, &self.ids.correlation))
     }
 
     /// `application/json` says 200 for whatever is a GraphQL response; only the other type tells them apart.
@@ -166,11 +172,12 @@ impl Run<'_> {
     }
 
     fn respond(&self, status: StatusCode, body: Bytes) -> Response {
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, self.media.header());
+        let headers = response.headers_mut();
+        // The content type and both ids.
+        headers.reserve(3);
+        headers.insert(CONTENT_TYPE, self.media.header());
         response
     }
 }

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use http::header::CONTENT_TYPE;
+use http_body_util::Full;
 use serde_json::Map;
 use serde_json::Value as Json;
 use serde_json::json;
@@ -44,7 +44,7 @@ fn to_json(state: &Reach) -> Json {
 }
 
 fn respond(body: &Json) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+    let mut response = Response::new(Full::from(body.to_string()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -10,6 +10,8 @@ use http::HeaderName;
 use http::HeaderValue;
 use uuid::Uuid;
 
+use crate::observe::log::Labels;
+
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -46,6 +48,14 @@ impl Ids {
                 correlation_header: request_header.clone(),
                 request_header,
             },
+        }
+    }
+
+    /// What log lines carry.
+    pub(super) fn labels(&self) -> Labels {
+        Labels {
+            correlation_id: self.correlation.clone(),
+            request_id: self.request,
         }
     }
 

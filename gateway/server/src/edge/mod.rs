@@ -21,8 +21,8 @@ pub(crate) use routes::admin;
 pub(crate) use routes::public;
 pub(crate) use serve::serve;
 
-/// A response of any route.
-type Response = http::Response<axum::body::Body>;
+/// A response of ours: always whole.
+type Response = http::Response<http_body_util::Full<bytes::Bytes>>;
 
 /// A request as it arrives.
 type Request = http::Request<hyper::body::Incoming>;

@@ -3,7 +3,6 @@
 //! Owns content types, caching and the content security policy of the page's
 //! files. A binary that was built without them serves a page that says how.
 
-use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderName;
 use http::HeaderValue;
@@ -12,6 +11,7 @@ use http::header::CACHE_CONTROL;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::header::CONTENT_TYPE;
 use http::header::X_CONTENT_TYPE_OPTIONS;
+use http_body_util::Full;
 
 use super::Response;
 
@@ -43,7 +43,7 @@ pub(super) fn file(path: &str) -> Option<Response> {
 }
 
 fn respond(name: &str, content: Bytes) -> Response {
-    let mut response = Response::new(Body::from(content));
+    let mut response = Response::new(Full::from(content));
     *response.status_mut() = StatusCode::OK;
     let pairs: [(HeaderName, &'static str); 4] = [
         (CONTENT_TYPE, content_type(name)),

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use axum::body::Body;
 use http::HeaderName;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header::ALLOW;
 use http::header::CONTENT_TYPE;
+use http_body_util::Full;
 use serde_json::json;
 
 use super::Response;
@@ -54,7 +54,7 @@ impl Problem {
             "instance": format!("urn:uuid:{}", ids.request),
             "correlation_id": &*ids.correlation,
         });
-        let mut response = Response::new(Body::from(body.to_string()));
+        let mut response = Response::new(Full::from(body.to_string()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(

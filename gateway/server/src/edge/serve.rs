@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::Either;
+use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
@@ -22,14 +25,13 @@ use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
-use tracing::Instrument as _;
 
 use super::Request;
-use super::Response;
 use super::graphql;
 use super::ids::Ids;
 use super::problem::Problem;
 use crate::config::HttpLimits;
+use crate::observe::log;
 use crate::pipeline::Gateway;
 
 /// As many as the HTTP/1 parser keeps without allocating.
@@ -116,34 +118,37 @@ fn converse(
     });
 }
 
+/// A response of ours, or one of the router's.
+type Answer = http::Response<Either<Full<Bytes>, Body>>;
+
 impl Server {
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, request: Request) -> Answer {
         let ids = Ids::of(request.headers());
-        let span = tracing::info_span!(
-            "request",
-            correlation_id = &*ids.correlation,
-            request_id = %ids.request
-        );
-        let mut response = self.route(&ids, request).instrument(span).await;
-        ids.stamp(response.headers_mut());
-        response
+        let mut answer = log::on_behalf(ids.labels(), self.route(&ids, request)).await;
+        ids.stamp(answer.headers_mut());
+        answer
     }
 
-    async fn route(&self, ids: &Ids, mut request: Request) -> Response {
+    async fn route(&self, ids: &Ids, request: Request) -> Answer {
         // HTTP/1 is refused by its parser; HTTP/2 is bounded in bytes only.
         if request.headers().len() > HEADERS {
-            return too_many_headers().into_response(ids);
+            return too_many_headers().into_response(ids).map(Either::Left);
         }
         match &self.graphql {
             Some(gateway) if request.uri().path() == "/graphql" => {
-                graphql::serve(gateway, ids, request).await
+                let response = graphql::serve(gateway, ids, request).await;
+                response.map(Either::Left)
             }
-            _ => {
-                request.extensions_mut().insert(ids.clone());
-                let routed = self.routes.clone().oneshot(request.map(Body::new)).await;
-                routed.unwrap_or_else(|never| match never {})
-            }
+            _ => Box::pin(self.other(ids, request)).await,
         }
+    }
+
+    async fn other(&self, ids: &Ids, mut request: Request) -> Answer {
+        request.extensions_mut().insert(ids.clone());
+        let routed = self.routes.clone().oneshot(request.map(Body::new)).await;
+        routed
+            .unwrap_or_else(|never| match never {})
+            .map(Either::Right)
     }
 }
 

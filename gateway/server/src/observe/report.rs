@@ -15,12 +15,23 @@ use tokio::time::Instant;
 use crate::pipeline::Wants;
 
 /// How the plan came about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Planning {
     /// It was there already.
     pub(crate) cached: bool,
     /// From the request's arrival until the plan was there.
     pub(crate) took: Duration,
+}
+
+impl Planning {
+    /// Looks at the clock only where the time is wanted.
+    pub(crate) fn begun(wants: Wants, received: Instant, cached: bool) -> Self {
+        let took = wants.trace.then(|| received.elapsed());
+        Self {
+            cached,
+            took: took.unwrap_or_default(),
+        }
+    }
 }
 
 /// The text of `extensions`, where anything is wanted.
