@@ -683,6 +683,10 @@ pub struct BatchBy {
     pub path: UpstreamPath,
     /// The GraphQL type of the key part, to which both sides are coerced.
     pub ty: Type,
+    /// Conversion of the item's value, as of a [`ViewField`].
+    pub format: Option<Format>,
+    /// Upstream value to GraphQL name, as of a [`ViewField`].
+    pub enum_values: Option<Arc<IndexMap<String, Name>>>,
 }
 
 /// How a reply is read.

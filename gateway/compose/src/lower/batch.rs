@@ -1,6 +1,11 @@
 //! `$batch`: one call for many parents, and how its items find them.
 
+use std::sync::Arc;
+
 use apollo_compiler::Name;
+use apollo_compiler::ast::Type;
+use apollo_compiler::schema::ExtendedType;
+use indexmap::IndexMap;
 
 use super::entity::dotted;
 use super::follow::End;
@@ -13,7 +18,9 @@ use super::{Lowering, at};
 use crate::contract::TypeId;
 use crate::diagnostic::Diagnostic;
 use crate::mapping::{Entry, Mapping, MappingKind, Root, Spot, TemplatePiece, names};
-use crate::model::{Batch, BatchBy, BatchOrder, Expr, Read, SourceId, UpstreamPath, ViewField};
+use crate::model::{
+    Batch, BatchBy, BatchOrder, Expr, Format, Read, SourceId, UpstreamPath, ViewField,
+};
 
 const DEFAULT_MAX: usize = 100;
 
@@ -250,12 +257,12 @@ impl<'a> Lowering<'a> {
             let found = written
                 .as_ref()
                 .and_then(|it| it.iter().find(|by| by.field == names));
-            let (path, spot) = match (found, site.on, &written) {
-                (Some(by), ..) => (by.path.clone(), by.spot.clone()),
-                (None, On::Entity { .. }, None) => (
-                    self.key_path(site, scope, items, &names)?,
-                    input.spot.clone(),
-                ),
+            let (path, format, spot) = match (found, site.on, &written) {
+                (Some(by), ..) => (by.path.clone(), None, by.spot.clone()),
+                (None, On::Entity { .. }, None) => {
+                    let (path, format) = self.key_path(site, scope, items, &names)?;
+                    (path, format, input.spot.clone())
+                }
                 _ => {
                     self.by_missing(site, given, &names);
                     return None;
@@ -266,6 +273,8 @@ impl<'a> Lowering<'a> {
                 input: index,
                 path,
                 ty: input.ty.clone(),
+                format,
+                enum_values: self.enum_of_key(scope, &input.ty),
             });
         }
         Some(by)
@@ -335,14 +344,22 @@ impl<'a> Lowering<'a> {
         );
     }
 
-    /// Where the entity itself reads a part of its key.
+    /// How the source spells a part of a key that is an enum.
+    fn enum_of_key(&self, scope: &Scope<'a>, ty: &Type) -> Option<Arc<IndexMap<String, Name>>> {
+        match scope.document.schema.types.get(ty.inner_named_type()) {
+            Some(ExtendedType::Enum(it)) => self.enum_values(scope.document, scope.source, it),
+            _ => None,
+        }
+    }
+
+    /// Where the entity itself reads a part of its key, and how.
     fn key_path(
         &mut self,
         site: &Site<'_>,
         scope: &Scope<'a>,
         items: &Items<'_>,
         key: &[String],
-    ) -> Option<UpstreamPath> {
+    ) -> Option<(UpstreamPath, Option<Format>)> {
         let found = self.path_in_view(items.value, key);
         if found.is_none() {
             self.no_key_in_item(scope, site, key);
@@ -350,15 +367,21 @@ impl<'a> Lowering<'a> {
         found
     }
 
-    fn path_in_view(&self, value: &ViewField, key: &[String]) -> Option<UpstreamPath> {
+    fn path_in_view(
+        &self,
+        value: &ViewField,
+        key: &[String],
+    ) -> Option<(UpstreamPath, Option<Format>)> {
         let mut path = read_path(value)?;
         let mut view = value.view;
+        let mut format = None;
         for name in key {
             let field = self.views.get(view?).fields.get(name.as_str())?;
             path.extend(read_path(field)?);
             view = field.view;
+            format = field.format;
         }
-        Some(path)
+        Some((path, format))
     }
 
     fn no_key_in_item(&mut self, scope: &Scope<'a>, site: &Site<'_>, key: &[String]) {

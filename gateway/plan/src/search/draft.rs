@@ -4,12 +4,11 @@
 //! of another call) gets one slot on its object, once.
 
 use apollo_compiler::Name;
-use apollo_compiler::ast::Type;
 use compose::Supergraph;
+use compose::model::BatchBy;
 use compose::model::Read;
 use compose::model::Resolver;
 use compose::model::ResolverId;
-use compose::model::UpstreamPath;
 use compose::model::ViewId;
 use indexmap::IndexMap;
 
@@ -59,7 +58,7 @@ pub(crate) struct DraftObject {
     pub(crate) slots: u32,
     pub(crate) fields: IndexMap<Name, (u32, DraftValue)>,
     /// Upstream values read for the gateway's own use: batch keys.
-    pub(crate) extra: Vec<(UpstreamPath, Type, u32)>,
+    pub(crate) extra: Vec<(BatchBy, u32)>,
 }
 
 /// What an object is read from.

@@ -406,11 +406,9 @@ impl Finisher<'_> {
     }
 
     fn extras(&mut self, draft: &DraftObject, at: u32, run: &mut Run) {
-        for (path, ty, slot) in &draft.extra {
-            let leaf = self
-                .leaves
-                .leaf(self.graph.api(), ty.inner_named_type(), None);
-            self.read_leaf(path, at + slot, leaf, run);
+        for (by, slot) in &draft.extra {
+            let leaf = self.leaves.key(self.graph.api(), by);
+            self.read_leaf(&by.path, at + slot, leaf, run);
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use apollo_compiler::Name;
 use apollo_compiler::Schema;
 use apollo_compiler::schema::ExtendedType;
+use compose::model::BatchBy;
+use compose::model::Format;
 use compose::model::ViewField;
 use hashbrown::HashMap;
 use indexmap::IndexMap;
@@ -32,6 +34,24 @@ impl Leaves {
 
     /// How a leaf is decoded.
     pub(crate) fn leaf(&mut self, schema: &Schema, ty: &str, field: Option<&ViewField>) -> Leaf {
+        let upstream = field.and_then(|field| field.enum_values.as_deref());
+        let format = field.and_then(|field| field.format);
+        self.decoded(schema, ty, upstream, format)
+    }
+
+    /// How a batch's item carries a part of its parent's key.
+    pub(crate) fn key(&mut self, schema: &Schema, by: &BatchBy) -> Leaf {
+        let ty = by.ty.inner_named_type();
+        self.decoded(schema, ty, by.enum_values.as_deref(), by.format)
+    }
+
+    fn decoded(
+        &mut self,
+        schema: &Schema,
+        ty: &str,
+        upstream: Option<&IndexMap<String, Name>>,
+        format: Option<Format>,
+    ) -> Leaf {
         let kind = match (ty, schema.types.get(ty)) {
             ("Int", _) => LeafKind::Int,
             ("Float", _) => LeafKind::Float,
@@ -40,15 +60,11 @@ impl Leaves {
             ("ID", _) => LeafKind::Id,
             ("Int64", _) => LeafKind::Int64,
             (_, Some(ExtendedType::Enum(_))) => {
-                let upstream = field.and_then(|field| field.enum_values.as_deref());
                 LeafKind::Enum(self.values(schema, ty, upstream))
             }
             _ => LeafKind::Json,
         };
-        Leaf {
-            kind,
-            format: field.and_then(|field| field.format),
-        }
+        Leaf { kind, format }
     }
 
     fn values(

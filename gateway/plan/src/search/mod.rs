@@ -960,8 +960,7 @@ fn begin_value(graph: &Supergraph, resolver: &Resolver, step: &mut DraftStep) {
             let mut slot = 0;
             for item in &items {
                 slot = step.slot(*item);
-                let read = (by.path.clone(), by.ty.clone(), slot);
-                step.objects[*item].extra.push(read);
+                step.objects[*item].extra.push((by.clone(), slot));
             }
             step.by.push(slot);
         }
