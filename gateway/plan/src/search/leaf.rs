@@ -59,9 +59,7 @@ impl Leaves {
             ("Boolean", _) => LeafKind::Boolean,
             ("ID", _) => LeafKind::Id,
             ("Int64", _) => LeafKind::Int64,
-            (_, Some(ExtendedType::Enum(_))) => {
-                LeafKind::Enum(self.values(schema, ty, upstream))
-            }
+            (_, Some(ExtendedType::Enum(_))) => LeafKind::Enum(self.values(schema, ty, upstream)),
             _ => LeafKind::Json,
         };
         Leaf { kind, format }
