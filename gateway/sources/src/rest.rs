@@ -144,15 +144,14 @@ impl Protocol for Rest {
                 Ok(reply) => self.judge(job, reply),
                 Err(failure) => Err(self.unanswered(job, failure)),
             };
-            self.write_down(
-                job,
-                &call,
+            let done = Done {
+                call: &call,
                 keys,
-                start,
-                &outcome,
-                answer.as_ref().err(),
+                outcome: &outcome,
+                error: answer.as_ref().err(),
                 coalesced,
-            );
+            };
+            self.write_down(job, start, &done);
             answer
         })
     }
@@ -222,17 +221,8 @@ impl Rest {
         Box::pin(async move { attempt.await.map(Arc::new) })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one line of the log, said once")]
-    fn write_down(
-        &self,
-        job: &Job<'_>,
-        call: &RestCall,
-        keys: usize,
-        start: Instant,
-        outcome: &Outcome,
-        error: Option<&SourceError>,
-        coalesced: bool,
-    ) {
+    fn write_down(&self, job: &Job<'_>, start: Instant, done: &Done<'_>) {
+        let call = done.call;
         let body = || String::from_utf8_lossy(&call.body).into_owned();
         let observed = Observed {
             context: job.context,
@@ -241,22 +231,31 @@ impl Rest {
             method: call.method.as_str(),
             target: &call.target,
             body: (!call.body.is_empty()).then_some(&body as &dyn Fn() -> String),
-            keys,
+            keys: done.keys,
         };
         let mut digits = itoa::Buffer::new();
         observed.ended(
             start,
             &Ended {
-                status: match outcome {
+                status: match done.outcome {
                     Ok(reply) => digits.format(reply.status),
                     Err(failure) => failure.word,
                 },
-                bytes: outcome.as_ref().map_or(0, |reply| reply.body.len()),
-                error,
-                coalesced,
+                bytes: done.outcome.as_ref().map_or(0, |reply| reply.body.len()),
+                error: done.error,
+                coalesced: done.coalesced,
             },
         );
     }
+}
+
+/// A call that is over.
+struct Done<'a> {
+    call: &'a RestCall,
+    keys: usize,
+    outcome: &'a Outcome,
+    error: Option<&'a SourceError>,
+    coalesced: bool,
 }
 
 // --- The reply ------------------------------------------------------------

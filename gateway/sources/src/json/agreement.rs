@@ -445,66 +445,73 @@ fn objects(value: BoxedStrategy<Shape>) -> impl Strategy<Value = ObjectShape> + 
 
 /// Gives every target a slot of its own.
 fn assembled(specs: Vec<PropSpec>, extras: [bool; 5], leaf: &Leaf) -> ObjectShape {
-    let mut slots = 0..;
-    let mut slot = || slots.next().unwrap();
+    let mut free = 0;
     let mut props: Vec<Prop> = Vec::new();
     for (name, targets, nested) in specs {
-        if props.iter().any(|prop| *prop.name == *name) {
-            continue;
+        if props.iter().all(|prop| *prop.name != *name) {
+            props.push(numbered(&name, targets, nested, &mut free));
         }
-        let mut below: Vec<Prop> = Vec::new();
-        for (name, shape) in nested {
-            if below.iter().all(|prop| *prop.name != *name) {
-                below.push(target_prop(&name, vec![(slot(), shape)], Vec::new()));
-            }
-        }
-        let targets = targets.into_iter().map(|shape| (slot(), shape)).collect();
-        props.push(target_prop(&name, targets, below));
     }
-    let read: u32 = slot();
-    let leaf_slots = leaf_slots(&props, |_| true);
-    let exact =
-        |kind: &LeafKind| matches!(kind, LeafKind::String | LeafKind::Id | LeafKind::Boolean);
-    let text_slots = self::leaf_slots(&props, exact);
     let mut shape = ObjectShape {
         layout: 0,
-        slots: 0,
+        slots: free,
         props: Props(props),
         embedded: Vec::new(),
         computed: Vec::new(),
         defaults: Vec::new(),
         itself: Vec::new(),
     };
+    extend(&mut shape, extras, leaf);
+    shape
+}
+
+fn numbered(name: &str, targets: Vec<Shape>, nested: Vec<(String, Shape)>, free: &mut u32) -> Prop {
+    let mut slot = |shape| {
+        *free += 1;
+        (*free - 1, shape)
+    };
+    let mut below: Vec<Prop> = Vec::new();
+    for (name, shape) in nested {
+        if below.iter().all(|prop| *prop.name != *name) {
+            below.push(target_prop(&name, vec![slot(shape)], Vec::new()));
+        }
+    }
+    let targets = targets.into_iter().map(slot).collect();
+    target_prop(name, targets, below)
+}
+
+/// Adds what is done to an object besides reading its properties.
+fn extend(shape: &mut ObjectShape, extras: [bool; 5], leaf: &Leaf) {
     let [itself, first_of, template, default, embedded] = extras;
-    let text = Leaf {
-        kind: LeafKind::String,
-        format: None,
+    let read = shape.slots;
+    let mut slot = || {
+        shape.slots += 1;
+        shape.slots - 1
     };
-    let mut compute = |how, leaf: &Leaf| Computed {
-        slot: slot(),
-        how,
-        leaf: leaf.clone(),
-    };
-    if first_of {
-        shape
-            .computed
-            .push(compute(Compute::FirstOf(leaf_slots), leaf));
-        shape.computed.push(compute(Compute::Status, leaf));
-    }
-    if template && !text_slots.is_empty() {
-        let pieces = vec![
-            ComputePiece::Slot(text_slots[0]),
-            ComputePiece::Text("!".into()),
-        ];
-        shape
-            .computed
-            .push(compute(Compute::Template(pieces), &text));
-        shape
-            .computed
-            .push(compute(Compute::Const(json!("cat")), leaf));
-    }
     if itself {
-        shape.itself.push((read, leaf.clone()));
+        shape.itself.push((slot(), leaf.clone()));
+    }
+    if first_of {
+        let slots = leaf_slots(&shape.props.0, |_| true);
+        shape
+            .computed
+            .push(computed(slot(), Compute::FirstOf(slots), leaf));
+        shape.computed.push(computed(slot(), Compute::Status, leaf));
+    }
+    let exact =
+        |kind: &LeafKind| matches!(kind, LeafKind::String | LeafKind::Id | LeafKind::Boolean);
+    if let (true, Some(hole)) = (template, leaf_slots(&shape.props.0, exact).first()) {
+        let pieces = vec![ComputePiece::Slot(*hole), ComputePiece::Text("!".into())];
+        let text = Leaf {
+            kind: LeafKind::String,
+            format: None,
+        };
+        shape
+            .computed
+            .push(computed(slot(), Compute::Template(pieces), &text));
+        shape
+            .computed
+            .push(computed(slot(), Compute::Const(json!("cat")), leaf));
     }
     if default && read > 0 {
         shape.defaults.push((0, json!(17)));
@@ -517,8 +524,14 @@ fn assembled(specs: Vec<PropSpec>, extras: [bool; 5], leaf: &Leaf) -> ObjectShap
             keys: vec![read - 1],
         });
     }
-    shape.slots = slot();
-    shape
+}
+
+fn computed(slot: u32, how: Compute, leaf: &Leaf) -> Computed {
+    Computed {
+        slot,
+        how,
+        leaf: leaf.clone(),
+    }
 }
 
 fn leaf_slots(props: &[Prop], takes: impl Fn(&LeafKind) -> bool) -> Vec<u32> {
