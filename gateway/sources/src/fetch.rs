@@ -83,6 +83,9 @@ fn decode<P: Protocol>(
         }
         Read::Replies(replies, list) => {
             let mut tape = protocol.decode(fetch, &replies)?;
+            if fetch.shape.connection.is_some() {
+                null_is_empty(&mut tape);
+            }
             if let Some(list) = list {
                 connection::finish(&mut tape, fetch.shape, &list);
             }
@@ -98,17 +101,20 @@ fn decode_batch<P: Protocol>(
 ) -> Result<Vec<Tape>, SourceError> {
     let decode = |page| {
         let mut tape = protocol.decode(fetch, std::slice::from_ref(page))?;
+        null_is_empty(&mut tape);
         match tape.root {
             Value::List { .. } => Ok(tape),
-            // How some services write an empty list.
-            Value::Null => {
-                tape.root = tape.list(&[]);
-                Ok(tape)
-            }
             _ => Err(no_list(protocol.service(), fetch.shape)),
         }
     };
     pages.iter().map(decode).collect()
+}
+
+/// How some services write an empty list.
+fn null_is_empty(tape: &mut Tape) {
+    if tape.root == Value::Null {
+        tape.root = tape.list(&[]);
+    }
 }
 
 fn no_list(service: &Arc<str>, shape: &ReplyShape) -> SourceError {

@@ -6,6 +6,7 @@
 
 mod body;
 mod client;
+mod encoding;
 mod problem;
 mod request;
 mod status;
@@ -46,6 +47,7 @@ use crate::merge_reads::Work;
 use crate::page::Ask;
 use crate::page::Facts;
 use crate::page::link;
+use crate::page::position_parameter;
 use crate::protocol::Answer;
 use crate::protocol::Job;
 use crate::protocol::Protocol;
@@ -163,8 +165,7 @@ impl Protocol for Rest {
         let unwrap = &job.resolver.reply.unwrap;
         let facts = json::facts(&reply.body, unwrap, rule);
         let mut facts = facts.map_err(|error| self.not_json(job, &error))?;
-        if rule.style == PageStyle::LinkHeader {
-            let parameter = rule.at.as_deref().unwrap_or("page");
+        if let (PageStyle::LinkHeader, Some(parameter)) = (rule.style, position_parameter(rule)) {
             facts.next = link::next(&reply.headers, parameter);
         }
         Ok(facts)

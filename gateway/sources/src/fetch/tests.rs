@@ -362,6 +362,44 @@ mod pages {
     }
 
     #[tokio::test]
+    async fn a_link_without_a_named_parameter_counts_pages() {
+        let service = Service::new(|seen| {
+            let page = value(&seen.target, "page").unwrap_or(1);
+            let mut answer = reply(200, &json!([{ "id": page }]));
+            if page < 3 {
+                let link = format!("</posts?page={}>; rel=next", page + 1);
+                answer.headers_mut().insert("link", link.parse().unwrap());
+            }
+            std::future::ready(answer)
+        })
+        .await;
+        let sdl = connection("style: LINK_HEADER, follow: 5").replace("RESULT", "");
+        let graph = Graph::new(&sdl, &service.url);
+        let value = graph
+            .fetch("{ posts(first: 9) { nodes { id } } }")
+            .await
+            .unwrap();
+        assert_eq!(value, json!([[[1], [2], [3]]]));
+        assert_eq!(
+            service.targets(),
+            ["/posts", "/posts?page=2", "/posts?page=3"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_around_null_is_empty() {
+        let service = Service::json(json!({ "items": null })).await;
+        let sdl = connection(CURSOR).replace("RESULT", "result: \"items\",");
+        let graph = Graph::new(&sdl, &service.url);
+        let fields = "nodes { id } pageInfo { hasNextPage endCursor }";
+        let value = graph
+            .fetch(&format!("{{ posts {{ {fields} }} }}"))
+            .await
+            .unwrap();
+        assert_eq!(value, json!([[], [false, null]]));
+    }
+
+    #[tokio::test]
     async fn what_is_no_cursor_of_ours_is_refused_without_a_call() {
         let service = Service::of(posts).await;
         let sdl = connection(r#"style: OFFSET, size: "limit", at: "offset""#).replace("RESULT", "");

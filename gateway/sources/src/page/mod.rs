@@ -46,9 +46,15 @@ impl Ask {
     /// The parameters of the page by their upstream names.
     pub(crate) fn parameters<'a>(&self, rule: &'a Page) -> impl Iterator<Item = (&'a str, Json)> {
         let size = rule.size.as_deref().zip(self.size.map(Json::from));
-        let at = rule.at.as_deref().zip(self.at.clone());
+        let at = position_parameter(rule).zip(self.at.clone());
         size.into_iter().chain(at)
     }
+}
+
+/// The parameter that says where a page begins. The next link of a reply names it where the mapping does not: `page` is what nearly all call it.
+pub(crate) fn position_parameter(rule: &Page) -> Option<&str> {
+    let usual = (rule.style == PageStyle::LinkHeader).then_some("page");
+    rule.at.as_deref().or(usual)
 }
 
 /// For what a list is read.

@@ -13,8 +13,9 @@ use super::RenderError;
 use super::Scope;
 use super::text;
 
-/// Headers that frame the message: set by the client of the protocol alone, since a wrong one changes where a message ends.
-const FRAMING: [HeaderName; 5] = [
+/// Headers that belong to the client of the protocol alone: a wrong one changes where a message ends, or asks for a coding that nobody would undo.
+const OWN: [HeaderName; 6] = [
+    header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::TRANSFER_ENCODING,
@@ -42,7 +43,7 @@ pub(crate) fn apply(
 
 fn name(name: &str) -> Option<HeaderName> {
     let name = HeaderName::try_from(name).ok()?;
-    (!FRAMING.contains(&name)).then_some(name)
+    (!OWN.contains(&name)).then_some(name)
 }
 
 fn header_value(name: &str, value: &str) -> Result<HeaderValue, RenderError> {

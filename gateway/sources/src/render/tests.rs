@@ -418,9 +418,10 @@ mod header_rules {
     }
 
     #[test]
-    fn no_rule_frames_the_message() {
+    fn no_rule_frames_or_codes_the_message() {
         let world = World::new(json!({ "v": "5" }));
         let names = [
+            "accept-encoding",
             "content-length",
             "transfer-encoding",
             "connection",

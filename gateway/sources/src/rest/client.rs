@@ -1,9 +1,8 @@
 //! The HTTP client of one source.
 //!
 //! Owns connections, time and size limits of one attempt, and what a broken
-//! exchange means. Redirects, proxies and retries of the library are off: each
-//! would call somebody or something that nobody asked for. Knows nothing of
-//! what is sent or answered.
+//! exchange means. Nothing is called that nobody asked for: no redirects, no
+//! proxies, no retries. Knows nothing of what is sent or answered.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,15 +12,28 @@ use bytes::Bytes;
 use bytes::BytesMut;
 use compose::model::RestMethod;
 use http::HeaderMap;
+use http::HeaderValue;
 use http::Method;
+use http::Request;
+use http::Response;
+use http::Uri;
+use http::header::ACCEPT_ENCODING;
+use http::header::CONTENT_ENCODING;
+use http::header::CONTENT_LENGTH;
+use http_body_util::BodyExt as _;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioTimer;
 use plan::code::Code;
 use plan::source::SourceError;
-use reqwest::Client;
-use reqwest::Request;
-use reqwest::Response;
-use reqwest::Url;
-use reqwest::redirect::Policy;
 
+use super::encoding;
+use super::encoding::Undecodable;
 use super::request::RestCall;
 use crate::ConnectError;
 use crate::config::Settings;
@@ -41,7 +53,8 @@ pub(crate) struct RestReply {
 /// The client, cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct RestClient {
-    client: Client,
+    transport: Transport,
+    /// What stands before every target: scheme, authority and a path without its last slash.
     base: Arc<str>,
     max_bytes: usize,
     service: Arc<str>,
@@ -55,12 +68,13 @@ impl RestClient {
         settings: &Settings,
     ) -> Result<Self, ConnectError> {
         let base = base_url.trim_end_matches('/');
-        let url = parsed(&service, base)?;
-        let client = built(settings, url.scheme() == "https");
+        let uri = parsed(&service, base)?;
+        let encrypted = uri.scheme_str() == Some("https");
+        let transport = Transport::new(settings, encrypted);
         Ok(Self {
-            client: client.map_err(|error| ConnectError::Client {
+            transport: transport.map_err(|error| ConnectError::Client {
                 source_name: service.to_string(),
-                reason: chain(&error),
+                reason: error.to_string(),
             })?,
             base: base.into(),
             max_bytes: settings.max_reply_bytes,
@@ -82,55 +96,84 @@ impl RestClient {
         }
     }
 
-    fn request(&self, call: &RestCall, labels: HeaderMap) -> Result<Request, Failure> {
-        let address = format!("{}{}", self.base, call.target);
-        let url = Url::parse(&address)
+    fn request(&self, call: &RestCall, labels: HeaderMap) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut address = String::with_capacity(self.base.len() + call.target.len());
+        address.push_str(&self.base);
+        address.push_str(&call.target);
+        let uri = Uri::try_from(address)
             .map_err(|error| self.failed(Code::InternalError, error.to_string()))?;
-        let mut request = Request::new(method(call.method), url);
-        request.headers_mut().extend(call.headers.iter().cloned());
-        request.headers_mut().extend(labels);
-        if !call.body.is_empty() {
-            *request.body_mut() = Some(call.body.clone().into());
-        }
+        let mut request = Request::new(Full::new(call.body.clone()));
+        *request.method_mut() = method(call.method);
+        *request.uri_mut() = uri;
+        let headers = request.headers_mut();
+        *headers = labels;
+        headers.extend(call.headers.iter().cloned());
+        headers.entry(ACCEPT_ENCODING).or_insert(encoding::ACCEPTED);
         Ok(request)
     }
 
-    async fn exchange(&self, request: Request) -> Result<RestReply, Failure> {
-        let sent = self.client.execute(request).await;
-        let mut response = sent.map_err(|error| self.broken(error))?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let body = self.body(response).await?;
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<RestReply, Failure> {
+        let sent = self.transport.send(request).await;
+        let (head, body) = sent.map_err(|error| self.unsent(&error))?.into_parts();
+        let body = self.body(&head.headers, body).await?;
+        let body = self.decoded(&head.headers, body)?;
         Ok(RestReply {
-            status,
-            headers,
+            status: head.status.as_u16(),
+            headers: head.headers,
             body,
         })
     }
 
-    /// The limit counts what was decompressed, as it comes in.
-    async fn body(&self, mut response: Response) -> Result<Bytes, Failure> {
-        let stated = response.content_length().unwrap_or(0);
-        if stated > self.max_bytes as u64 {
+    /// The limit counts what comes in, as it comes in.
+    async fn body(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Failure> {
+        let stated = stated_length(headers);
+        if stated > self.max_bytes {
             return Err(self.too_large());
         }
-        let mut next = async || response.chunk().await.map_err(|error| self.broken(error));
-        let Some(first) = next().await? else {
-            return Ok(Bytes::new());
+        let mut whole = match self.piece(&mut body).await? {
+            None => return Ok(Bytes::new()),
+            // Most replies arrive in one piece, which needs no copy.
+            Some(first) if first.len() == stated => return Ok(first),
+            Some(first) => {
+                let mut whole = BytesMut::with_capacity(stated.max(2 * first.len()));
+                whole.extend_from_slice(&first);
+                whole
+            }
         };
-        if first.len() as u64 == stated {
-            return Ok(first);
-        }
-        let mut body = BytesMut::with_capacity((stated as usize).max(2 * first.len()));
-        let mut piece = Some(first);
-        while let Some(bytes) = piece {
-            if body.len() + bytes.len() > self.max_bytes {
+        while let Some(piece) = self.piece(&mut body).await? {
+            if whole.len() + piece.len() > self.max_bytes {
                 return Err(self.too_large());
             }
-            body.extend_from_slice(&bytes);
-            piece = next().await?;
+            whole.extend_from_slice(&piece);
         }
-        Ok(body.freeze())
+        match whole.len() > self.max_bytes {
+            true => Err(self.too_large()),
+            false => Ok(whole.freeze()),
+        }
+    }
+
+    async fn piece(&self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.broken(&error))?;
+            // Trailers say nothing that is asked for.
+            if let Ok(data) = frame.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The limit counts what was decompressed, too.
+    fn decoded(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
+        let Some(coding) = headers.get(CONTENT_ENCODING) else {
+            return Ok(body);
+        };
+        encoding::decode(coding, body, self.max_bytes).map_err(|bad| match bad {
+            Undecodable::TooLarge => self.too_large(),
+            Undecodable::Garbled(why) => {
+                self.maybe_done(Code::UpstreamInvalidResponse, "invalid", why)
+            }
+        })
     }
 
     /// The whole address, in bytes.
@@ -161,17 +204,15 @@ impl RestClient {
         self.maybe_done(code, "timeout", "no complete reply in time".to_owned())
     }
 
-    fn broken(&self, error: reqwest::Error) -> Failure {
-        // The address must not even reach the log twice: the event that is logged has it.
-        let error = error.without_url();
-        let detail = chain(&error);
-        if error.is_connect() {
-            return self.failed(Code::UpstreamUnavailable, detail);
+    fn unsent(&self, error: &hyper_util::client::legacy::Error) -> Failure {
+        match error.is_connect() {
+            true => self.failed(Code::UpstreamUnavailable, chain(error)),
+            false => self.broken(error),
         }
-        match error.is_decode() && !is_transport(&error) {
-            true => self.maybe_done(Code::UpstreamInvalidResponse, "invalid", detail),
-            false => self.maybe_done(Code::UpstreamUnavailable, "broken", detail),
-        }
+    }
+
+    fn broken(&self, error: &(dyn Error + 'static)) -> Failure {
+        self.maybe_done(Code::UpstreamUnavailable, "broken", chain(error))
     }
 
     fn failed(&self, code: Code, detail: String) -> Failure {
@@ -205,36 +246,66 @@ pub(super) struct Failure {
     pub(super) maybe_done: bool,
 }
 
-fn parsed(service: &Arc<str>, base: &str) -> Result<Url, ConnectError> {
+fn parsed(service: &Arc<str>, base: &str) -> Result<Uri, ConnectError> {
     let refused = |reason: String| ConnectError::Url {
         source_name: service.to_string(),
         url: base.to_owned(),
         reason,
     };
-    let url = Url::parse(base).map_err(|error| refused(error.to_string()))?;
-    match url.scheme() {
-        "http" | "https" if url.has_host() => Ok(url),
+    let uri = Uri::try_from(base).map_err(|error| refused(error.to_string()))?;
+    let has_host = uri.host().is_some_and(|host| !host.is_empty());
+    match uri.scheme_str() {
+        Some("http" | "https") if has_host && uri.query().is_none() => Ok(uri),
+        Some("http" | "https") if has_host => Err(refused("it must have no query".to_owned())),
         _ => Err(refused("it must begin with http:// or https://".to_owned())),
     }
 }
 
-fn built(settings: &Settings, encrypted: bool) -> Result<Client, reqwest::Error> {
-    let builder = Client::builder()
-        .redirect(Policy::none())
-        .referer(false)
-        .no_proxy()
-        .retry(reqwest::retry::never())
-        .connect_timeout(settings.connect_timeout)
-        .pool_idle_timeout(IDLE);
-    let builder = match settings.http2_prior_knowledge {
-        true => builder.http2_prior_knowledge(),
-        false => builder,
-    };
-    match encrypted {
-        true => builder.build(),
-        // The machine's certificates take time to load and are not needed.
-        false => builder.tls_certs_only([]).build(),
+/// Connections with and without TLS. HTTP/2 is agreed on in the handshake, or known beforehand.
+#[derive(Debug, Clone)]
+enum Transport {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Encrypted(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+}
+
+impl Transport {
+    fn new(settings: &Settings, encrypted: bool) -> std::io::Result<Self> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_connect_timeout(Some(settings.connect_timeout));
+        tcp.set_nodelay(true);
+        let mut client = Client::builder(TokioExecutor::new());
+        client
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .retry_canceled_requests(false)
+            .http2_only(settings.http2_prior_knowledge);
+        if !encrypted {
+            return Ok(Self::Plain(client.build(tcp)));
+        }
+        tcp.enforce_http(false);
+        // The machine's certificates take time to load and are not needed otherwise.
+        let tls = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
+            .https_only()
+            .enable_all_versions()
+            .wrap_connector(tcp);
+        Ok(Self::Encrypted(client.build(tls)))
     }
+
+    async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        match self {
+            Self::Plain(client) => client.request(request).await,
+            Self::Encrypted(client) => client.request(request).await,
+        }
+    }
+}
+
+fn stated_length(headers: &HeaderMap) -> usize {
+    let stated = headers.get(CONTENT_LENGTH).map(HeaderValue::to_str);
+    stated.and_then(|text| text.ok()?.parse().ok()).unwrap_or(0)
 }
 
 fn method(method: RestMethod) -> Method {
@@ -247,23 +318,9 @@ fn method(method: RestMethod) -> Method {
     }
 }
 
-/// Whether a reply could not be read for want of a connection, and not for what was in it.
-fn is_transport(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| {
-        let wrapped = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        cause.is::<hyper::Error>() || wrapped.is_some_and(|inner| inner.is::<hyper::Error>())
-    })
-}
-
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-}
-
 /// An error and its causes, for the log.
-fn chain(error: &reqwest::Error) -> String {
-    let texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
     texts.join(": ")
 }
