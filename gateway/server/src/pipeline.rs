@@ -131,7 +131,11 @@ impl Gateway {
             planned,
             variables,
         };
-        Ok(self.share(work).await)
+        // Boxed, so that what is awaited around it stays small enough to move cheaply.
+        match work.is_worth_sharing() {
+            true => Ok(Box::pin(self.share(work)).await),
+            false => Ok(Box::pin(self.run_alone(work)).await),
+        }
     }
 
     fn context(&self, graph: &Graph, caller: Caller, wants: Wants) -> Context {
@@ -148,23 +152,25 @@ impl Gateway {
         }
     }
 
+    async fn run_alone(self: &Arc<Self>, work: Work) -> Answer {
+        let planned = work.planned.clone();
+        let done = match planned.plan.is_mutation() {
+            true => self.mutate(work).await,
+            false => work.execute().await,
+        };
+        done.answer(planned, Role::Leader)
+    }
+
     /// Runs the work, or joins equal work that is in flight.
     async fn share(self: &Arc<Self>, work: Work) -> Answer {
         let planned = work.planned.clone();
-        if planned.plan.is_mutation() {
-            return self.mutate(work).await.answer(planned, Role::Leader);
-        }
-        if !work.is_worth_sharing() {
-            // Boxed, so that what is awaited around it stays small enough to move cheaply.
-            return Box::pin(work.execute()).await.answer(planned, Role::Leader);
-        }
         let key = work.key();
         let mut own = Some(work);
         let shared = self.flights.join(key, || execute(own.take())).await;
         match (shared, own) {
             // It was cut short for the caller who began it, and this one has time left.
             ((done, _), Some(own)) if done.late && !own.is_late() => {
-                Box::pin(own.execute()).await.answer(planned, Role::Leader)
+                own.execute().await.answer(planned, Role::Leader)
             }
             ((done, role), Some(own)) => {
                 let done = done.for_caller(&own.context.correlation_id);
@@ -234,10 +240,11 @@ impl Work {
         }
     }
 
-    /// Not what needs no call, nor what carries a report of its own.
+    /// No mutation, nothing that needs no call, nothing that carries a report of its own.
     fn is_worth_sharing(&self) -> bool {
         let plan = &self.planned.plan;
-        let works = !plan.steps().is_empty() || plan.introspection().is_some();
+        let calls = !plan.steps().is_empty() || plan.introspection().is_some();
+        let works = calls && !plan.is_mutation();
         self.graph.settings.coalesce.operations && works && self.wants == Wants::default()
     }
 

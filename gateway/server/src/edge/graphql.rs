@@ -131,7 +131,7 @@ impl<'r> Run<'r> {
             wants: params.wants,
             caller: Caller {
                 correlation_id: self.ids.correlation.clone(),
-                trace: trace_context::of(&headers),
+                trace: trace_context::of(&headers, self.ids.request),
                 headers,
                 received: self.received,
                 deadline: self.deadline,

@@ -5,6 +5,7 @@
 //! operation is planned or run.
 
 mod body;
+mod connections;
 mod csrf;
 mod graphql;
 mod health;

@@ -20,17 +20,20 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::Request;
+use super::connections::Connection;
+use super::connections::Connections;
 use super::graphql;
 use super::ids::Ids;
 use super::problem::Problem;
 use crate::config::HttpLimits;
+use crate::deadline::until;
 use crate::observe::log;
 use crate::pipeline::Gateway;
 
@@ -56,24 +59,26 @@ pub(crate) async fn serve(
     drain: Duration,
 ) {
     let server = Arc::new(server);
-    let http = protocol(&limits);
-    let connections = GracefulShutdown::new();
+    let connections = Connections::new(limits.idle);
+    let clock = connections.clone();
+    let clock = tokio::spawn(async move { clock.watch().await });
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => converse(socket, &server, &http, &connections),
+                Ok((socket, _)) => converse(socket, &server, &limits, connections.open()),
                 Err(error) => refused(&error).await,
             },
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
     drop(listener);
-    if tokio::time::timeout(drain, connections.shutdown())
+    if until(Instant::now() + drain, connections.end())
         .await
-        .is_err()
+        .is_none()
     {
         tracing::warn!("requests were still in flight when the time to drain ended");
     }
+    clock.abort();
 }
 
 /// Out of file descriptors, say: taking a breath lets some be closed.
@@ -82,10 +87,31 @@ async fn refused(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-fn protocol(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
+fn converse(socket: TcpStream, server: &Arc<Server>, limits: &HttpLimits, connection: Connection) {
+    // A response is one write: waiting for more to send would only delay it.
+    let _ = socket.set_nodelay(true);
+    let (server, speaks) = (server.clone(), connection.speaks());
+    let service = service_fn(move |request| {
+        speaks();
+        let server = server.clone();
+        async move { Ok::<_, Infallible>(server.answer(request).await) }
+    });
+    let http = protocol(limits, &connection);
+    let conversation = http
+        .serve_connection(TokioIo::new(socket), service)
+        .into_owned();
+    tokio::spawn(async move {
+        let ended = connection.run(conversation, |c| c.graceful_shutdown());
+        if let Some(Err(error)) = ended.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    });
+}
+
+fn protocol(limits: &HttpLimits, connection: &Connection) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
-        .timer(TokioTimer::new())
+        .timer(connection.timer())
         .header_read_timeout(limits.idle)
         .max_buf_size(limits.headers.max(8 * 1024));
     http.http2()
@@ -94,28 +120,6 @@ fn protocol(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
     http
-}
-
-fn converse(
-    socket: TcpStream,
-    server: &Arc<Server>,
-    http: &auto::Builder<TokioExecutor>,
-    connections: &GracefulShutdown,
-) {
-    // A response is one write: waiting for more to send would only delay it.
-    let _ = socket.set_nodelay(true);
-    let server = server.clone();
-    let service = service_fn(move |request| {
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(request).await) }
-    });
-    let connection = http.serve_connection(TokioIo::new(socket), service);
-    let connection = connections.watch(connection.into_owned());
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection ended early");
-        }
-    });
 }
 
 /// A response of ours, or one of the router's.

@@ -5,13 +5,14 @@
 
 use http::HeaderMap;
 use plan::source::TraceContext;
+use uuid::Uuid;
 
 const MEMBERS: usize = 32;
 /// The trace id's last seven bytes are random: level 2, section 3.2.2.5.
 const RANDOM: u8 = 0x02;
 
-/// The trace that a request belongs to: the client's, or a new one.
-pub(super) fn of(headers: &HeaderMap) -> TraceContext {
+/// The trace that a request belongs to: the client's, or a new one that is named like the request.
+pub(super) fn of(headers: &HeaderMap, request: Uuid) -> TraceContext {
     let mut parents = headers.get_all("traceparent").iter();
     let given = match (parents.next(), parents.next()) {
         (Some(parent), None) => parse(parent.as_bytes()),
@@ -22,13 +23,14 @@ pub(super) fn of(headers: &HeaderMap) -> TraceContext {
             state: state(headers),
             ..trace
         },
-        None => new_trace(),
+        None => new_trace(request),
     }
 }
 
-fn new_trace() -> TraceContext {
+/// The last seven bytes of a UUIDv7 are random.
+fn new_trace(request: Uuid) -> TraceContext {
     TraceContext {
-        trace_id: rand::random::<[u8; 16]>(),
+        trace_id: request.into_bytes(),
         parent_id: rand::random::<[u8; 8]>(),
         flags: RANDOM,
         state: None,
@@ -94,7 +96,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        of(&headers)
+        of(&headers, Uuid::now_v7())
     }
 
     #[test]
