@@ -44,8 +44,24 @@ pub(crate) struct Writer<'w> {
     /// Which of the plan's conditions hold.
     holds: Vec<bool>,
     out: Vec<u8>,
-    path: Vec<PathSegment>,
+    path: Vec<Segment<'w>>,
     errors: Vec<FieldError>,
+}
+
+/// A segment of the path while it is walked: nothing is counted or copied until an error needs it.
+#[derive(Clone, Copy)]
+enum Segment<'w> {
+    Key(&'w Arc<str>),
+    Index(u32),
+}
+
+impl Segment<'_> {
+    fn owned(&self) -> PathSegment {
+        match self {
+            Segment::Key(key) => PathSegment::Key(Arc::clone(key)),
+            Segment::Index(index) => PathSegment::Index(*index),
+        }
+    }
 }
 
 /// An object's place, while its fields are written.
@@ -89,7 +105,7 @@ fn size_hint(store: &Store) -> usize {
 }
 
 impl<'w> Writer<'w> {
-    fn selection(&mut self, object: Option<At<'w>>, selection: &Selection) -> Written {
+    fn selection(&mut self, object: Option<At<'w>>, selection: &'w Selection) -> Written {
         self.out.push(b'{');
         let start = self.out.len();
         if selection.appearances.is_empty() {
@@ -110,7 +126,7 @@ impl<'w> Writer<'w> {
         &mut self,
         start: usize,
         object: Option<At<'w>>,
-        selection: &Selection,
+        selection: &'w Selection,
     ) -> Written {
         let mut written = vec![false; selection.fields.len()];
         for (index, condition) in &selection.appearances {
@@ -126,7 +142,7 @@ impl<'w> Writer<'w> {
         condition.is_none_or(|id| self.holds[id as usize])
     }
 
-    fn member(&mut self, start: usize, object: Option<At<'w>>, field: &OutField) -> Written {
+    fn member(&mut self, start: usize, object: Option<At<'w>>, field: &'w OutField) -> Written {
         if self.out.len() > start {
             self.out.push(b',');
         }
@@ -134,12 +150,12 @@ impl<'w> Writer<'w> {
         self.field(object, field)
     }
 
-    fn field(&mut self, object: Option<At<'w>>, field: &OutField) -> Written {
+    fn field(&mut self, object: Option<At<'w>>, field: &'w OutField) -> Written {
         if let Origin::Const(json) = &field.from {
             self.out.extend_from_slice(json.as_bytes());
             return Ok(());
         }
-        self.path.push(PathSegment::Key(field.name.clone()));
+        self.path.push(Segment::Key(&field.name));
         let written = match (&field.from, object) {
             (Origin::Introspection, _) => self.introspected(field),
             (Origin::Root { step }, _) => {
@@ -170,7 +186,7 @@ impl<'w> Writer<'w> {
         written
     }
 
-    fn introspected(&mut self, field: &OutField) -> Written {
+    fn introspected(&mut self, field: &'w OutField) -> Written {
         let known = self
             .introspection
             .iter()
@@ -186,7 +202,7 @@ impl<'w> Writer<'w> {
         step: usize,
         value: Value,
         slot: Option<u32>,
-        field: &OutField,
+        field: &'w OutField,
     ) -> Written {
         let store = self.store;
         let data = &store.steps[step];
@@ -218,14 +234,14 @@ impl<'w> Writer<'w> {
     }
 
     /// The step has nothing for the object. A slot of an entity that does not exist takes the entity away.
-    fn missing(&mut self, step: usize, slot: Option<u32>, field: &OutField) -> Written {
+    fn missing(&mut self, step: usize, slot: Option<u32>, field: &'w OutField) -> Written {
         match slot {
             Some(_) if !field.ty.nullable => Err(Propagate::Missing(step)),
             _ => self.null(step, field, &field.ty),
         }
     }
 
-    fn item_list(&mut self, step: usize, items: &[Item], field: &OutField) -> Written {
+    fn item_list(&mut self, step: usize, items: &[Item], field: &'w OutField) -> Written {
         let OutKind::List(ty) = &field.ty.kind else {
             return self.null(step, field, &field.ty);
         };
@@ -243,15 +259,15 @@ impl<'w> Writer<'w> {
         &mut self,
         step: usize,
         values: impl Iterator<Item = (&'w Tape, Value)>,
-        ty: &OutType,
-        field: &OutField,
+        ty: &'w OutType,
+        field: &'w OutField,
     ) -> Written {
         self.out.push(b'[');
         for (index, (tape, value)) in values.enumerate() {
             if index > 0 {
                 self.out.push(b',');
             }
-            self.path.push(PathSegment::Index(index as u32));
+            self.path.push(Segment::Index(index as u32));
             let written = self.value(step, tape, value, ty, field);
             self.path.pop();
             written?;
@@ -266,8 +282,8 @@ impl<'w> Writer<'w> {
         step: usize,
         tape: &'w Tape,
         value: Value,
-        ty: &OutType,
-        field: &OutField,
+        ty: &'w OutType,
+        field: &'w OutField,
     ) -> Written {
         match value {
             Value::Null | Value::Absent => return self.null(step, field, ty),
@@ -304,8 +320,8 @@ impl<'w> Writer<'w> {
     /// Runs `write`; where null propagates to a type that may be null, null it is.
     fn caught(
         &mut self,
-        field: &OutField,
-        ty: &OutType,
+        field: &'w OutField,
+        ty: &'w OutType,
         write: impl FnOnce(&mut Self) -> Written,
     ) -> Written {
         let mark = self.out.len();
@@ -325,7 +341,7 @@ impl<'w> Writer<'w> {
         }
     }
 
-    fn null(&mut self, step: usize, field: &OutField, ty: &OutType) -> Written {
+    fn null(&mut self, step: usize, field: &'w OutField, ty: &'w OutType) -> Written {
         if ty.nullable {
             self.out.extend_from_slice(b"null");
             return Ok(());
@@ -342,15 +358,15 @@ impl<'w> Writer<'w> {
         step: usize,
         tape: &Tape,
         error: u32,
-        field: &OutField,
-        ty: &OutType,
+        field: &'w OutField,
+        ty: &'w OutType,
     ) -> Written {
         let message = tape.value_error(error).message.clone();
         self.invalid(step, message, field, ty)
     }
 
     /// The step's reply is not as declared.
-    fn invalid(&mut self, step: usize, message: String, field: &OutField, ty: &OutType) -> Written {
+    fn invalid(&mut self, step: usize, message: String, field: &'w OutField, ty: &'w OutType) -> Written {
         let mut error = FieldError::new(Code::UpstreamInvalidResponse, message);
         error.service = Some(self.service(step));
         self.fail(error, field, ty)
@@ -362,8 +378,8 @@ impl<'w> Writer<'w> {
         Arc::from(graph.source(source).name.as_str())
     }
 
-    fn fail(&mut self, mut error: FieldError, field: &OutField, ty: &OutType) -> Written {
-        error.path = self.path.clone();
+    fn fail(&mut self, mut error: FieldError, field: &'w OutField, ty: &'w OutType) -> Written {
+        error.path = self.path.iter().map(Segment::owned).collect();
         error.location = field.location;
         self.errors.push(error);
         if ty.nullable {

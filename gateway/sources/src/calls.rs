@@ -27,7 +27,8 @@ pub(crate) fn propagate(context: &Context, headers: &mut HeaderMap) {
     if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
         headers.insert(CORRELATION_ID, id);
     }
-    if let Ok(parent) = HeaderValue::try_from(traceparent(&context.trace, rand::random())) {
+    let parent = traceparent(&context.trace, rand::random());
+    if let Ok(parent) = HeaderValue::from_bytes(&parent) {
         headers.insert(TRACEPARENT, parent);
     }
     if let Some(Ok(state)) = context.trace.state.as_deref().map(HeaderValue::from_str) {
@@ -35,19 +36,26 @@ pub(crate) fn propagate(context: &Context, headers: &mut HeaderMap) {
     }
 }
 
-fn traceparent(trace: &TraceContext, parent: u64) -> String {
-    let trace_id = u128::from_be_bytes(trace.trace_id);
-    // An id of zeros is invalid; a call outside any trace begins one.
-    let trace_id = if trace_id == 0 {
-        rand::random()
-    } else {
-        trace_id
+/// Written by hand: it goes with every call, and formatting machinery costs more than the text.
+fn traceparent(trace: &TraceContext, parent: u64) -> [u8; 55] {
+    let trace_id = match u128::from_be_bytes(trace.trace_id) {
+        // An id of zeros is invalid; a call outside any trace begins one.
+        0 => rand::random::<u128>().max(1),
+        id => id,
     };
-    format!(
-        "00-{trace_id:032x}-{:016x}-{:02x}",
-        parent.max(1),
-        trace.flags
-    )
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    hex(&trace_id.to_be_bytes(), &mut text[3..35]);
+    hex(&parent.max(1).to_be_bytes(), &mut text[36..52]);
+    hex(&[trace.flags], &mut text[53..55]);
+    text
+}
+
+fn hex(bytes: &[u8], text: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
 }
 
 /// One call as it is seen from outside.
@@ -146,6 +154,10 @@ impl Observed<'_> {
 mod tests {
     use super::*;
 
+    fn text(trace: &TraceContext, parent: u64) -> String {
+        String::from_utf8(traceparent(trace, parent).to_vec()).unwrap()
+    }
+
     #[test]
     fn the_trace_is_kept_and_the_parent_is_new() {
         let trace = TraceContext {
@@ -155,14 +167,14 @@ mod tests {
             state: None,
         };
         assert_eq!(
-            traceparent(&trace, 0x1234),
+            text(&trace, 0x1234),
             "00-abababababababababababababababab-0000000000001234-01"
         );
     }
 
     #[test]
     fn ids_of_zeros_are_never_sent() {
-        let parent = traceparent(&TraceContext::default(), 0);
+        let parent = text(&TraceContext::default(), 0);
         assert_eq!(parent.len(), 55);
         assert!(!parent.starts_with("00-00000000000000000000000000000000-"));
         assert!(parent.ends_with("-0000000000000001-00"));
