@@ -176,7 +176,12 @@ mod pages {
     }
 
     fn connection(style: &str) -> String {
-        CONNECTION.replace("PAGE", style)
+        let total = if style.contains("total:") {
+            "totalCount: Int"
+        } else {
+            ""
+        };
+        CONNECTION.replace("PAGE", style).replace("TOTAL", total)
     }
 
     const CONNECTION: &str = r#"
@@ -184,7 +189,7 @@ mod pages {
         type Query {
           posts(first: Int = 3, after: String): PostConnection @rest(GET: "/posts", RESULT page: { PAGE })
         }
-        type PostConnection { edges: [PostEdge!] nodes: [Post!] pageInfo: PageInfo! totalCount: Int }
+        type PostConnection { edges: [PostEdge!] nodes: [Post!] pageInfo: PageInfo! TOTAL }
         type PostEdge { cursor: String! node: Post }
         type PageInfo { hasNextPage: Boolean! hasPreviousPage: Boolean! startCursor: String endCursor: String }
         type Post { id: ID! }

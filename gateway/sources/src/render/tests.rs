@@ -327,6 +327,13 @@ mod addresses {
     }
 
     #[test]
+    fn what_a_mapping_writes_is_made_fit_for_an_address() {
+        let request = request(vec![text("/über uns/a%2Fb?x={1}")], Vec::new());
+        let target = target(&World::new(json!({})), &request).unwrap();
+        assert_eq!(target, "/%C3%BCber%20uns/a%2Fb?x=%7B1%7D");
+    }
+
+    #[test]
     fn a_hole_without_a_value_is_refused() {
         for args in [
             json!({}),

@@ -43,6 +43,20 @@ const NAME: &AsciiSet = &CONTROLS
     .add(b'=')
     .add(b'>');
 
+/// What may not stand in an address as it is; a percent sign is the mapping's own.
+const LITERAL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
 /// Path and query below the base address. Extra parameters replace those of the request by name.
 pub(crate) fn target(
     request: &RestRequest,
@@ -65,7 +79,7 @@ pub(crate) fn target(
 fn path(pieces: &[Piece], scope: &Scope<'_>, out: &mut String) -> Result<(), RenderError> {
     for piece in pieces {
         match piece {
-            Piece::Text(text) => out.push_str(text),
+            Piece::Text(text) => out.extend(utf8_percent_encode(text, LITERAL)),
             Piece::Hole(expr) => hole(expr, scope, out)?,
         }
     }

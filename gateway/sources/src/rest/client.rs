@@ -107,7 +107,10 @@ impl RestClient {
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
         *headers = labels;
-        headers.extend(call.headers.iter().cloned());
+        // What goes with every call is not for a rule to change.
+        for (name, value) in call.headers.iter().cloned() {
+            headers.entry(name).or_insert(value);
+        }
         headers.entry(ACCEPT_ENCODING).or_insert(encoding::ACCEPTED);
         Ok(request)
     }

@@ -24,7 +24,11 @@ pub(super) enum Undecodable {
 }
 
 /// Undoes the codings of a body, the last one first.
-pub(super) fn decode(codings: &HeaderValue, body: Bytes, limit: usize) -> Result<Bytes, Undecodable> {
+pub(super) fn decode(
+    codings: &HeaderValue,
+    body: Bytes,
+    limit: usize,
+) -> Result<Bytes, Undecodable> {
     let codings = codings
         .to_str()
         .map_err(|bad| Undecodable::Garbled(bad.to_string()))?;
@@ -79,12 +83,21 @@ mod tests {
         let text = b"the same text again, the same text again";
         let zstd = zstd::encode_all(&text[..], 3).unwrap();
         let mut br = Vec::new();
-        brotli::CompressorWriter::new(&mut br, BUFFER, 5, 20).write_all(text).unwrap();
-        for (coding, body) in [("gzip", gzip(text)), ("br", br.into()), ("zstd", zstd.into())] {
+        brotli::CompressorWriter::new(&mut br, BUFFER, 5, 20)
+            .write_all(text)
+            .unwrap();
+        for (coding, body) in [
+            ("gzip", gzip(text)),
+            ("br", br.into()),
+            ("zstd", zstd.into()),
+        ] {
             assert_eq!(decoded(coding, body).unwrap(), &text[..], "{coding}");
         }
         assert_eq!(decoded("gzip, gzip", gzip(&gzip(text))).unwrap(), &text[..]);
-        assert_eq!(decoded("identity", Bytes::from_static(text)).unwrap(), &text[..]);
+        assert_eq!(
+            decoded("identity", Bytes::from_static(text)).unwrap(),
+            &text[..]
+        );
     }
 
     #[test]
@@ -99,7 +112,10 @@ mod tests {
     fn what_is_not_as_the_header_says_is_garbled() {
         for coding in ["gzip", "br", "zstd", "compress"] {
             let body = Bytes::from_static(b"{\"plain\":1}");
-            assert!(matches!(decoded(coding, body), Err(Undecodable::Garbled(_))), "{coding}");
+            assert!(
+                matches!(decoded(coding, body), Err(Undecodable::Garbled(_))),
+                "{coding}"
+            );
         }
         let cut = gzip(b"some text").slice(..12);
         assert!(matches!(decoded("gzip", cut), Err(Undecodable::Garbled(_))));

@@ -194,6 +194,31 @@ mod requests {
     }
 
     #[tokio::test]
+    async fn no_rule_changes_what_goes_with_every_call() {
+        let sdl = r#"
+            extend schema @source(name: "users", http: { baseURL: "SERVICE" }, headers: [
+              { name: "x-correlation-id", value: "mine" }
+              { name: "traceparent", value: "mine" }
+            ])
+            type Query { me: User @rest(GET: "/me") }
+            type User { name: String }
+        "#;
+        let service = Service::json(json!({})).await;
+        let graph = Graph::new(sdl, &service.url);
+        graph.fetch("{ me { name } }").await.unwrap();
+        let headers = &service.seen()[0].headers;
+        assert_eq!(
+            headers
+                .get_all("x-correlation-id")
+                .iter()
+                .collect::<Vec<_>>(),
+            ["corr-1"]
+        );
+        assert_eq!(headers.get_all("traceparent").iter().count(), 1);
+        assert_ne!(headers["traceparent"], "mine");
+    }
+
+    #[tokio::test]
     async fn a_control_character_never_reaches_a_header() {
         let sdl = r#"
             extend schema @source(name: "users", http: { baseURL: "SERVICE" })
