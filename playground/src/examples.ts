@@ -70,9 +70,9 @@ const orders = `# The newest orders. However many
 # call, and so do their products.
 
 query NewestOrders {
-  orders(perPage: 10) {
-    total
-    orders {
+  orders(first: 10) {
+    totalCount
+    nodes {
       id
       status
       createdAt
