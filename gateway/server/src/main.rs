@@ -19,7 +19,7 @@ mod suggest;
 
 use std::process::ExitCode;
 
-/// Many small, short-lived allocations on many threads: see docs/decisions.
+/// Requests make many small, short-lived allocations on many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

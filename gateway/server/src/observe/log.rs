@@ -119,21 +119,20 @@ where
 }
 
 fn label_text(mut writer: Writer<'_>, line: &str, labels: &Labels) -> std::fmt::Result {
-    let (correlation, request) = (&labels.correlation_id, labels.request_id);
-    writeln!(
-        writer,
-        "{line} correlation_id={correlation} request_id={request}"
-    )
+    write!(writer, "{line}")?;
+    if !line.contains(" correlation_id=") {
+        write!(writer, " correlation_id={}", labels.correlation_id)?;
+    }
+    writeln!(writer, " request_id={}", labels.request_id)
 }
 
-/// Both ids hold no character that JSON escapes.
+/// Both ids hold no character that JSON escapes. A room that names the correlation id itself is not repeated.
 fn label_json(mut writer: Writer<'_>, line: &str, labels: &Labels) -> std::fmt::Result {
-    let (correlation, request) = (&labels.correlation_id, labels.request_id);
-    let open = line.strip_suffix('}').unwrap_or(line);
-    writeln!(
-        writer,
-        "{open},\"correlation_id\":\"{correlation}\",\"request_id\":\"{request}\"}}"
-    )
+    write!(writer, "{}", line.strip_suffix('}').unwrap_or(line))?;
+    if !line.contains(",\"correlation_id\":") {
+        write!(writer, ",\"correlation_id\":\"{}\"", labels.correlation_id)?;
+    }
+    writeln!(writer, ",\"request_id\":\"{}\"}}", labels.request_id)
 }
 
 #[cfg(test)]
@@ -156,7 +155,10 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(layer);
         work.with_subscriber(subscriber).await;
         let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
-        let parse = |line| serde_json::from_str(line).unwrap();
+        let parse = |line: &str| {
+            assert!(line.matches("\"correlation_id\"").count() <= 1, "{line}");
+            serde_json::from_str(line).unwrap()
+        };
         text.lines().map(parse).collect()
     }
 
@@ -183,7 +185,11 @@ mod tests {
     #[tokio::test]
     async fn every_line_of_a_request_carries_its_ids_also_from_another_task() {
         let request = on_behalf(labels("checkout-1"), async {
-            tracing::warn!(source = "users", "a call failed");
+            tracing::warn!(
+                source = "users",
+                correlation_id = "checkout-1",
+                "a call failed"
+            );
             let later = on_same_behalf(async { tracing::warn!("later") });
             tokio::spawn(later.with_current_subscriber()).await.unwrap();
         });
