@@ -28,7 +28,7 @@ impl World {
             robots: (101..=100 + ROBOTS).map(|id| robot(id, &mut rng)).collect(),
             posts: (1..=POSTS).map(|id| post(id, &mut rng)).collect(),
             karma: (1..=USERS)
-                .filter(|id| id % 4 != 0)
+                .filter(|id| !id.is_multiple_of(4))
                 .map(|id| json!({ "user": id.to_string(), "points": id * 10 }))
                 .collect(),
             weather: json!({ "sky": "clear", "wind": 3.5 }),
@@ -61,7 +61,7 @@ pub(crate) fn text(value: &Json) -> String {
 
 fn user(id: usize, rng: &mut StdRng) -> Json {
     let home = address(rng);
-    let id_value = if id % 2 == 0 {
+    let id_value = if id.is_multiple_of(2) {
         json!(id)
     } else {
         json!(id.to_string())
@@ -73,7 +73,7 @@ fn user(id: usize, rng: &mut StdRng) -> Json {
         "nick_name": unlucky(rng, json!(null), json!("nick")),
         "age": unlucky(rng, json!(id * 3), json!("old")),
         "score": unlucky(rng, json!(id as f64 + 0.25), json!(null)),
-        "active": unlucky(rng, json!(id % 2 == 0), json!(0)),
+        "active": unlucky(rng, json!(id.is_multiple_of(2)), json!(0)),
         "role": unlucky(rng, json!(["admin", "member"][id % 2]), json!("emperor")),
         "tags": unlucky(rng, json!(["a", "b"]), json!(["a", null])),
         "matrix": unlucky(rng, json!([[1, 2], [], null]), json!([[1, "x"], [3]])),

@@ -143,10 +143,9 @@ impl<'w> Writer<'w> {
     }
 
     fn member(&mut self, start: usize, object: Option<At<'w>>, field: &'w OutField) -> Written {
-        if self.out.len() > start {
-            self.out.push(b',');
-        }
-        self.out.extend_from_slice(field.key.as_bytes());
+        // The key is kept with its comma, which the first member goes without.
+        let first = usize::from(self.out.len() == start);
+        self.out.extend_from_slice(&field.key.as_bytes()[first..]);
         self.field(object, field)
     }
 
@@ -366,7 +365,13 @@ impl<'w> Writer<'w> {
     }
 
     /// The step's reply is not as declared.
-    fn invalid(&mut self, step: usize, message: String, field: &'w OutField, ty: &'w OutType) -> Written {
+    fn invalid(
+        &mut self,
+        step: usize,
+        message: String,
+        field: &'w OutField,
+        ty: &'w OutType,
+    ) -> Written {
         let mut error = FieldError::new(Code::UpstreamInvalidResponse, message);
         error.service = Some(self.service(step));
         self.fail(error, field, ty)
@@ -391,7 +396,7 @@ impl<'w> Writer<'w> {
 
     fn leaf(&mut self, tape: &Tape, value: Value, leaf: &OutLeaf) {
         match (value, leaf) {
-            (Value::Plain { at, len }, _) => self.quoted(tape.raw(at, len)),
+            (Value::Plain { at, len }, _) => self.plain(tape, at, len),
             (Value::Text { at, len }, _) => escape(&mut self.out, tape.raw(at, len)),
             (Value::RawJson { at, len }, _) => self.out.extend_from_slice(tape.raw(at, len)),
             (Value::Bool(value), _) => {
@@ -426,6 +431,14 @@ impl<'w> Writer<'w> {
                 let json = tape.str(value).unwrap_or("null");
                 self.out.extend_from_slice(json.as_bytes());
             }
+        }
+    }
+
+    /// Text of a JSON reply stands between quotes already: they are taken along in one copy.
+    fn plain(&mut self, tape: &Tape, at: u32, len: u32) {
+        match tape.quoted(at, len) {
+            Some(quoted) => self.out.extend_from_slice(quoted),
+            None => self.quoted(tape.raw(at, len)),
         }
     }
 

@@ -288,7 +288,7 @@ pub struct Selection {
 pub struct OutField {
     /// The response key, for error paths.
     pub name: Arc<str>,
-    /// The response key as it is written: `"name":`.
+    /// The response key as it is written: `,"name":`; the first of an object goes without the comma.
     pub key: Box<str>,
     /// Line and column of the field in the document, for errors.
     pub location: Option<(u32, u32)>,

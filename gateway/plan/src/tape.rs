@@ -205,6 +205,13 @@ impl Tape {
         &self.bytes[at as usize..(at + len) as usize]
     }
 
+    /// The same bytes with the quotes around them, where the reply has quotes there.
+    pub fn quoted(&self, at: u32, len: u32) -> Option<&[u8]> {
+        let start = (at as usize).checked_sub(1)?;
+        let quoted = self.bytes.get(start..(at + len) as usize + 1)?;
+        (quoted[0] == b'"' && quoted[quoted.len() - 1] == b'"').then_some(quoted)
+    }
+
     /// The value of a text slice that lies in the reply, by its place; else a copy.
     pub fn place(&mut self, text: &str) -> Value {
         match self.offset(text) {
@@ -235,6 +242,14 @@ mod tests {
     #[test]
     fn a_value_is_sixteen_bytes() {
         assert!(size_of::<Value>() <= 16);
+    }
+
+    #[test]
+    fn quotes_are_taken_along_only_where_they_stand() {
+        let tape = Tape::new(Bytes::from_static(b"\"ab\"cd"));
+        assert_eq!(tape.quoted(1, 2), Some(&b"\"ab\""[..]));
+        assert_eq!(tape.quoted(4, 2), None);
+        assert_eq!(tape.quoted(0, 2), None);
     }
 
     #[test]

@@ -241,7 +241,10 @@ impl<'a> Lowering<'a> {
     }
 
     fn selection_of_leaf(&mut self, whole: &Whole<'_, 'a>) {
-        let message = format!("a selection maps the fields of a type, and `{}` has none", whole.ty);
+        let message = format!(
+            "a selection maps the fields of a type, and `{}` has none",
+            whole.ty
+        );
         self.push(
             Diagnostic::error("INVALID_VALUE", message)
                 .at(whole.input.at_name("selection"))

@@ -854,7 +854,7 @@ impl<'d> Search<'d> {
     fn out_field(&mut self, key: &str, group: &Group<'d>, from: Origin, ty: OutType) -> OutField {
         OutField {
             name: Arc::from(key),
-            key: format!("\"{key}\":").into(),
+            key: format!(",\"{key}\":").into(),
             location: self.location(group),
             coordinate: self.coordinate(group),
             condition: self.condition(group.condition.clone()),
