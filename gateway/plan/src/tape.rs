@@ -73,7 +73,7 @@ pub enum Value {
         /// How many items.
         len: u32,
     },
-    /// A value that could not be coerced: index into [`Tape::errors`].
+    /// A value that could not be coerced: index into [`Tape::value_error`].
     Error(u32),
     /// Set by the executor: the item of another step that this object is joined to.
     Join(u32),
