@@ -168,7 +168,7 @@ impl Keyed<'_> {
     ) -> Result<(), SourceError> {
         let mut key = CanonicalKey::new();
         for item in items_of_all(data, tapes) {
-            let Some(row) = self.row_of(data, item, &mut key) else {
+            let Some(row) = self.row_of(data, item, &mut key)? else {
                 continue;
             };
             let value = match values[row] {
@@ -196,7 +196,7 @@ impl Keyed<'_> {
         let mut key = CanonicalKey::new();
         let mut found: Vec<Vec<Item>> = vec![Vec::new(); self.chunk.len()];
         for item in items_of_all(data, tapes) {
-            if let Some(row) = self.row_of(data, item, &mut key) {
+            if let Some(row) = self.row_of(data, item, &mut key)? {
                 let items = &mut found[row - self.chunk.start];
                 if items.len() < limit {
                     items.push(inner(data, self.step, item));
@@ -209,22 +209,34 @@ impl Keyed<'_> {
         Ok(())
     }
 
-    fn row_of(&self, data: &StepData, item: Item, key: &mut CanonicalKey) -> Option<usize> {
+    /// The row that an item belongs to; none for an item that nobody asked for. An item without the
+    /// property that carries the key is no such item: passing it over would look like no data.
+    fn row_of(
+        &self,
+        data: &StepData,
+        item: Item,
+        key: &mut CanonicalKey,
+    ) -> Result<Option<usize>, SourceError> {
         let Value::Object { at, .. } = item.value else {
-            return None;
+            return Ok(None);
         };
         let tape = data.tape(item.tape);
         key.clear();
         for (index, slot) in self.step.shape.by.iter().enumerate() {
+            let value = tape.get(at + slot);
+            if value == Value::Absent {
+                let message = "An item of the source's answer carries no key.";
+                return Err(invalid(self.service, message));
+            }
             if index > 0 {
                 key.push(0x1f);
             }
-            if !canonical_part(tape, tape.get(at + slot), key) {
-                return None;
+            if !canonical_part(tape, value, key) {
+                return Ok(None);
             }
         }
-        let row = self.rows.keys.get(key)? as usize;
-        self.chunk.contains(&row).then_some(row)
+        let row = self.rows.keys.get(key).map(|row| row as usize);
+        Ok(row.filter(|row| self.chunk.contains(row)))
     }
 
     fn missing(&self, values: &mut [Value], nothing: Value) {

@@ -202,13 +202,24 @@ impl Sheet<'_> {
         }
     }
 
+    /// A reference is told with what its key is made of.
+    fn describe_field(&self, field: &ViewField) -> String {
+        let read = describe_read(&field.read);
+        let Some(view) = field.view.filter(|_| is_reference(&field.read)) else {
+            return read;
+        };
+        let fields = self.graph.view(view).fields.iter();
+        let keys = fields.map(|(name, key)| format!("{name}: {}", describe_read(&key.read)));
+        format!("{read} {{ {} }}", keys.collect::<Vec<_>>().join(", "))
+    }
+
     fn reads(&mut self, value: &ViewField) {
         let Some(view) = value.view.map(|id| self.graph.view(id)) else {
             return self.entry("reads", describe_read(&value.read));
         };
         for (name, field) in &view.fields {
             let format = field.format.map(|format| format!(" as {format:?}"));
-            let read = describe_read(&field.read);
+            let read = self.describe_field(field);
             let format = format.unwrap_or_default();
             self.entry(
                 "reads",
@@ -331,6 +342,10 @@ fn describe_page(page: &Page) -> String {
         "{:?}, at most {} items each, {follow}",
         page.style, page.max_size
     )
+}
+
+fn is_reference(read: &Read) -> bool {
+    matches!(read, Read::Embedded | Read::ListOf(_))
 }
 
 fn describe_read(read: &Read) -> String {

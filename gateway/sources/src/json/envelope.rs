@@ -24,7 +24,7 @@ use super::value::To;
 use super::value::ValueSeed;
 use crate::page::Facts;
 
-/// Reads one document; an envelope that lacks the value gives an absent one.
+/// Reads one document; an object that lacks the value gives an absent one, anything else an error.
 pub(super) fn root(
     decoder: &mut Decoder<'_>,
     document: &str,
@@ -107,6 +107,7 @@ impl<'de> Visitor<'de> for Unwrap<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
         Skip::new().visit_seq(items)?;
+        self.no_envelope("a list");
         Ok(())
     }
 
@@ -115,23 +116,37 @@ impl<'de> Visitor<'de> for Unwrap<'_, '_> {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.no_envelope("a boolean");
         Ok(())
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.no_envelope("a number");
         Ok(())
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        self.no_envelope("a number");
         Ok(())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.no_envelope("a number");
         Ok(())
     }
 
     fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        self.no_envelope("a text");
         Ok(())
+    }
+}
+
+impl Unwrap<'_, '_> {
+    /// Nothing of the kind can hold the value: the mapping or the service is wrong, and null would hide it.
+    fn no_envelope(self, found: &str) {
+        let expected = format!("an object with `{}`", self.path.join("."));
+        let error = self.decoder.mismatch(&expected, found);
+        self.decoder.put(To::Root, error);
     }
 }
 

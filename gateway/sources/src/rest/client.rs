@@ -215,7 +215,9 @@ impl RestClient {
     }
 
     fn broken(&self, error: &(dyn Error + 'static)) -> Failure {
-        self.maybe_done(Code::UpstreamUnavailable, "broken", chain(error))
+        let mut failure = self.maybe_done(Code::UpstreamUnavailable, "broken", chain(error));
+        failure.error.message = "The connection to the service broke off.".to_owned();
+        failure
     }
 
     fn failed(&self, code: Code, detail: String) -> Failure {
