@@ -11,7 +11,6 @@ pub mod error;
 pub mod model;
 pub mod openapi;
 pub mod proto;
-mod suggest;
 
 pub use error::ContractError;
 pub use model::{Contract, Kind, Place, Property, Type, TypeId};

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{locate, text};
 use crate::contract::error::{ContractError, Position};
 use crate::contract::model::Place;
-use crate::contract::suggest;
+use crate::suggest;
 
 /// References that may lead to references before a definition must come.
 const MAX_REFERENCE_CHAIN: usize = 64;

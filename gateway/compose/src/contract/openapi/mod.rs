@@ -23,7 +23,7 @@ pub use path::{PathBinding, PathPart, PathTemplate};
 
 use super::error::ContractError;
 use super::model::Contract;
-use super::suggest;
+use crate::suggest;
 use document::Document;
 
 /// What an OpenAPI document says of a service.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::document::{Document, Node};
 use crate::contract::error::ContractError;
-use crate::contract::suggest;
+use crate::suggest;
 
 /// A set of JSON types, null aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::nesting;
 use crate::contract::error::{ContractError, Position};
-use crate::contract::suggest;
+use crate::suggest;
 
 /// What compiling gives.
 pub(super) struct Compiled {

@@ -20,7 +20,7 @@ use prost_reflect::{DescriptorPool, MethodDescriptor};
 
 use super::error::ContractError;
 use super::model::{Contract, Place, TypeId};
-use super::suggest;
+use crate::suggest;
 use lower::Messages;
 
 /// What .proto files say of a service.
