@@ -14,6 +14,7 @@ use super::ServeOptions;
 use super::runtime;
 use crate::config::Config;
 use crate::edge;
+use crate::edge::problem::Pages;
 use crate::graph::Graph;
 use crate::graph::load::load;
 use crate::graph::reload::Origin;
@@ -84,8 +85,9 @@ impl Running {
         let (reload, reloads) = mpsc::channel(1);
         tokio::spawn(self.reloader.run(reloads));
         let (limits, drain) = (self.config.http, self.config.drain);
-        let public = edge::public(self.gateway.clone());
-        let admin = edge::admin(self.gateway);
+        let pages = pages(&self.config, &self.public);
+        let public = edge::public(self.gateway.clone(), pages.clone());
+        let admin = edge::admin(self.gateway, pages);
         let public = edge::serve(self.public, public, limits, stopped.clone(), drain);
         let admin = edge::serve(self.admin, admin, limits, stopped, drain);
         let signals = async {
@@ -112,6 +114,16 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 fn address(listener: &TcpListener) -> String {
     let address = listener.local_addr().map(|address| address.to_string());
     format!("http://{}", address.unwrap_or_default())
+}
+
+/// What the operator says, else this machine's own name for itself: neither a
+/// client's `Host` nor an internal address is ever repeated to anyone.
+fn pages(config: &Config, public: &TcpListener) -> Pages {
+    let here = || {
+        let port = public.local_addr().map_or(0, |address| address.port());
+        format!("http://localhost:{port}")
+    };
+    Pages::below(&config.problems.clone().unwrap_or_else(here))
 }
 
 /// Returns at the first signal to stop; asks for a reload at each SIGHUP.

@@ -40,6 +40,7 @@ pub(super) fn convert(
         sources: sources(&file),
         documents: documents(&file.limits),
         http: http(&file),
+        problems: file.problems.base_url.map(address).transpose()?,
         subgraphs: file
             .subgraphs
             .into_iter()
@@ -147,6 +148,24 @@ fn http(file: &File) -> HttpLimits {
         headers: file.limits.headers.0,
         json_depth: file.limits.json_depth,
         idle: file.timeouts.idle.0,
+    }
+}
+
+/// An absolute address that a path can be added to.
+fn address(written: String) -> Result<String, Diagnostics> {
+    let usable = |uri: &http::Uri| {
+        let http = matches!(uri.scheme_str(), Some("http" | "https"));
+        http && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
+    };
+    match written.parse().is_ok_and(|uri| usable(&uri)) && !written.contains('#') {
+        true => Ok(written),
+        false => Err(only(
+            Diagnostic::error(
+                "CONFIG_VALUE",
+                format!("problems.base_url: `{written}` is no absolute address"),
+            )
+            .help("write scheme and host, and a path if there is one: https://api.example.com"),
+        )),
     }
 }
 

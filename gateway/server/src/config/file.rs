@@ -39,6 +39,9 @@ pub(super) struct File {
     /// Values that subgraph files read as {$config.NAME}.
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
+    /// Where the pages are that explain why a request was refused.
+    #[serde(default)]
+    pub(super) problems: Problems,
     /// How large what a client or a service sends may be.
     #[serde(default)]
     pub(super) limits: Limits,
@@ -84,6 +87,14 @@ impl Default for Admin {
             listen: SocketAddr::from(([127, 0, 0, 1], 4001)),
         }
     }
+}
+
+/// Where the pages are that explain why a request was refused.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Problems {
+    /// The address at which clients reach this gateway, such as https://api.example.com: problem types are named below it, at /problems/. Without it, http://localhost and the port of `listen`.
+    pub(super) base_url: Option<String>,
 }
 
 /// One team's file.

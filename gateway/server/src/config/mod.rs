@@ -43,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) sources: SourcesConfig,
     pub(crate) documents: DocumentLimits,
     pub(crate) http: HttpLimits,
+    /// Where clients reach this gateway, for the addresses of problem types. None: `localhost`.
+    pub(crate) problems: Option<String>,
     /// How many plans are kept.
     pub(crate) plans: u64,
     pub(crate) coalesce: Coalesce,

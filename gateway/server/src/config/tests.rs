@@ -129,6 +129,29 @@ fn a_missing_key_is_named() {
 }
 
 #[test]
+fn problem_types_are_named_below_an_absolute_address() {
+    let given = |url: &str| {
+        let text =
+            format!("subgraphs: {{ u: {{ schema: a }} }}\nproblems: {{ base_url: \"{url}\" }}\n");
+        parse(&text, &env(&[])).map(|config| config.problems)
+    };
+    for url in ["https://api.example.com", "http://localhost:4000/api"] {
+        assert_eq!(given(url).unwrap().as_deref(), Some(url));
+    }
+    for wrong in [
+        "",
+        "/problems",
+        "api.example.com",
+        "ftp://a",
+        "https://a/?b",
+        "https://a/#b",
+    ] {
+        let told = given(wrong).unwrap_err().to_string();
+        assert!(told.contains("no absolute address"), "{told}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let told = load(Path::new("no/such.yaml"), &env(&[])).unwrap_err();
     assert_eq!(

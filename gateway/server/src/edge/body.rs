@@ -1,13 +1,13 @@
 //! Reading a request's body, bounded in bytes and in time.
 
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use http_body_util::LengthLimitError;
 use http_body_util::Limited;
 use tokio::time::Instant;
 
+use super::problem::Kind;
 use super::problem::Problem;
 use crate::deadline::until;
 
@@ -24,19 +24,17 @@ where
     match until(deadline, whole).await {
         Some(Ok(whole)) => Ok(whole.to_bytes()),
         Some(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Some(Err(_)) => Err(Problem::bad_request("The body ended before it was whole.")),
+        Some(Err(_)) => Err(Problem::malformed("The body ended before it was whole.")),
         None => Err(Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
+            Kind::RequestTimeout,
             "The body did not arrive in time.",
         )),
     }
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("The body is larger than {limit} bytes."),
-    )
+    let detail = format!("The body is larger than {limit} bytes.");
+    Problem::new(Kind::BodyTooLarge, detail).member("limit", limit)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http::header::ORIGIN;
 
 use super::negotiate::ContentType;
+use super::problem::Kind;
 use super::problem::Problem;
 
 const PREFLIGHT: [&str; 3] = [
@@ -23,7 +24,8 @@ pub(super) fn check(headers: &HeaderMap, content: ContentType) -> Result<(), Pro
     let asked_first = content == ContentType::Json || has_preflight_header(headers);
     match asked_first || same_origin(headers) {
         true => Ok(()),
-        false => Err(Problem::bad_request(
+        false => Err(Problem::new(
+            Kind::CrossSiteRequest,
             "A browser could have sent this from another site. Send the Content-Type \
              application/json, or the header GraphQL-Require-Preflight with any value.",
         )),

@@ -23,6 +23,7 @@ use super::negotiate;
 use super::negotiate::ContentType;
 use super::negotiate::MediaType;
 use super::params::Params;
+use super::problem::Kind;
 use super::problem::Problem;
 use super::trace_context;
 use crate::graph::Graph;
@@ -35,17 +36,20 @@ use crate::pipeline::NotRun;
 use crate::refusal;
 
 /// Answers one request, whatever it is.
-pub(super) async fn serve(gateway: &Arc<Gateway>, ids: &Ids, request: Request) -> Response {
+pub(super) async fn serve(
+    gateway: &Arc<Gateway>,
+    ids: &Ids,
+    request: Request,
+) -> Result<Response, Problem> {
     let received = Instant::now();
-    let answered = match *request.method() {
+    match *request.method() {
         Method::POST => post(gateway, ids, request, received).await,
         Method::GET => get(gateway, ids, request, received).await,
         _ => Err(Problem::method_not_allowed(
             "GET, POST",
             "GraphQL is served to GET and POST.",
         )),
-    };
-    answered.unwrap_or_else(|problem| problem.into_response(ids))
+    }
 }
 
 async fn post(
@@ -88,7 +92,7 @@ async fn get(
 
 fn unsupported() -> Problem {
     Problem::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::UnsupportedMediaType,
         "Send the Content-Type application/json, in UTF-8.",
     )
 }

@@ -13,7 +13,7 @@ mod ids;
 mod negotiate;
 mod params;
 mod playground;
-mod problem;
+pub(crate) mod problem;
 mod routes;
 mod serve;
 mod trace_context;

@@ -4,10 +4,10 @@
 
 use http::HeaderMap;
 use http::HeaderValue;
-use http::StatusCode;
 use http::header::ACCEPT;
 use http::header::CONTENT_TYPE;
 
+use super::problem::Kind;
 use super::problem::Problem;
 
 /// The media type of a GraphQL response.
@@ -56,7 +56,7 @@ pub(super) fn accepted(headers: &HeaderMap) -> Result<MediaType, Problem> {
     );
     match (graphql, json) {
         (None, None) => Err(Problem::new(
-            StatusCode::NOT_ACCEPTABLE,
+            Kind::NotAcceptable,
             "Accept application/graphql-response+json or application/json.",
         )),
         (Some(graphql), json) if graphql.named && json.is_none_or(|json| graphql.q >= json.q) => {

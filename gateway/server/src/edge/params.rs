@@ -33,7 +33,7 @@ impl<'r> Params<'r> {
     /// From the body of a POST.
     pub(super) fn of_body(body: &'r [u8], depth: usize) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body)
-            .map_err(|_| Problem::bad_request("The body is not UTF-8 text."))?;
+            .map_err(|_| Problem::malformed("The body is not UTF-8 text."))?;
         let members: Members<'r> = json(text, depth, "The body")?;
         members.into_params()
     }
@@ -41,7 +41,7 @@ impl<'r> Params<'r> {
     /// From the query string of a GET.
     pub(super) fn of_query(query: &str, depth: usize) -> Result<Params<'static>, Problem> {
         let given: InUrl = serde_urlencoded::from_str(query)
-            .map_err(|error| Problem::bad_request(format!("The query string: {error}.")))?;
+            .map_err(|error| Problem::malformed(format!("The query string: {error}.")))?;
         let variables = given.variables.unwrap_or_default();
         let extensions = given.extensions.unwrap_or_default();
         let members = Members {
@@ -68,11 +68,11 @@ fn in_url<'t, T: Deserialize<'t>>(
 
 fn json<'t, T: Deserialize<'t>>(text: &'t str, depth: usize, what: &str) -> Result<T, Problem> {
     if is_deeper_than(text.as_bytes(), depth) {
-        return Err(Problem::bad_request(format!(
+        return Err(Problem::malformed(format!(
             "{what} is nested more than {depth} levels deep."
         )));
     }
-    serde_json::from_str(text).map_err(|error| Problem::bad_request(format!("{what}: {error}.")))
+    serde_json::from_str(text).map_err(|error| Problem::malformed(format!("{what}: {error}.")))
 }
 
 /// Counts brackets outside of strings, without recursion.
@@ -125,7 +125,7 @@ struct Members<'r> {
 
 impl<'r> Members<'r> {
     fn into_params(self) -> Result<Params<'r>, Problem> {
-        let missing = || Problem::bad_request("The parameter `query` is missing.");
+        let missing = || Problem::malformed("The parameter `query` is missing.");
         Ok(Params {
             query: self.query.ok_or_else(missing)?,
             operation_name: self.operation_name,

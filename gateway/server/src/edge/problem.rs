@@ -1,72 +1,229 @@
 //! Problem details, RFC 9457: the answer where no GraphQL response can be formed.
+//!
+//! Owns their form and their addresses. Whoever refuses a request says which
+//! kind it is and what the client can do; the ids are added where the answer
+//! is written.
+
+mod kind;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use axum::response::IntoResponse;
 use http::HeaderName;
 use http::HeaderValue;
-use http::StatusCode;
 use http::header::ALLOW;
+use http::header::CACHE_CONTROL;
 use http::header::CONTENT_TYPE;
+use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Full;
+use serde_json::Value as Json;
 use serde_json::json;
 
 use super::Response;
 use super::ids::Ids;
 
+pub(crate) use kind::Kind;
+
+/// Below the gateway's own address.
+pub(super) const PATH: &str = "/problems/";
+
 /// Why a request has no GraphQL response.
-#[derive(Debug)]
-pub(super) struct Problem {
-    status: StatusCode,
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    kind: Kind,
     /// What the client can do about it.
     detail: Cow<'static, str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    /// Members beyond those of every problem.
+    members: Vec<(&'static str, Json)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
-    /// A problem whose type is `about:blank`: the status says what it is.
-    pub(super) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+    /// A problem of this kind; `detail` helps the client and names nothing internal.
+    pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            status,
+            kind,
             detail: detail.into(),
-            header: None,
+            members: Vec::new(),
+            headers: Vec::new(),
         }
     }
 
-    pub(super) fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, detail)
+    pub(super) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::MalformedRequest, detail)
     }
 
     /// 405, which must name what is allowed.
     pub(super) fn method_not_allowed(allow: &'static str, detail: &'static str) -> Self {
-        Self {
-            header: Some((ALLOW, HeaderValue::from_static(allow))),
-            ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-        }
+        let allow = HeaderValue::from_static(allow);
+        Self::new(Kind::MethodNotAllowed, detail).header(ALLOW, allow)
     }
 
-    /// As it is sent.
-    pub(super) fn into_response(self, ids: &Ids) -> Response {
-        let body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason().unwrap_or("Unknown"),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "instance": format!("urn:uuid:{}", ids.request),
-            "correlation_id": &*ids.correlation,
-        });
-        let mut response = Response::new(Full::from(body.to_string()));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        headers.extend(self.header);
-        response
+    /// An extension member. Its name has three or more characters, as RFC 9457 recommends.
+    pub(crate) fn member(mut self, name: &'static str, value: impl Into<Json>) -> Self {
+        self.members.push((name, value.into()));
+        self
+    }
+
+    /// A header of the answer.
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     #[cfg(test)]
     pub(super) fn status(&self) -> u16 {
-        self.status.as_u16()
+        self.kind.status().as_u16()
+    }
+}
+
+/// Where clients find the pages of the problem types.
+#[derive(Debug, Clone)]
+pub(crate) struct Pages {
+    /// Up to the name of the type.
+    base: Arc<str>,
+}
+
+impl Pages {
+    /// Below the address at which clients reach the gateway: `https://api.example.com`.
+    pub(crate) fn below(address: &str) -> Self {
+        let base = format!("{}{PATH}", address.trim_end_matches('/'));
+        Self { base: base.into() }
+    }
+
+    /// A problem as it is sent.
+    pub(super) fn render(&self, problem: Problem, ids: &Ids) -> Response {
+        let kind = problem.kind;
+        let mut body = json!({
+            "type": format!("{}{}", self.base, kind.slug()),
+            "title": kind.title(),
+            "status": kind.status().as_u16(),
+            "detail": problem.detail,
+            "instance": format!("urn:uuid:{}", ids.request),
+            "correlation_id": &*ids.correlation,
+            "retryable": kind.retryable(),
+        });
+        for (name, value) in problem.members {
+            body[name] = value;
+        }
+        let mut response = Response::new(Full::from(body.to_string()));
+        *response.status_mut() = kind.status();
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, "application/problem+json"),
+            (CACHE_CONTROL, "no-store"),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        for (name, value) in problem.headers {
+            headers.append(name, value);
+        }
+        response
+    }
+}
+
+/// The page of one type, or the list of all for no name.
+pub(super) fn page(slug: &str) -> Result<Response, Problem> {
+    let text = match slug {
+        "" => list(),
+        slug => Kind::of_slug(slug)
+            .map(|kind| kind.page().to_owned())
+            .ok_or_else(no_such)?,
+    };
+    let mut response = Response::new(Full::from(text));
+    for (name, value) in [
+        // Browsers show plain text, and download Markdown.
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (CACHE_CONTROL, "public, max-age=3600"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+fn list() -> String {
+    let line = |kind: &Kind| {
+        format!(
+            "{} {}: {PATH}{}\n",
+            kind.status().as_u16(),
+            kind.title(),
+            kind.slug()
+        )
+    };
+    Kind::ALL.iter().map(line).collect()
+}
+
+fn no_such() -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "There is no problem type of this name. /problems/ lists them.",
+    )
+}
+
+/// Carried to where the ids of the request are known.
+impl IntoResponse for Problem {
+    fn into_response(self) -> axum::response::Response {
+        let mut response = axum::response::Response::default();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+    use http::header::RETRY_AFTER;
+    use http_body_util::BodyExt as _;
+
+    async fn body(response: Response) -> Json {
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_problem_names_its_type_by_an_absolute_address_and_its_instance_by_the_request() {
+        let ids = Ids::of(&HeaderMap::new());
+        let problem = Problem::new(Kind::QuotaExceeded, "Too much.")
+            .member("violated-policies", json!(["per-client"]))
+            .header(RETRY_AFTER, HeaderValue::from_static("3"));
+        let response = Pages::below("https://api.example.com/").render(problem, &ids);
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()[RETRY_AFTER], "3");
+        let expected = json!({
+            "type": "https://api.example.com/problems/quota-exceeded",
+            "title": "Quota exceeded",
+            "status": 429,
+            "detail": "Too much.",
+            "instance": format!("urn:uuid:{}", ids.request),
+            "correlation_id": &*ids.correlation,
+            "retryable": true,
+            "violated-policies": ["per-client"],
+        });
+        assert_eq!(body(response).await, expected);
+    }
+
+    #[tokio::test]
+    async fn each_kind_is_answered_with_its_own_status() {
+        let ids = Ids::of(&HeaderMap::new());
+        for kind in Kind::ALL {
+            let pages = Pages::below("https://api.example.com");
+            let response = pages.render(Problem::new(*kind, "d"), &ids);
+            assert_eq!(response.status(), kind.status());
+            assert_eq!(body(response).await["status"], kind.status().as_u16());
+            assert_eq!(page(kind.slug()).unwrap().status(), 200);
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_a_problem_too() {
+        assert_eq!(page("no-such").unwrap_err().status(), 404);
+        assert_eq!(page("").unwrap().status(), 200);
     }
 }

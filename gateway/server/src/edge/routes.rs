@@ -2,43 +2,47 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::Router;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::routing::get;
-use http::StatusCode;
 
 use super::Response;
 use super::health;
-use super::ids::Ids;
 use super::playground;
+use super::problem;
+use super::problem::Kind;
+use super::problem::Pages;
 use super::problem::Problem;
 use super::serve::Server;
 use crate::pipeline::Gateway;
 
 /// What clients connect to.
-pub(crate) fn public(gateway: Arc<Gateway>) -> Server {
+pub(crate) fn public(gateway: Arc<Gateway>, pages: Pages) -> Server {
     let routes = Router::new()
         .route("/health", get(async || health::live()))
         .route("/ready", get(ready))
         .route("/playground", get(page))
         .route("/playground/", get(page))
-        .route("/playground/{*file}", get(file));
+        .route("/playground/{*file}", get(file))
+        .route("/problems/", get(async || problem::page("")))
+        .route("/problems/{slug}", get(problem_page));
     Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: Some(gateway),
+        pages,
     }
 }
 
 /// What operators connect to.
-pub(crate) fn admin(gateway: Arc<Gateway>) -> Server {
+pub(crate) fn admin(gateway: Arc<Gateway>, pages: Pages) -> Server {
     let routes = Router::new()
         .route("/health/live", get(async || health::live()))
         .route("/health/ready", get(ready));
     Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: None,
+        pages,
     }
 }
 
@@ -52,31 +56,34 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     health::ready(&gateway).await
 }
 
-async fn page(state: State<Arc<Gateway>>, ids: Extension<Ids>) -> Response {
-    file(state, ids, Path(String::new())).await
+async fn page(state: State<Arc<Gateway>>) -> Result<Response, Problem> {
+    file(state, Path(String::new())).await
 }
 
 async fn file(
     State(gateway): State<Arc<Gateway>>,
-    Extension(ids): Extension<Ids>,
     Path(path): Path<String>,
-) -> Response {
+) -> Result<Response, Problem> {
     let shown = gateway.graph.load().settings.features.playground;
     let file = shown.then(|| playground::file(&path)).flatten();
-    file.unwrap_or_else(|| nothing_here().into_response(&ids))
+    file.ok_or_else(nothing_here)
 }
 
-async fn not_found(Extension(ids): Extension<Ids>) -> Response {
-    nothing_here().into_response(&ids)
+async fn problem_page(Path(slug): Path<String>) -> Result<Response, Problem> {
+    problem::page(&slug)
 }
 
-async fn get_only(Extension(ids): Extension<Ids>) -> Response {
-    Problem::method_not_allowed("GET, HEAD", "Only GET is answered here.").into_response(&ids)
+async fn not_found() -> Problem {
+    nothing_here()
+}
+
+async fn get_only() -> Problem {
+    Problem::method_not_allowed("GET, HEAD", "Only GET is answered here.")
 }
 
 fn nothing_here() -> Problem {
     Problem::new(
-        StatusCode::NOT_FOUND,
+        Kind::NotFound,
         "There is nothing here. GraphQL is served at /graphql.",
     )
 }

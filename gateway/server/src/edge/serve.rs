@@ -12,7 +12,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body_util::Either;
 use http_body_util::Full;
 use hyper::service::service_fn;
@@ -31,6 +30,8 @@ use super::connections::Connection;
 use super::connections::Connections;
 use super::graphql;
 use super::ids::Ids;
+use super::problem::Kind;
+use super::problem::Pages;
 use super::problem::Problem;
 use crate::config::HttpLimits;
 use crate::deadline::until;
@@ -48,6 +49,8 @@ pub(crate) struct Server {
     pub(super) graphql: Option<Arc<Gateway>>,
     /// Everything else.
     pub(super) routes: Router,
+    /// What problems refer to.
+    pub(super) pages: Pages,
 }
 
 /// Serves until `stop` turns true, then lets requests in flight go on for `drain`.
@@ -136,29 +139,33 @@ impl Server {
     async fn route(&self, ids: &Ids, request: Request) -> Answer {
         // HTTP/1 is refused by its parser; HTTP/2 is bounded in bytes only.
         if request.headers().len() > HEADERS {
-            return too_many_headers().into_response(ids).map(Either::Left);
+            return self.refuse(too_many_headers(), ids);
         }
         match &self.graphql {
             Some(gateway) if request.uri().path() == "/graphql" => {
-                let response = graphql::serve(gateway, ids, request).await;
-                response.map(Either::Left)
+                match graphql::serve(gateway, ids, request).await {
+                    Ok(response) => response.map(Either::Left),
+                    Err(problem) => self.refuse(problem, ids),
+                }
             }
             _ => Box::pin(self.other(ids, request)).await,
         }
     }
 
-    async fn other(&self, ids: &Ids, mut request: Request) -> Answer {
-        request.extensions_mut().insert(ids.clone());
+    async fn other(&self, ids: &Ids, request: Request) -> Answer {
         let routed = self.routes.clone().oneshot(request.map(Body::new)).await;
-        routed
-            .unwrap_or_else(|never| match never {})
-            .map(Either::Right)
+        let mut routed = routed.unwrap_or_else(|never| match never {});
+        match routed.extensions_mut().remove::<Problem>() {
+            Some(problem) => self.refuse(problem, ids),
+            None => routed.map(Either::Right),
+        }
+    }
+
+    fn refuse(&self, problem: Problem, ids: &Ids) -> Answer {
+        self.pages.render(problem, ids).map(Either::Left)
     }
 }
 
 fn too_many_headers() -> Problem {
-    Problem::new(
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "At most 100 headers are accepted.",
-    )
+    Problem::new(Kind::HeadersTooLarge, "At most 100 headers are accepted.")
 }

@@ -160,10 +160,13 @@ async fn settle(changes: &mut mpsc::UnboundedReceiver<PathBuf>) {
 
 /// Some settings are read once, when the process starts.
 fn needs_restart(old: &Config, new: &Config) {
-    let settled = |config: &Config| (config.listen, config.admin, config.log.clone());
+    let settled = |config: &Config| {
+        let (log, problems) = (config.log.clone(), config.problems.clone());
+        (config.listen, config.admin, log, problems)
+    };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin` and `log` are read at the start only: restart to change them"
+            "`listen`, `admin`, `log` and `problems` are read at the start only: restart to change them"
         );
     }
 }
