@@ -4,6 +4,7 @@
 //! and which of several places wins. Knows nothing of files or the environment.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use compose::model::Source;
@@ -12,6 +13,7 @@ use http::HeaderName;
 use http::HeaderValue;
 
 use crate::ConnectError;
+use crate::gate::Pace;
 
 /// Settings of all sources.
 #[derive(Debug, Clone)]
@@ -57,6 +59,12 @@ pub struct SourceOverride {
     pub http2_prior_knowledge: bool,
     /// Headers (gRPC: metadata) for every call; the schema's own rule for a name wins.
     pub headers: Vec<(String, String)>,
+    /// Calls a second; the schema's `limits: { requestsPerSecond }` otherwise.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Calls at once; those of one second otherwise.
+    pub burst: Option<NonZeroU32>,
+    /// How long a call may wait for its turn; not at all otherwise.
+    pub rate_wait: Option<Duration>,
 }
 
 /// The settings of one source, every place considered.
@@ -69,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) merge_reads: bool,
     pub(crate) http2_prior_knowledge: bool,
     pub(crate) headers: HeaderMap,
+    /// How many calls it gets; as many as there are without it.
+    pub(crate) pace: Option<Pace>,
 }
 
 impl SourcesConfig {
@@ -77,6 +87,7 @@ impl SourcesConfig {
         let own = self.sources.get(&source.name).cloned().unwrap_or_default();
         Ok(Settings {
             headers: static_headers(&source.name, &own.headers)?,
+            pace: pace(source, &own),
             url: own.url,
             timeout: own.timeout.or(source.timeout).unwrap_or(self.timeout),
             connect_timeout: own.connect_timeout.unwrap_or(self.connect_timeout),
@@ -85,6 +96,17 @@ impl SourcesConfig {
             http2_prior_knowledge: own.http2_prior_knowledge,
         })
     }
+}
+
+fn pace(source: &Source, own: &SourceOverride) -> Option<Pace> {
+    let declared = source.limits.requests_per_second;
+    let declared = declared.and_then(NonZeroU32::new);
+    let per_second = own.requests_per_second.or(declared)?;
+    Some(Pace {
+        per_second,
+        burst: own.burst.unwrap_or(per_second),
+        wait: own.rate_wait.unwrap_or_default(),
+    })
 }
 
 fn static_headers(source: &str, headers: &[(String, String)]) -> Result<HeaderMap, ConnectError> {

@@ -11,6 +11,7 @@ mod config;
 mod failure;
 mod fetch;
 mod format;
+mod gate;
 mod grpc;
 mod json;
 mod merge_reads;

@@ -40,6 +40,7 @@ use crate::calls::Observed;
 use crate::config::Settings;
 use crate::failure::code_named;
 use crate::failure::fixed_text;
+use crate::gate::Gate;
 use crate::json;
 use crate::json::NotJson;
 use crate::merge_reads::MergeReads;
@@ -69,6 +70,7 @@ pub(crate) struct Rest {
     errors: Errors,
     encodings: Arc<Encodings>,
     client: RestClient,
+    gate: Gate,
     reads: MergeReads<(Arc<RestCall>, u64), Outcome>,
 }
 
@@ -84,6 +86,7 @@ impl Rest {
         let url = settings.url.as_deref().unwrap_or(base_url);
         Ok(Self {
             client: RestClient::new(name.clone(), url, &settings)?,
+            gate: Gate::new(&name, settings.pace),
             name,
             rules: source.headers.clone(),
             errors: source.errors.clone(),
@@ -219,7 +222,11 @@ impl Rest {
         let mut labels = HeaderMap::new();
         calls::propagate(job.context, &mut labels);
         let attempt = self.client.clone().attempt(call.clone(), labels);
-        Box::pin(async move { attempt.await.map(Arc::new) })
+        let (gate, deadline) = (self.gate.clone(), job.context.deadline);
+        Box::pin(async move {
+            gate.pass(deadline).await.map_err(Failure::limited)?;
+            attempt.await.map(Arc::new)
+        })
     }
 
     fn write_down(&self, job: &Job<'_>, start: Instant, done: &Done<'_>) {

@@ -125,6 +125,9 @@ fn source_override(source: &file::Source) -> sources::SourceOverride {
         merge_reads: None,
         http2_prior_knowledge: source.http2,
         headers: pairs(&source.headers),
+        requests_per_second: source.requests_per_second,
+        burst: source.burst,
+        rate_wait: source.wait.map(|span| span.0),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use compose::Diagnostics;
 use indexmap::IndexMap;
@@ -127,6 +128,12 @@ pub(super) struct Source {
     pub(super) reply: Option<Size>,
     /// HTTP/2 without TLS, for REST services that speak nothing else.
     pub(super) http2: bool,
+    /// Calls a second from this gateway, after merging and batching; what the subgraph file says otherwise.
+    pub(super) requests_per_second: Option<NonZeroU32>,
+    /// Calls at once; those of one second otherwise.
+    pub(super) burst: Option<NonZeroU32>,
+    /// How long a call above the limit may wait for its turn; it fails at once otherwise.
+    pub(super) wait: Option<Span>,
 }
 
 /// How large what a client or a service sends may be.

@@ -218,7 +218,7 @@ fn write_down<R>(fetch: &Fetch<'_>, shared: &Shared<R>, follower: bool) {
     let Some(log) = &fetch.context.calls else {
         return;
     };
-    let shift = |time| (shared.log.started + time).saturating_duration_since(log.started);
+    let shift = |time: Duration| (shared.log.started + time).saturating_duration_since(log.started);
     for call in &shared.calls {
         log.push(CallRecord {
             step: fetch.step.id,

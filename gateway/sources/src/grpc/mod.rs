@@ -64,6 +64,7 @@ use crate::calls::Ended;
 use crate::calls::Observed;
 use crate::config::Settings;
 use crate::failure::fixed_text;
+use crate::gate::Gate;
 use crate::merge_reads::MergeReads;
 use crate::merge_reads::Work;
 use crate::page::Ask;
@@ -90,6 +91,7 @@ pub(crate) struct Grpc {
     errors: Errors,
     encodings: Arc<Encodings>,
     connections: Arc<Connections>,
+    gate: Gate,
     reads: MergeReads<ReadKey, Result<Incoming, Refusal>>,
 }
 
@@ -129,8 +131,10 @@ impl Grpc {
             url: url.clone(),
             reason: bad.to_string(),
         })?;
+        let name: Arc<str> = source.name.as_str().into();
         Ok(Self {
-            name: source.name.as_str().into(),
+            gate: Gate::new(&name, settings.pace),
+            name,
             rules: source.headers.clone(),
             errors: source.errors.clone(),
             connections: Connections::new(address, settings.connect_timeout, resolver),
@@ -284,7 +288,9 @@ impl Grpc {
         };
         let connections = self.connections.clone();
         let name = self.name.clone();
+        let (gate, deadline) = (self.gate.clone(), job.context.deadline);
         Box::pin(async move {
+            gate.pass(deadline).await.map_err(Refusal::limited)?;
             let called = tokio::time::timeout(time, call::call(&connections, &outgoing)).await;
             called
                 .unwrap_or(Err(Failure::TimedOut))

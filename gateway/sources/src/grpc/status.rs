@@ -40,6 +40,17 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
+    /// Nothing was sent: the source has had its calls.
+    pub(super) fn limited(error: SourceError) -> Self {
+        Self {
+            error,
+            status: "rate limited",
+            number: tonic::Code::ResourceExhausted as i64,
+            answer: None,
+            maybe_done: false,
+        }
+    }
+
     /// Whether the call's own time was over.
     pub(super) fn is_timeout(&self) -> bool {
         self.error.code == Code::UpstreamTimeout

@@ -687,3 +687,20 @@ fn the_timeout_header_has_at_most_eight_digits() {
 }
 
 mod shop;
+
+#[tokio::test]
+async fn a_call_above_the_sources_limit_is_not_made() {
+    let upstream = answers(|| Answer::Messages(vec![thing(json!({ "text": "once" }))]));
+    let mut source = declared(&upstream.url());
+    source.limits.requests_per_second = Some(1);
+    let settings = SourcesConfig::default().settings(&source).unwrap();
+    let encodings = Arc::new(Encodings::from_table(Vec::new()));
+    let grpc = Grpc::new(&source, settings, encodings, Arc::new(SystemResolver)).unwrap();
+    let mut fixture = Fixture::get(&upstream.url());
+    fixture.source = Fetcher::new(grpc);
+    assert!(fixture.outcome().await.is_ok());
+    let refused = fixture.outcome().await.unwrap_err();
+    assert_eq!(refused.code, Code::RateLimited);
+    assert!(refused.retry_after.is_some() && !refused.outcome_unknown);
+    assert_eq!(upstream.calls().len(), 1);
+}

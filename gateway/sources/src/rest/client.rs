@@ -251,6 +251,17 @@ pub(super) struct Failure {
     pub(super) maybe_done: bool,
 }
 
+impl Failure {
+    /// Nothing was sent: the source has had its calls.
+    pub(super) fn limited(error: SourceError) -> Self {
+        Self {
+            error,
+            word: "rate limited",
+            maybe_done: false,
+        }
+    }
+}
+
 fn parsed(service: &Arc<str>, base: &str) -> Result<Uri, ConnectError> {
     let refused = |reason: String| ConnectError::Url {
         source_name: service.to_string(),

@@ -844,3 +844,94 @@ mod merged_reads {
         assert_eq!(service.seen().len(), 2);
     }
 }
+
+mod paced {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    const PACED: &str = r#"
+        extend schema @source(name: "users", http: { baseURL: "SERVICE" }, limits: { requestsPerSecond: 1 })
+        type Query {
+          users: [User] @rest(GET: "/all")
+          user(id: ID!): User @rest(GET: "/users/{id}")
+        }
+        type Mutation { add: User @rest(POST: "/users") }
+        type User @key(fields: "id") @rest(GET: "/users", query: { id: "$batch.id" }) { id: ID! name: String }
+    "#;
+
+    fn own(change: impl Fn(&mut SourceOverride)) -> SourcesConfig {
+        let mut config = SourcesConfig::default();
+        let mut own = SourceOverride::default();
+        change(&mut own);
+        config.sources.insert("users".to_owned(), own);
+        config
+    }
+
+    #[tokio::test]
+    async fn a_call_above_the_limit_is_not_made_and_says_when_to_come_back() {
+        let service = Service::json(json!({ "id": "1", "name": "Ada" })).await;
+        let graph = Graph::new(PACED, &service.url);
+        assert!(graph.fetch("{ user(id: 1) { name } }").await.is_ok());
+        let refused = graph.failure("{ user(id: 2) { name } }").await;
+        assert_eq!(refused.code, Code::RateLimited);
+        let wait = refused.retry_after.unwrap();
+        assert!(wait > Duration::ZERO && wait <= Duration::from_millis(1_001));
+        assert_eq!(service.targets(), ["/users/1"]);
+        assert_eq!(graph.calls()[1].status, "rate limited");
+    }
+
+    #[tokio::test]
+    async fn a_mutation_that_is_held_back_has_certainly_not_happened() {
+        let service = Service::json(json!({ "id": "1" })).await;
+        let graph = Graph::new(PACED, &service.url);
+        assert!(graph.fetch("mutation { add { id } }").await.is_ok());
+        let refused = graph.failure("mutation { add { id } }").await;
+        assert!(!refused.outcome_unknown);
+        assert_eq!(service.seen().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn merged_reads_take_one_token_together() {
+        let service = Service::json(json!({ "id": "1", "name": "Ada" })).await;
+        let graph = Graph::new(PACED, &service.url);
+        let plan = graph.plan("{ user(id: 1) { name } }");
+        let (a, b) = (caller("ada"), caller("ada"));
+        let (a, b) = tokio::join!(graph.fetch_in(&a, &plan), graph.fetch_in(&b, &plan));
+        assert!(a.is_ok() && b.is_ok());
+        assert_eq!(service.seen().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_configuration_beats_the_subgraph_file() {
+        let service = Service::json(json!({ "id": "1", "name": "Ada" })).await;
+        let config = own(|own| {
+            own.requests_per_second = NonZeroU32::new(1);
+            own.burst = NonZeroU32::new(3);
+        });
+        let graph = Graph::configured(PACED, &service.url, &config);
+        for id in 1..=3 {
+            let operation = format!("{{ user(id: {id}) {{ name }} }}");
+            assert!(graph.fetch(&operation).await.is_ok());
+        }
+        let refused = graph.failure("{ user(id: 4) { name } }").await;
+        assert_eq!(refused.code, Code::RateLimited);
+        assert_eq!(service.seen().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_call_may_wait_for_its_turn() {
+        let service = Service::json(json!({ "id": "1", "name": "Ada" })).await;
+        let config = own(|own| {
+            own.requests_per_second = NonZeroU32::new(50);
+            own.burst = NonZeroU32::new(1);
+            own.rate_wait = Some(Duration::from_secs(5));
+        });
+        let graph = Graph::configured(PACED, &service.url, &config);
+        for id in 1..=3 {
+            let operation = format!("{{ user(id: {id}) {{ name }} }}");
+            assert!(graph.fetch(&operation).await.is_ok());
+        }
+        assert_eq!(service.seen().len(), 3);
+    }
+}
