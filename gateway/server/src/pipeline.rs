@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -54,6 +55,8 @@ pub(crate) struct GraphqlRequest<'r> {
 
 /// Who asks.
 pub(crate) struct Caller {
+    /// Where the request came from: of the client, as far as trusted proxies tell.
+    pub(crate) address: IpAddr,
     pub(crate) correlation_id: Arc<str>,
     pub(crate) trace: TraceContext,
     pub(crate) headers: HeaderMap,

@@ -17,6 +17,7 @@ use super::HttpLimits;
 use super::Log;
 use super::LogFormat;
 use super::Subgraph;
+use super::edge;
 use super::file;
 use super::file::File;
 use super::problem::only;
@@ -40,6 +41,7 @@ pub(super) fn convert(
         sources: sources(&file),
         documents: documents(&file.limits),
         http: http(&file),
+        client_address: edge::client_address(file.client_address)?,
         problems: file.problems.base_url.map(address).transpose()?,
         subgraphs: file
             .subgraphs

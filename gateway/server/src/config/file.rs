@@ -3,6 +3,8 @@
 //! Owns the file's keys, their documentation and their defaults, from which
 //! the JSON schema is made. Only keys that do something are here.
 
+pub(super) mod edge;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -43,6 +45,9 @@ pub(super) struct File {
     /// Where the pages are that explain why a request was refused.
     #[serde(default)]
     pub(super) problems: Problems,
+    /// Whose word is taken for a client's address.
+    #[serde(default)]
+    pub(super) client_address: edge::ClientAddress,
     /// How large what a client or a service sends may be.
     #[serde(default)]
     pub(super) limits: Limits,

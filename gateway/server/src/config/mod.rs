@@ -6,6 +6,7 @@
 //! graphs or requests.
 
 mod convert;
+mod edge;
 mod env;
 mod file;
 mod interpolate;
@@ -24,6 +25,8 @@ use compose::SourceOverride;
 use plan::DocumentLimits;
 use sources::SourcesConfig;
 
+pub(crate) use edge::ClientAddress;
+pub(crate) use edge::ForwardedHeader;
 pub(crate) use env::Environment;
 pub(crate) use schema::json_schema;
 
@@ -43,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) sources: SourcesConfig,
     pub(crate) documents: DocumentLimits,
     pub(crate) http: HttpLimits,
+    pub(crate) client_address: ClientAddress,
     /// Where clients reach this gateway, for the addresses of problem types. None: `localhost`.
     pub(crate) problems: Option<String>,
     /// How many plans are kept.

@@ -3,6 +3,7 @@
 //! Owns the order in which a request is judged and the status of its answer:
 //! <https://graphql.github.io/graphql-over-http/draft/>
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use super::problem::Problem;
 use super::trace_context;
 use crate::graph::Graph;
 use crate::observe::access;
+use crate::observe::access::Asked;
 use crate::pipeline::Answer;
 use crate::pipeline::Caller;
 use crate::pipeline::Gateway;
@@ -35,16 +37,21 @@ use crate::pipeline::GraphqlRequest;
 use crate::pipeline::NotRun;
 use crate::refusal;
 
+/// What is known of a request before it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival<'r> {
+    pub(super) gateway: &'r Arc<Gateway>,
+    pub(super) ids: &'r Ids,
+    /// The other end of the connection.
+    pub(super) peer: IpAddr,
+    pub(super) received: Instant,
+}
+
 /// Answers one request, whatever it is.
-pub(super) async fn serve(
-    gateway: &Arc<Gateway>,
-    ids: &Ids,
-    request: Request,
-) -> Result<Response, Problem> {
-    let received = Instant::now();
+pub(super) async fn serve(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
     match *request.method() {
-        Method::POST => post(gateway, ids, request, received).await,
-        Method::GET => get(gateway, ids, request, received).await,
+        Method::POST => post(arrival, request).await,
+        Method::GET => get(arrival, request).await,
         _ => Err(Problem::method_not_allowed(
             "GET, POST",
             "GraphQL is served to GET and POST.",
@@ -52,12 +59,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn post(
-    gateway: &Arc<Gateway>,
-    ids: &Ids,
-    request: Request,
-    received: Instant,
-) -> Result<Response, Problem> {
+async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let media = negotiate::accepted(&head.headers)?;
     let content = ContentType::of(&head.headers);
@@ -65,18 +67,13 @@ async fn post(
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let run = Run::new(gateway, ids, media, received);
+    let run = Run::new(arrival, media);
     let body = body::read(body, run.graph.settings.http.body, run.deadline).await?;
     let params = Params::of_body(&body, run.graph.settings.http.json_depth)?;
     run.answer(params, head.headers, true).await
 }
 
-async fn get(
-    gateway: &Arc<Gateway>,
-    ids: &Ids,
-    request: Request,
-    received: Instant,
-) -> Result<Response, Problem> {
+async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
     let media = negotiate::accepted(&head.headers)?;
     let content = ContentType::of(&head.headers);
@@ -84,7 +81,7 @@ async fn get(
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let run = Run::new(gateway, ids, media, received);
+    let run = Run::new(arrival, media);
     let query = head.uri.query().unwrap_or("");
     let params = Params::of_query(query, run.graph.settings.http.json_depth)?;
     run.answer(params, head.headers, false).await
@@ -99,25 +96,21 @@ fn unsupported() -> Problem {
 
 /// What is settled before the parameters are looked at.
 struct Run<'r> {
-    gateway: &'r Arc<Gateway>,
+    arrival: Arrival<'r>,
     /// The graph in service when the request arrived: it stays this one's.
     graph: Arc<Graph>,
-    ids: &'r Ids,
     media: MediaType,
-    received: Instant,
     deadline: Instant,
 }
 
 impl<'r> Run<'r> {
-    fn new(gateway: &'r Arc<Gateway>, ids: &'r Ids, media: MediaType, received: Instant) -> Self {
-        let graph = gateway.graph.load_full();
+    fn new(arrival: Arrival<'r>, media: MediaType) -> Self {
+        let graph = arrival.gateway.graph.load_full();
         Self {
-            gateway,
-            deadline: received + graph.settings.request_timeout,
+            deadline: arrival.received + graph.settings.request_timeout,
+            arrival,
             graph,
-            ids,
             media,
-            received,
         }
     }
 
@@ -127,23 +120,22 @@ impl<'r> Run<'r> {
         headers: HeaderMap,
         mutations: bool,
     ) -> Result<Response, Problem> {
+        let caller = self.caller(headers);
+        let asked = Asked {
+            address: caller.address,
+            received: caller.received,
+        };
         let request = GraphqlRequest {
             document: &params.query,
             operation_name: params.operation_name.as_deref(),
             variables: params.variables,
             mutations,
             wants: params.wants,
-            caller: Caller {
-                correlation_id: self.ids.correlation.clone(),
-                trace: trace_context::of(&headers, self.ids.request),
-                headers,
-                received: self.received,
-                deadline: self.deadline,
-            },
+            caller,
         };
-        match self.gateway.run(&self.graph, request).await {
-            Ok(answer) => Ok(self.executed(answer)),
-            Err(NotRun::Refused(refusal)) => Ok(self.refused(&refusal)),
+        match self.arrival.gateway.run(&self.graph, request).await {
+            Ok(answer) => Ok(self.executed(asked, answer)),
+            Err(NotRun::Refused(refusal)) => Ok(self.refused(asked, &refusal)),
             Err(NotRun::MutationOverGet) => Err(Problem::method_not_allowed(
                 "POST",
                 "A mutation is sent with POST.",
@@ -151,19 +143,34 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn executed(&self, answer: Answer) -> Response {
+    fn caller(&self, headers: HeaderMap) -> Caller {
+        let Arrival { ids, peer, .. } = self.arrival;
+        Caller {
+            address: self.graph.settings.client_address.of(peer, &headers),
+            correlation_id: ids.correlation.clone(),
+            trace: trace_context::of(&headers, ids.request),
+            headers,
+            received: self.arrival.received,
+            deadline: self.deadline,
+        }
+    }
+
+    fn executed(&self, asked: Asked, answer: Answer) -> Response {
         if self.graph.settings.access_log {
-            access::answered(&answer, StatusCode::OK, self.received);
+            access::answered(asked, &answer, StatusCode::OK);
         }
         self.respond(StatusCode::OK, answer.body)
     }
 
-    fn refused(&self, refusal: &Refusal) -> Response {
+    fn refused(&self, asked: Asked, refusal: &Refusal) -> Response {
         let status = self.status(refusal);
         if self.graph.settings.access_log {
-            access::refused(refusal.code.as_str(), status, self.received);
+            access::refused(asked, refusal.code.as_str(), status);
         }
-        self.respond(status, refusal::body(refusal, &self.ids.correlation))
+        self.respond(
+            status,
+            refusal::body(refusal, &self.arrival.ids.correlation),
+        )
     }
 
     /// `application/json` says 200 for whatever is a GraphQL response; only the other type tells them apart.

@@ -5,6 +5,7 @@
 //! operation is planned or run.
 
 mod body;
+mod client_address;
 mod connections;
 mod csrf;
 mod graphql;

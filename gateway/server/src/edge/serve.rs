@@ -6,6 +6,7 @@
 //! goes through the router.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use super::Request;
 use super::connections::Connection;
 use super::connections::Connections;
 use super::graphql;
+use super::graphql::Arrival;
 use super::ids::Ids;
 use super::problem::Kind;
 use super::problem::Pages;
@@ -68,7 +70,10 @@ pub(crate) async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => converse(socket, &server, &limits, connections.open()),
+                Ok((socket, peer)) => {
+                    let connection = connections.open();
+                    converse(socket, peer.ip().to_canonical(), &server, &limits, connection);
+                }
                 Err(error) => refused(&error).await,
             },
             _ = stop.wait_for(|stop| *stop) => break,
@@ -90,14 +95,20 @@ async fn refused(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-fn converse(socket: TcpStream, server: &Arc<Server>, limits: &HttpLimits, connection: Connection) {
+fn converse(
+    socket: TcpStream,
+    peer: IpAddr,
+    server: &Arc<Server>,
+    limits: &HttpLimits,
+    connection: Connection,
+) {
     // A response is one write: waiting for more to send would only delay it.
     let _ = socket.set_nodelay(true);
     let (server, speaks) = (server.clone(), connection.speaks());
     let service = service_fn(move |request| {
         speaks();
         let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(request).await) }
+        async move { Ok::<_, Infallible>(server.answer(peer, request).await) }
     });
     let http = protocol(limits, &connection);
     let conversation = http
@@ -129,21 +140,27 @@ fn protocol(limits: &HttpLimits, connection: &Connection) -> auto::Builder<Tokio
 type Answer = http::Response<Either<Full<Bytes>, Body>>;
 
 impl Server {
-    async fn answer(&self, request: Request) -> Answer {
+    async fn answer(&self, peer: IpAddr, request: Request) -> Answer {
         let ids = Ids::of(request.headers());
-        let mut answer = log::on_behalf(ids.labels(), self.route(&ids, request)).await;
+        let mut answer = log::on_behalf(ids.labels(), self.route(&ids, peer, request)).await;
         ids.stamp(answer.headers_mut());
         answer
     }
 
-    async fn route(&self, ids: &Ids, request: Request) -> Answer {
+    async fn route(&self, ids: &Ids, peer: IpAddr, request: Request) -> Answer {
         // HTTP/1 is refused by its parser; HTTP/2 is bounded in bytes only.
         if request.headers().len() > HEADERS {
             return self.refuse(too_many_headers(), ids);
         }
         match &self.graphql {
             Some(gateway) if request.uri().path() == "/graphql" => {
-                match graphql::serve(gateway, ids, request).await {
+                let arrival = Arrival {
+                    gateway,
+                    ids,
+                    peer,
+                    received: Instant::now(),
+                };
+                match graphql::serve(arrival, request).await {
                     Ok(response) => response.map(Either::Left),
                     Err(problem) => self.refuse(problem, ids),
                 }

@@ -1,13 +1,22 @@
 //! The access log: one line for each GraphQL request, where it is turned on.
 
+use std::net::IpAddr;
+
 use http::StatusCode;
 use tokio::time::Instant;
 
 use crate::coalesce::Role;
 use crate::pipeline::Answer;
 
+/// Who asked, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) address: IpAddr,
+    pub(crate) received: Instant,
+}
+
 /// A request that was answered.
-pub(crate) fn answered(answer: &Answer, status: StatusCode, received: Instant) {
+pub(crate) fn answered(asked: Asked, answer: &Answer, status: StatusCode) {
     tracing::info!(
         target: "access",
         status = status.as_u16(),
@@ -16,18 +25,20 @@ pub(crate) fn answered(answer: &Answer, status: StatusCode, received: Instant) {
         errors = answer.errors,
         coalesced = answer.role == Role::Follower,
         bytes = answer.body.len(),
-        micros = micros(received),
+        client = %asked.address,
+        micros = micros(asked.received),
         "request"
     );
 }
 
 /// A request that was not run.
-pub(crate) fn refused(code: &'static str, status: StatusCode, received: Instant) {
+pub(crate) fn refused(asked: Asked, code: &'static str, status: StatusCode) {
     tracing::info!(
         target: "access",
         status = status.as_u16(),
         code,
-        micros = micros(received),
+        client = %asked.address,
+        micros = micros(asked.received),
         "request"
     );
 }
