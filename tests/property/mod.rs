@@ -118,7 +118,7 @@ async fn gateway(
         trace: TraceContext::default(),
         deadline: in_ten_seconds(),
         headers: http::HeaderMap::new(),
-        claims: Json::Null,
+        claims: Json::Null.into(),
         epoch: 0,
         merge_reads: true,
         calls: None,

@@ -307,7 +307,8 @@ impl<'c> Gateway<'c> {
             headers: headers(&object(spec, "headers")),
             claims: spec
                 .block("claims")
-                .map_or(Json::Null, |_| Json::Object(object(spec, "claims"))),
+                .map_or(Json::Null, |_| Json::Object(object(spec, "claims")))
+                .into(),
             epoch: 0,
             merge_reads: true,
             calls: Some(CallLog::new(now)),

@@ -5,6 +5,7 @@
 //! knows the other.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -163,13 +164,31 @@ pub struct Context {
     /// The client's headers, for mappings that name them.
     pub headers: http::HeaderMap,
     /// The verified claims of the caller; null without an identity.
-    pub claims: Json,
+    pub claims: Claims,
     /// Advanced by every finished mutation: reads of different epochs are never merged.
     pub epoch: u64,
     /// Whether identical reads in flight may be merged.
     pub merge_reads: bool,
     /// Where calls are written down, when someone wants to see them.
     pub calls: Option<CallLog>,
+}
+
+/// The verified claims of a caller; null without an identity. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Claims(Option<Arc<Json>>);
+
+impl From<Json> for Claims {
+    fn from(claims: Json) -> Self {
+        Self((!claims.is_null()).then(|| Arc::new(claims)))
+    }
+}
+
+impl Deref for Claims {
+    type Target = Json;
+
+    fn deref(&self) -> &Json {
+        self.0.as_deref().unwrap_or(&Json::Null)
+    }
 }
 
 /// A W3C trace context, to be propagated with a new parent id per call.

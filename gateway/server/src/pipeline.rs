@@ -24,6 +24,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
+use crate::authenticate::Principal;
 use crate::coalesce::Flights;
 use crate::coalesce::Role;
 use crate::deadline::until;
@@ -57,6 +58,7 @@ pub(crate) struct GraphqlRequest<'r> {
 pub(crate) struct Caller {
     /// Where the request came from: of the client, as far as trusted proxies tell.
     pub(crate) address: IpAddr,
+    pub(crate) principal: Principal,
     pub(crate) correlation_id: Arc<str>,
     pub(crate) trace: TraceContext,
     pub(crate) headers: HeaderMap,
@@ -149,7 +151,7 @@ impl Gateway {
             trace: caller.trace,
             deadline: caller.deadline.into_std(),
             headers: caller.headers,
-            claims: Json::Null,
+            claims: caller.principal.shared_claims(),
             epoch: self.epoch.load(Ordering::Acquire),
             merge_reads: graph.settings.coalesce.reads,
         }

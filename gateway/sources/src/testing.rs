@@ -256,7 +256,7 @@ pub(crate) fn context() -> Context {
         },
         deadline: started + Duration::from_secs(30),
         headers: HeaderMap::new(),
-        claims: Json::Null,
+        claims: Json::Null.into(),
         epoch: 0,
         merge_reads: true,
         calls: Some(CallLog::new(started)),
@@ -270,7 +270,7 @@ pub(crate) fn caller(name: &'static str) -> Context {
     context
         .headers
         .insert(header, HeaderValue::from_static(name));
-    context.claims = json!({ "sub": name });
+    context.claims = json!({ "sub": name }).into();
     context
 }
 

@@ -27,6 +27,7 @@ use super::params::Params;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::trace_context;
+use crate::authenticate::Principal;
 use crate::graph::Graph;
 use crate::observe::access;
 use crate::observe::access::Asked;
@@ -146,6 +147,7 @@ impl<'r> Run<'r> {
     fn caller(&self, headers: HeaderMap) -> Caller {
         let Arrival { ids, peer, .. } = self.arrival;
         Caller {
+            principal: Principal::anonymous(),
             address: self.graph.settings.client_address.of(peer, &headers),
             correlation_id: ids.correlation.clone(),
             trace: trace_context::of(&headers, ids.request),

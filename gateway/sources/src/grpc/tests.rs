@@ -165,7 +165,7 @@ fn context() -> Context {
         },
         deadline: now + Duration::from_secs(30),
         headers,
-        claims: Json::Null,
+        claims: Json::Null.into(),
         epoch: 0,
         merge_reads: true,
         calls: Some(CallLog::new(now)),
