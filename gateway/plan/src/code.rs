@@ -14,6 +14,12 @@ pub enum Code {
     OperationNotFound,
     /// A limit on the operation's size or shape.
     OperationTooLarge,
+    /// A document is not known by this hash or id: send its text.
+    PersistedQueryNotFound,
+    /// Documents are not remembered here: send them whole.
+    PersistedQueryNotSupported,
+    /// A document and its hash do not belong together.
+    PersistedQueryMismatch,
     /// No identity, or a wrong one.
     Unauthenticated,
     /// An identity without the right.
@@ -55,6 +61,9 @@ impl Code {
             Code::BadUserInput => "BAD_USER_INPUT",
             Code::OperationNotFound => "OPERATION_NOT_FOUND",
             Code::OperationTooLarge => "OPERATION_TOO_LARGE",
+            Code::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Code::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
+            Code::PersistedQueryMismatch => "PERSISTED_QUERY_MISMATCH",
             Code::Unauthenticated => "UNAUTHENTICATED",
             Code::Forbidden => "FORBIDDEN",
             Code::NotFound => "NOT_FOUND",
@@ -77,13 +86,15 @@ impl Code {
     pub fn http_status(self) -> u16 {
         match self {
             Code::GraphqlParseFailed
+            | Code::PersistedQueryNotSupported
+            | Code::PersistedQueryMismatch
             | Code::GraphqlValidationFailed
             | Code::BadUserInput
             | Code::OperationNotFound
             | Code::OperationTooLarge => 400,
             Code::Unauthenticated => 401,
             Code::Forbidden => 403,
-            Code::NotFound => 404,
+            Code::NotFound | Code::PersistedQueryNotFound => 404,
             Code::Conflict => 409,
             Code::RateLimited => 429,
             Code::Cancelled => 499,

@@ -59,6 +59,15 @@ impl Plan {
     pub fn output(&self) -> &Selection {
         &self.output
     }
+    /// How many root fields count with these variables; an alias is a field of its own.
+    pub fn root_fields(&self, variables: &Variables) -> usize {
+        let counts = |field: &&OutField| {
+            let condition = field.condition.map(|id| &self.conditions[id as usize]);
+            let is_constant = matches!(field.from, Origin::Const(_));
+            !is_constant && condition.is_none_or(|condition| condition.holds(variables))
+        };
+        self.output.fields.iter().filter(counts).count()
+    }
     /// The document, where the operation introspects.
     pub fn introspection(&self) -> Option<&Valid<ExecutableDocument>> {
         self.introspection.as_ref()

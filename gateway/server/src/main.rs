@@ -9,12 +9,14 @@ mod closest;
 mod coalesce;
 mod config;
 mod deadline;
+mod documents;
 mod edge;
 mod graph;
 mod identity;
 mod observe;
 mod pipeline;
 mod plans;
+mod rate_limits;
 mod refusal;
 mod suggest;
 

@@ -28,10 +28,17 @@ use crate::authenticate::Principal;
 use crate::coalesce::Flights;
 use crate::coalesce::Role;
 use crate::deadline::until;
+use crate::documents::Asked;
+use crate::documents::NotMeant;
 use crate::graph::Graph;
 use crate::observe::log;
 use crate::observe::report;
 use crate::plans::Planned;
+use crate::rate_limits::Denied;
+use crate::rate_limits::RateLimits;
+use crate::rate_limits::Standings;
+use crate::rate_limits::Unit;
+use crate::rate_limits::Who;
 use crate::refusal;
 
 /// The gateway: the graph in service, and what outlives any one graph.
@@ -44,7 +51,7 @@ pub(crate) struct Gateway {
 
 /// One operation and on whose behalf it runs.
 pub(crate) struct GraphqlRequest<'r> {
-    pub(crate) document: &'r str,
+    pub(crate) document: Asked<'r>,
     pub(crate) operation_name: Option<&'r str>,
     pub(crate) variables: Map<String, Json>,
     /// Whether the transport may carry a mutation.
@@ -52,6 +59,8 @@ pub(crate) struct GraphqlRequest<'r> {
     /// What a developer wants to see beside the answer.
     pub(crate) wants: Wants,
     pub(crate) caller: Caller,
+    /// Where the rate limits that it was charged to say how they stand.
+    pub(crate) standings: &'r mut Standings,
 }
 
 /// Who asks.
@@ -90,6 +99,10 @@ pub(crate) enum NotRun {
     Refused(Refusal),
     /// A mutation over a transport that carries queries only.
     MutationOverGet,
+    /// A document that the operator does not know.
+    NotTrusted,
+    /// More than a rate limit grants.
+    Denied(Denied),
 }
 
 /// What is shared between callers of one piece of work.
@@ -119,14 +132,27 @@ impl Gateway {
         request: GraphqlRequest<'_>,
     ) -> Result<Answer, NotRun> {
         let caller = request.caller;
+        let meant = graph.documents.resolve(&request.document);
+        let operation = meant.as_ref().ok();
+        let operation = operation.and_then(|meant| meant.operation(request.operation_name));
+        let mut account = Account {
+            limits: &graph.rate_limits,
+            who: caller.who(operation),
+            standings: request.standings,
+        };
+        // Before anything is parsed, so that a bad document costs its sender as much as a good one.
+        account.charge_request().await?;
+        let meant = meant?;
         let plans = graph
             .plans
-            .get_or_plan(request.document, request.operation_name);
+            .get_or_plan(meant.text(), request.operation_name);
         let (planned, cached) = within(caller.deadline, plans).await?;
+        graph.documents.remember(&meant);
         if planned.plan.is_mutation() && !request.mutations {
             return Err(NotRun::MutationOverGet);
         }
         let variables = planned.plan.coerce(&request.variables)?;
+        account.charge_operation(&planned, &variables).await?;
         let wants = request.wants.allowed(graph.settings.features.playground);
         let work = Work {
             wants,
@@ -195,6 +221,52 @@ impl Gateway {
         };
         let task = tokio::spawn(log::on_same_behalf(task));
         task.await.unwrap_or_else(|_| Done::failed(correlation_id))
+    }
+}
+
+impl Caller {
+    fn who<'r>(&'r self, operation: Option<&'r str>) -> Who<'r> {
+        Who {
+            principal: &self.principal,
+            address: self.address,
+            operation,
+        }
+    }
+}
+
+/// What one request is charged to.
+struct Account<'r> {
+    limits: &'r RateLimits,
+    who: Who<'r>,
+    standings: &'r mut Standings,
+}
+
+impl Account<'_> {
+    async fn charge_request(&mut self) -> Result<(), Denied> {
+        self.charge(Unit::Requests, 1).await
+    }
+
+    /// Its cost; and each root field of a mutation after the first as one more request, since each changes something.
+    async fn charge_operation(
+        &mut self,
+        planned: &Planned,
+        variables: &Variables,
+    ) -> Result<(), Denied> {
+        let plan = &planned.plan;
+        if plan.is_mutation() {
+            let more = plan.root_fields(variables).saturating_sub(1);
+            self.charge(Unit::Requests, more as u64).await?;
+        }
+        Ok(())
+    }
+
+    async fn charge(&mut self, unit: Unit, amount: u64) -> Result<(), Denied> {
+        if amount == 0 || !self.limits.limits(unit) {
+            return Ok(());
+        }
+        let charged = self.limits.charge(unit, &self.who, amount, self.standings);
+        // Boxed, so that a request without limits does not carry its room along.
+        Box::pin(charged).await
     }
 }
 
@@ -351,6 +423,21 @@ async fn within<T>(
 impl From<Refusal> for NotRun {
     fn from(refusal: Refusal) -> Self {
         NotRun::Refused(refusal)
+    }
+}
+
+impl From<NotMeant> for NotRun {
+    fn from(not_meant: NotMeant) -> Self {
+        match not_meant {
+            NotMeant::Refused(refusal) => NotRun::Refused(refusal),
+            NotMeant::NotTrusted => NotRun::NotTrusted,
+        }
+    }
+}
+
+impl From<Denied> for NotRun {
+    fn from(denied: Denied) -> Self {
+        NotRun::Denied(denied)
     }
 }
 

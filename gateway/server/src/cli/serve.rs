@@ -19,6 +19,7 @@ use crate::graph::Graph;
 use crate::graph::load::load;
 use crate::graph::reload::Origin;
 use crate::graph::reload::Reloader;
+use crate::graph::reload::tell_trusted;
 use crate::observe::log;
 use crate::pipeline::Gateway;
 
@@ -54,6 +55,7 @@ impl Running {
         let pool = Arc::new(Semaphore::new(planners()));
         let graph = Graph::new(config.clone(), supergraph, pool.clone())?;
         let gateway = Arc::new(Gateway::new(graph));
+        tokio::spawn(plan_trusted(gateway.graph.load_full()));
         Ok(Self {
             public: listen(config.listen).await?,
             admin: listen(config.admin).await?,
@@ -99,6 +101,11 @@ impl Running {
         let (_, _, result) = tokio::join!(public, admin, signals);
         result
     }
+}
+
+/// Beside the first requests, which plan for themselves what is not there yet.
+async fn plan_trusted(graph: Arc<Graph>) {
+    tell_trusted(&graph.plan_trusted().await);
 }
 
 /// As many as there are processors: planning is nothing but computing.

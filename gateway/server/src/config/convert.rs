@@ -1,5 +1,8 @@
 //! From what the file says to what the program needs.
 
+mod documents;
+mod rate_limits;
+
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,6 +24,8 @@ use super::edge;
 use super::file;
 use super::file::File;
 use super::problem::only;
+use crate::rate_limits::Settings as Limited;
+use crate::rate_limits::Unit;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(
@@ -40,6 +45,8 @@ pub(super) fn convert(
         admin: file.admin.listen,
         sources: sources(&file),
         documents: documents(&file.limits),
+        rate_limits: countable(rate_limits::settings(&file)?)?,
+        persisted: documents::settings(path, &file.documents),
         http: http(&file),
         client_address: edge::client_address(file.client_address)?,
         problems: file.problems.base_url.map(address).transpose()?,
@@ -65,6 +72,21 @@ pub(super) fn convert(
         log: log(file.log),
         access_log: file.access_log,
     })
+}
+
+/// Costs are not worked out by this release.
+fn countable(limits: Limited) -> Result<Limited, Diagnostics> {
+    match limits
+        .policies
+        .iter()
+        .any(|policy| policy.unit == Unit::Cost)
+    {
+        true => Err(only(Diagnostic::error(
+            "UNSUPPORTED",
+            "rate limits in `cost` are not supported by this release",
+        ))),
+        false => Ok(limits),
+    }
 }
 
 fn convert_subgraph(

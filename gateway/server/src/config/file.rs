@@ -3,7 +3,9 @@
 //! Owns the file's keys, their documentation and their defaults, from which
 //! the JSON schema is made. Only keys that do something are here.
 
+mod documents;
 pub(super) mod edge;
+mod rate_limits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +20,17 @@ use serde::Serialize;
 use super::problem;
 use super::units::Size;
 use super::units::Span;
+
+pub(super) use documents::Documents;
+pub(super) use documents::Trusted;
+pub(super) use documents::TrustedMode;
+pub(super) use rate_limits::RateLimit;
+pub(super) use rate_limits::RateLimitHeaders;
+pub(super) use rate_limits::RateLimitKey;
+pub(super) use rate_limits::RateLimitMode;
+pub(super) use rate_limits::RateLimitStore;
+pub(super) use rate_limits::Redis;
+pub(super) use rate_limits::RedisFailure;
 
 /// Parses the file.
 pub(super) fn parse(name: &str, text: &str) -> Result<File, Diagnostics> {
@@ -51,6 +64,15 @@ pub(super) struct File {
     /// How large what a client or a service sends may be.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// How much one client may ask for, by policies of any number.
+    #[serde(default)]
+    pub(super) rate_limits: Vec<RateLimit>,
+    /// Where rate limits are counted.
+    #[serde(default)]
+    pub(super) rate_limit_store: RateLimitStore,
+    /// Operations that are named instead of sent.
+    #[serde(default)]
+    pub(super) documents: Documents,
     /// How long things may take.
     #[serde(default)]
     pub(super) timeouts: Timeouts,

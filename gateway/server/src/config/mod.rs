@@ -25,6 +25,9 @@ use compose::SourceOverride;
 use plan::DocumentLimits;
 use sources::SourcesConfig;
 
+use crate::documents;
+use crate::rate_limits;
+
 pub(crate) use edge::ClientAddress;
 pub(crate) use edge::ForwardedHeader;
 pub(crate) use env::Environment;
@@ -47,6 +50,9 @@ pub(crate) struct Config {
     pub(crate) documents: DocumentLimits,
     pub(crate) http: HttpLimits,
     pub(crate) client_address: ClientAddress,
+    pub(crate) rate_limits: rate_limits::Settings,
+    /// Operations that are named instead of sent.
+    pub(crate) persisted: documents::Settings,
     /// Where clients reach this gateway, for the addresses of problem types. None: `localhost`.
     pub(crate) problems: Option<String>,
     /// How many plans are kept.

@@ -28,6 +28,10 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    pub(super) const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (number, unit) = split(text)?;
         let millis = match unit {

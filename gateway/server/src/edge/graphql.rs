@@ -19,6 +19,7 @@ use super::Request;
 use super::Response;
 use super::body;
 use super::csrf;
+use super::denied;
 use super::ids::Ids;
 use super::negotiate;
 use super::negotiate::ContentType;
@@ -36,6 +37,7 @@ use crate::pipeline::Caller;
 use crate::pipeline::Gateway;
 use crate::pipeline::GraphqlRequest;
 use crate::pipeline::NotRun;
+use crate::rate_limits::Standings;
 use crate::refusal;
 
 /// What is known of a request before it is read.
@@ -88,6 +90,11 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
     run.answer(params, head.headers, false).await
 }
 
+fn not_trusted() -> Problem {
+    let detail = "Only documents that are known here beforehand are run. Send the id of one.";
+    Problem::new(Kind::DocumentNotTrusted, detail).member("code", "DOCUMENT_NOT_TRUSTED")
+}
+
 fn unsupported() -> Problem {
     Problem::new(
         Kind::UnsupportedMediaType,
@@ -117,7 +124,7 @@ impl<'r> Run<'r> {
 
     async fn answer(
         self,
-        params: Params<'_>,
+        mut params: Params<'_>,
         headers: HeaderMap,
         mutations: bool,
     ) -> Result<Response, Problem> {
@@ -126,22 +133,31 @@ impl<'r> Run<'r> {
             address: caller.address,
             received: caller.received,
         };
+        let mut standings = Standings::default();
+        let variables = std::mem::take(&mut params.variables);
         let request = GraphqlRequest {
-            document: &params.query,
+            document: params.asked(),
             operation_name: params.operation_name.as_deref(),
-            variables: params.variables,
+            variables,
             mutations,
             wants: params.wants,
             caller,
+            standings: &mut standings,
         };
-        match self.arrival.gateway.run(&self.graph, request).await {
-            Ok(answer) => Ok(self.executed(asked, answer)),
-            Err(NotRun::Refused(refusal)) => Ok(self.refused(asked, &refusal)),
-            Err(NotRun::MutationOverGet) => Err(Problem::method_not_allowed(
-                "POST",
-                "A mutation is sent with POST.",
-            )),
-        }
+        let mut response = match self.arrival.gateway.run(&self.graph, request).await {
+            Ok(answer) => self.executed(asked, answer),
+            Err(NotRun::Refused(refusal)) => self.refused(asked, &refusal),
+            Err(NotRun::Denied(denied)) => return Err(denied::problem(&denied, &standings)),
+            Err(NotRun::NotTrusted) => return Err(not_trusted()),
+            Err(NotRun::MutationOverGet) => {
+                return Err(Problem::method_not_allowed(
+                    "POST",
+                    "A mutation is sent with POST.",
+                ));
+            }
+        };
+        standings.write(response.headers_mut());
+        Ok(response)
     }
 
     fn caller(&self, headers: HeaderMap) -> Caller {

@@ -8,6 +8,7 @@ mod body;
 mod client_address;
 mod connections;
 mod csrf;
+mod denied;
 mod graphql;
 mod health;
 mod ids;

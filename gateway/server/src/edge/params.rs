@@ -18,12 +18,17 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use super::problem::Problem;
+use crate::documents::Asked;
+use crate::documents::PersistedQuery;
 use crate::pipeline::Wants;
 
 /// What a client sends.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Params<'r> {
-    pub(super) query: Cow<'r, str>,
+    /// One of these three is there.
+    pub(super) query: Option<Cow<'r, str>>,
+    pub(super) document_id: Option<Cow<'r, str>>,
+    pub(super) persisted: Option<PersistedQuery>,
     pub(super) operation_name: Option<Cow<'r, str>>,
     pub(super) variables: Map<String, Json>,
     pub(super) wants: Wants,
@@ -48,9 +53,24 @@ impl<'r> Params<'r> {
             query: given.query.map(Cow::Owned),
             operation_name: given.operation_name.map(Cow::Owned),
             variables: in_url(&variables, depth, "`variables`")?,
-            wants: in_url::<Extensions>(&extensions, depth, "`extensions`")?.map(|e| e.0),
+            document_id: given
+                .document_id
+                .or(given.doc_id)
+                .or(given.id)
+                .map(Cow::Owned),
+            extensions: in_url(&extensions, depth, "`extensions`")?,
         };
         members.into_params()
+    }
+
+    /// How the request says which document it means.
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked {
+            text: self.query.as_deref(),
+            id: self.document_id.as_deref(),
+            persisted: self.persisted.as_ref(),
+            operation_name: self.operation_name.as_deref(),
+        }
     }
 }
 
@@ -112,6 +132,10 @@ struct InUrl {
     operation_name: Option<String>,
     variables: Option<String>,
     extensions: Option<String>,
+    #[serde(rename = "documentId")]
+    document_id: Option<String>,
+    doc_id: Option<String>,
+    id: Option<String>,
 }
 
 /// The members of a request as they were sent.
@@ -120,17 +144,25 @@ struct Members<'r> {
     query: Option<Cow<'r, str>>,
     operation_name: Option<Cow<'r, str>>,
     variables: Option<Map<String, Json>>,
-    wants: Option<Wants>,
+    /// `documentId`; Relay's clients call it `doc_id` or `id`.
+    document_id: Option<Cow<'r, str>>,
+    extensions: Option<Extensions>,
 }
 
 impl<'r> Members<'r> {
     fn into_params(self) -> Result<Params<'r>, Problem> {
-        let missing = || Problem::malformed("The parameter `query` is missing.");
+        let extensions = self.extensions.unwrap_or_default();
+        let named = self.document_id.is_some() || extensions.persisted.is_some();
+        if self.query.is_none() && !named {
+            return Err(Problem::malformed("The parameter `query` is missing."));
+        }
         Ok(Params {
-            query: self.query.ok_or_else(missing)?,
+            query: self.query,
+            document_id: self.document_id,
+            persisted: extensions.persisted,
             operation_name: self.operation_name,
             variables: self.variables.unwrap_or_default(),
-            wants: self.wants.unwrap_or_default(),
+            wants: extensions.wants,
         })
     }
 }
@@ -160,8 +192,14 @@ impl<'de> Visitor<'de> for MembersVisitor {
                     members.operation_name = map.next_value::<Option<Text>>()?.map(|t| t.0);
                 }
                 "variables" => members.variables = map.next_value()?,
-                "extensions" => {
-                    members.wants = map.next_value::<Option<Extensions>>()?.map(|e| e.0);
+                "extensions" => members.extensions = map.next_value()?,
+                "documentId" => {
+                    let id = map.next_value::<Option<Text>>()?;
+                    members.document_id = id.map(|t| t.0).or(members.document_id);
+                }
+                // Other clients mean something else by such a member: only text is an id.
+                "doc_id" | "id" if members.document_id.is_none() => {
+                    members.document_id = map.next_value::<MaybeText>()?.0;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -203,19 +241,55 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// Of `extensions` only `switchboard: { plan, trace }` is read; whatever else it holds is not ours.
-struct Extensions(Wants);
+/// Text, or nothing where something else stands.
+struct MaybeText<'r>(Option<Cow<'r, str>>);
+
+impl<'de> Deserialize<'de> for MaybeText<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Json::deserialize(deserializer)?;
+        Ok(Self(match value {
+            Json::String(text) => Some(Cow::Owned(text)),
+            _ => None,
+        }))
+    }
+}
+
+/// Of `extensions`, `switchboard: { plan, trace }` and `persistedQuery` are read; whatever else it holds is not ours.
+#[derive(Debug, Default)]
+struct Extensions {
+    wants: Wants,
+    persisted: Option<PersistedQuery>,
+}
 
 impl<'de> Deserialize<'de> for Extensions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let extensions: Map<String, Json> = Map::deserialize(deserializer)?;
         let ours = extensions.get("switchboard");
         let flag = |name| ours.and_then(|ours| ours.get(name)) == Some(&Json::Bool(true));
-        Ok(Self(Wants {
-            plan: flag("plan"),
-            trace: flag("trace"),
-        }))
+        let persisted = extensions.get("persistedQuery");
+        Ok(Self {
+            wants: Wants {
+                plan: flag("plan"),
+                trace: flag("trace"),
+            },
+            persisted: persisted.and_then(persisted_query).transpose()?,
+        })
     }
+}
+
+/// The public protocol of automatic persisted queries; null is absent.
+fn persisted_query<E: Error>(given: &Json) -> Option<Result<PersistedQuery, E>> {
+    if given.is_null() {
+        return None;
+    }
+    let version = given.get("version").and_then(Json::as_u64);
+    let hash = given.get("sha256Hash").and_then(Json::as_str);
+    let wrong = || E::custom("`persistedQuery` is { version, sha256Hash }");
+    let query = version.zip(hash).map(|(version, hash)| PersistedQuery {
+        version,
+        sha256_hash: hash.to_owned(),
+    });
+    Some(query.ok_or_else(wrong))
 }
 
 #[cfg(test)]
@@ -230,11 +304,11 @@ mod tests {
     fn text_without_escapes_is_not_copied() {
         let params =
             body(r#"{"query":"{ a }","operationName":"A","variables":{"x":[1]}}"#).unwrap();
-        assert!(matches!(params.query, Cow::Borrowed("{ a }")));
+        assert!(matches!(params.query, Some(Cow::Borrowed("{ a }"))));
         assert!(matches!(params.operation_name, Some(Cow::Borrowed("A"))));
         assert_eq!(params.variables["x"], serde_json::json!([1]));
         let escaped = body(r#"{"query":"{\n a }"}"#).unwrap();
-        assert_eq!(escaped.query, "{\n a }");
+        assert_eq!(escaped.query.as_deref(), Some("{\n a }"));
     }
 
     #[test]
@@ -290,6 +364,46 @@ mod tests {
     }
 
     #[test]
+    fn a_document_may_be_named_instead_of_sent() {
+        let id = |text: &str| body(text).unwrap().document_id.map(Cow::into_owned);
+        for member in ["documentId", "doc_id", "id"] {
+            let text = format!(r#"{{"{member}":"ada"}}"#);
+            assert_eq!(id(&text).as_deref(), Some("ada"), "{member}");
+        }
+        let both = r#"{"id":"1","documentId":"2","doc_id":"3"}"#;
+        assert_eq!(id(both).as_deref(), Some("2"));
+        assert_eq!(id(r#"{"query":"{a}","id":7}"#), None);
+        assert!(body(r#"{"documentId":7}"#).is_err());
+        let query = Params::of_query("documentId=ada&variables=%7B%7D", 64).unwrap();
+        assert_eq!(query.asked().id, Some("ada"));
+    }
+
+    #[test]
+    fn a_hash_stands_in_the_extensions() {
+        let persisted = |extensions: &str| {
+            let text = format!(r#"{{"extensions":{{"persistedQuery":{extensions}}}}}"#);
+            body(&text).map(|params| params.persisted)
+        };
+        let query = PersistedQuery {
+            version: 1,
+            sha256_hash: "abc".into(),
+        };
+        let given = persisted(r#"{"version":1,"sha256Hash":"abc"}"#);
+        assert_eq!(given.unwrap(), Some(query));
+        for wrong in [
+            "null",
+            "1",
+            "{}",
+            r#"{"version":1}"#,
+            r#"{"sha256Hash":"abc"}"#,
+        ] {
+            assert!(persisted(wrong).is_err(), "{wrong}");
+        }
+        let text = r#"{"query":"{a}","extensions":{"persistedQuery":null}}"#;
+        assert_eq!(body(text).unwrap().persisted, None);
+    }
+
+    #[test]
     fn nesting_is_bounded_and_brackets_in_strings_do_not_count() {
         let nested = |n: usize| {
             format!(
@@ -310,7 +424,7 @@ mod tests {
         let query =
             "query=query+A%28%24x%3AInt%29%7Ba%7D&operationName=A&variables=%7B%22x%22%3A1%7D&x=y";
         let params = Params::of_query(query, 64).unwrap();
-        assert_eq!(params.query, "query A($x:Int){a}");
+        assert_eq!(params.query.as_deref(), Some("query A($x:Int){a}"));
         assert_eq!(params.operation_name.as_deref(), Some("A"));
         assert_eq!(params.variables["x"], 1);
         let nulls = Params::of_query("query=a&variables=null&extensions=", 64).unwrap();

@@ -17,8 +17,10 @@ use sources::ConnectedSources;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
+use crate::documents::Documents;
 use crate::plans::Planner;
 use crate::plans::Plans;
+use crate::rate_limits::RateLimits;
 
 /// One version of the graph, ready to serve.
 pub(crate) struct Graph {
@@ -26,6 +28,8 @@ pub(crate) struct Graph {
     pub(crate) supergraph: Arc<Supergraph>,
     pub(crate) plans: Plans,
     pub(crate) reach: reach::Sources,
+    pub(crate) documents: Documents,
+    pub(crate) rate_limits: RateLimits,
     sources: ConnectedSources,
 }
 
@@ -36,6 +40,19 @@ impl Graph {
         supergraph: Supergraph,
         pool: Arc<Semaphore>,
     ) -> Result<Self, Diagnostics> {
+        Self::after(None, settings, supergraph, pool)
+    }
+
+    /// The same, with what outlives a graph from the one before: buckets of rate limits, documents that clients registered.
+    pub(crate) fn after(
+        old: Option<&Self>,
+        settings: Config,
+        supergraph: Supergraph,
+        pool: Arc<Semaphore>,
+    ) -> Result<Self, Diagnostics> {
+        let limits = RateLimits::new(&settings.rate_limits, old.map(|old| &old.rate_limits))
+            .map_err(|why| Diagnostics(vec![Diagnostic::error("CONFIG_VALUE", why)]))?;
+        let documents = Documents::new(&settings.persisted, old.map(|old| &old.documents))?;
         let supergraph = Arc::new(supergraph);
         let sources = sources::connect(&supergraph, &settings.sources)
             .map_err(|error| Diagnostics(vec![cannot_connect(&error)]))?;
@@ -52,12 +69,34 @@ impl Graph {
             settings,
             supergraph,
             sources,
+            documents,
+            rate_limits: limits,
         })
+    }
+
+    /// Plans every trusted operation: what is there before it is asked for, and what no longer fits, with its id.
+    pub(crate) async fn plan_trusted(&self) -> (usize, Diagnostics) {
+        let (mut planned, mut problems) = (0, Diagnostics::default());
+        for (id, text, name) in self.documents.trusted_operations() {
+            match self.plans.get_or_plan(text, name).await {
+                Ok(_) => planned += 1,
+                Err(refusal) => problems.push(untrustworthy(id, &refusal)),
+            }
+        }
+        (planned, problems)
     }
 
     pub(crate) fn sources(&self) -> &dyn Sources {
         &self.sources
     }
+}
+
+fn untrustworthy(id: &str, refusal: &plan::Refusal) -> Diagnostic {
+    Diagnostic::error(
+        "TRUSTED_DOCUMENT",
+        format!("`{id}` does not fit the graph: {refusal}"),
+    )
+    .help("a client that asks for it is refused: mend the graph, or take it off the manifest")
 }
 
 fn cannot_connect(error: &sources::ConnectError) -> Diagnostic {

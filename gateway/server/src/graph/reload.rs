@@ -69,9 +69,10 @@ impl Reloader {
     }
 
     async fn replace(&self, settings: Config, supergraph: Supergraph) -> Result<(), Diagnostics> {
-        let new = Graph::new(settings, supergraph, self.pool.clone())?;
         let old = self.gateway.graph.load_full();
+        let new = Graph::after(Some(&old), settings, supergraph, self.pool.clone())?;
         let plans = new.plans.warm_from(&old.plans, WARM).await;
+        tell_trusted(&new.plan_trusted().await);
         let version = format!("{:016x}", new.supergraph.version());
         needs_restart(&old.settings, &new.settings);
         self.gateway.graph.store(Arc::new(new));
@@ -86,7 +87,7 @@ impl Reloader {
         loop {
             tokio::select! {
                 Some(path) = changes.recv() => {
-                    if !self.is_watched(&path) {
+                    if !self.concerns(&path) {
                         continue;
                     }
                     settle(&mut changes).await;
@@ -98,7 +99,7 @@ impl Reloader {
                 tracing::error!("the graph in service stays: {diagnostics}");
             }
             if let Some(watcher) = &mut watcher {
-                watch(watcher, &self.files);
+                watch(watcher, &self.watched());
             }
         }
     }
@@ -107,7 +108,7 @@ impl Reloader {
         &self,
         changed: mpsc::UnboundedSender<PathBuf>,
     ) -> Option<notify::RecommendedWatcher> {
-        if !self.gateway.graph.load().settings.features.hot_reload {
+        if self.watched().is_empty() {
             return None;
         }
         let tell = move |event: Result<Event, notify::Error>| {
@@ -119,7 +120,7 @@ impl Reloader {
         };
         match notify::recommended_watcher(tell) {
             Ok(mut watcher) => {
-                watch(&mut watcher, &self.files);
+                watch(&mut watcher, &self.watched());
                 Some(watcher)
             }
             Err(error) => {
@@ -129,10 +130,36 @@ impl Reloader {
         }
     }
 
+    /// Every file while a graph is developed; manifests of documents always, since clients are released when they are.
+    fn watched(&self) -> BTreeSet<PathBuf> {
+        let settings = &self.gateway.graph.load().settings;
+        let mut files: BTreeSet<PathBuf> = settings.persisted.files().collect();
+        if settings.features.hot_reload {
+            files.extend(self.files.iter().cloned());
+        }
+        files
+    }
+
+    fn concerns(&self, path: &Path) -> bool {
+        let settings = &self.gateway.graph.load().settings;
+        let developed = settings.features.hot_reload && self.is_watched(path);
+        developed || settings.persisted.concerns(path)
+    }
+
     fn is_watched(&self, path: &Path) -> bool {
         self.files
             .iter()
             .any(|file| file.file_name() == path.file_name())
+    }
+}
+
+/// Plans and problems of trusted documents, for the log.
+pub(crate) fn tell_trusted((planned, problems): &(usize, Diagnostics)) {
+    if *planned > 0 {
+        tracing::info!(planned, "trusted operations are planned");
+    }
+    if !problems.is_empty() {
+        tracing::warn!("trusted documents that do not fit the graph:\n{problems}");
     }
 }
 
