@@ -66,7 +66,8 @@ impl Config {
             let own = config.sources.entry(name.clone()).or_default();
             own.timeout = source.timeout.map(Duration::from_millis);
             own.max_reply_bytes = source.max_reply_bytes;
-            own.headers = source.headers.clone().into_iter().collect();
+            let headers = source.headers.clone().into_iter();
+            own.headers = headers.map(|(name, value)| (name, value.into())).collect();
         }
         config
     }

@@ -13,7 +13,11 @@ use http::HeaderName;
 use http::HeaderValue;
 
 use crate::ConnectError;
+use crate::Credentials;
+use crate::Secret;
+use crate::Tls;
 use crate::gate::Pace;
+use crate::grpc::Dial;
 
 /// Settings of all sources.
 #[derive(Debug, Clone)]
@@ -58,7 +62,11 @@ pub struct SourceOverride {
     /// HTTP/2 without TLS, for REST services that speak nothing else.
     pub http2_prior_knowledge: bool,
     /// Headers (gRPC: metadata) for every call; the schema's own rule for a name wins.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, Secret)>,
+    /// Who the gateway is to the service, beyond its headers.
+    pub credentials: Option<Credentials>,
+    /// Whom to trust, and which certificate to show.
+    pub tls: Tls,
     /// Calls a second; the schema's `limits: { requestsPerSecond }` otherwise.
     pub requests_per_second: Option<NonZeroU32>,
     /// Calls at once; those of one second otherwise.
@@ -68,7 +76,7 @@ pub struct SourceOverride {
 }
 
 /// The settings of one source, every place considered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) url: Option<String>,
     pub(crate) timeout: Duration,
@@ -77,6 +85,8 @@ pub(crate) struct Settings {
     pub(crate) merge_reads: bool,
     pub(crate) http2_prior_knowledge: bool,
     pub(crate) headers: HeaderMap,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) tls: Tls,
     /// How many calls it gets; as many as there are without it.
     pub(crate) pace: Option<Pace>,
 }
@@ -88,6 +98,8 @@ impl SourcesConfig {
         Ok(Settings {
             headers: static_headers(&source.name, &own.headers)?,
             pace: pace(source, &own),
+            credentials: own.credentials,
+            tls: own.tls,
             url: own.url,
             timeout: own.timeout.or(source.timeout).unwrap_or(self.timeout),
             connect_timeout: own.connect_timeout.unwrap_or(self.connect_timeout),
@@ -95,6 +107,16 @@ impl SourcesConfig {
             merge_reads: own.merge_reads.unwrap_or(self.merge_reads),
             http2_prior_knowledge: own.http2_prior_knowledge,
         })
+    }
+}
+
+impl Settings {
+    /// How gRPC connections are made.
+    pub(crate) fn dial(&self) -> Dial {
+        Dial {
+            timeout: self.connect_timeout,
+            tls: self.tls.clone(),
+        }
     }
 }
 
@@ -109,12 +131,16 @@ fn pace(source: &Source, own: &SourceOverride) -> Option<Pace> {
     })
 }
 
-fn static_headers(source: &str, headers: &[(String, String)]) -> Result<HeaderMap, ConnectError> {
+fn static_headers(source: &str, headers: &[(String, Secret)]) -> Result<HeaderMap, ConnectError> {
     headers
         .iter()
         .map(|(name, value)| {
             let header = HeaderName::try_from(name.as_str()).ok();
-            let value = HeaderValue::try_from(value.as_str()).ok();
+            let value = HeaderValue::try_from(value.reveal()).ok();
+            let value = value.map(|mut value| {
+                value.set_sensitive(true);
+                value
+            });
             header.zip(value).ok_or_else(|| ConnectError::Header {
                 source_name: source.to_owned(),
                 header: name.clone(),

@@ -8,6 +8,7 @@
 mod batch;
 mod calls;
 mod config;
+mod credentials;
 mod failure;
 mod fetch;
 mod format;
@@ -15,10 +16,13 @@ mod gate;
 mod grpc;
 mod json;
 mod merge_reads;
+pub mod outbound;
 mod page;
 mod protocol;
 mod render;
 mod rest;
+mod secret;
+mod tls;
 
 use std::sync::Arc;
 
@@ -37,8 +41,15 @@ use rest::Rest;
 
 pub use config::SourceOverride;
 pub use config::SourcesConfig;
+pub use credentials::Credentials;
+pub use credentials::OAuth;
+pub use credentials::OAuthStyle;
 pub use grpc::ReflectError;
 pub use grpc::reflect;
+pub use secret::Secret;
+pub use tls::BadTls;
+pub use tls::Identity;
+pub use tls::Tls;
 
 /// The sources of one graph, ready to be asked. Nothing is dialled before the first call.
 pub struct ConnectedSources {
@@ -50,14 +61,18 @@ pub fn connect(
     graph: &Supergraph,
     config: &SourcesConfig,
 ) -> Result<ConnectedSources, ConnectError> {
-    // Fails where a provider is installed already, which serves as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    install_provider();
     let encodings = Arc::new(Encodings::of(graph));
     let sources = graph.sources().iter();
     let sources = sources.map(|source| connected(source, config, &encodings));
     Ok(ConnectedSources {
         sources: sources.collect::<Result<_, _>>()?,
     })
+}
+
+/// Fails where a provider is installed already, which serves as well.
+fn install_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn connected(
@@ -159,7 +174,7 @@ mod tests {
             url: url.map(str::to_owned),
             headers: headers
                 .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned().into()))
                 .collect(),
             ..SourceOverride::default()
         };

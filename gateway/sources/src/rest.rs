@@ -38,6 +38,7 @@ use crate::calls;
 use crate::calls::Ended;
 use crate::calls::Observed;
 use crate::config::Settings;
+use crate::credentials::Bearer;
 use crate::failure::code_named;
 use crate::failure::fixed_text;
 use crate::gate::Gate;
@@ -54,10 +55,10 @@ use crate::protocol::Job;
 use crate::protocol::Protocol;
 use crate::render::Encodings;
 use client::Failure;
-use client::RestClient;
+pub(crate) use client::RestClient;
 use client::RestReply;
 use request::MAX_URL;
-use request::RestCall;
+pub(crate) use request::RestCall;
 use request::Rules;
 
 type Outcome = Result<Arc<RestReply>, Failure>;
@@ -71,6 +72,7 @@ pub(crate) struct Rest {
     encodings: Arc<Encodings>,
     client: RestClient,
     gate: Gate,
+    bearer: Bearer,
     reads: MergeReads<(Arc<RestCall>, u64), Outcome>,
 }
 
@@ -87,6 +89,7 @@ impl Rest {
         Ok(Self {
             client: RestClient::new(name.clone(), url, &settings)?,
             gate: Gate::new(&name, settings.pace),
+            bearer: Bearer::new(&name, &settings)?,
             name,
             rules: source.headers.clone(),
             errors: source.errors.clone(),
@@ -221,11 +224,19 @@ impl Rest {
     fn work(&self, job: &Job<'_>, call: &Arc<RestCall>) -> Work<Outcome> {
         let mut labels = HeaderMap::new();
         calls::propagate(job.context, &mut labels);
-        let attempt = self.client.clone().attempt(call.clone(), labels);
+        let (client, call) = (self.client.clone(), call.clone());
         let (gate, deadline) = (self.gate.clone(), job.context.deadline);
+        let bearer = self.bearer.clone();
         Box::pin(async move {
             gate.pass(deadline).await.map_err(Failure::limited)?;
-            attempt.await.map(Arc::new)
+            let signed = bearer.sign(&mut labels).await;
+            signed.map_err(Failure::without_credentials)?;
+            let sent = bearer.sent(&labels);
+            let reply = client.attempt(call, labels).await?;
+            if reply.status == 401 {
+                bearer.refused(sent.as_ref());
+            }
+            Ok(Arc::new(reply))
         })
     }
 

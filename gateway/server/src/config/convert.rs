@@ -10,6 +10,7 @@ use std::path::Path;
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
 use plan::DocumentLimits;
+use sources::Secret;
 use sources::SourcesConfig;
 
 use super::Coalesce;
@@ -148,15 +149,19 @@ fn source_override(source: &file::Source) -> sources::SourceOverride {
         max_reply_bytes: source.reply.map(|size| size.0),
         merge_reads: None,
         http2_prior_knowledge: source.http2,
-        headers: pairs(&source.headers),
+        headers: headers(&source.headers),
         requests_per_second: source.requests_per_second,
         burst: source.burst,
         rate_wait: source.wait.map(|span| span.0),
+        credentials: None,
+        tls: sources::Tls::default(),
     }
 }
 
-fn pairs(map: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    map.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+fn headers(map: &BTreeMap<String, String>) -> Vec<(String, Secret)> {
+    map.iter()
+        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .collect()
 }
 
 fn documents(limits: &file::Limits) -> DocumentLimits {

@@ -309,6 +309,7 @@ mod tests {
 
     use super::*;
     use crate::grpc::channel::Address;
+    use crate::grpc::channel::Dial;
     use crate::grpc::channel::SystemResolver;
     use crate::grpc::testing::server::Answer as Answered;
     use crate::grpc::testing::server::Upstream;
@@ -318,7 +319,11 @@ mod tests {
 
     fn connections(url: &str) -> Arc<Connections> {
         let address = Address::parse(url).unwrap();
-        Connections::new(address, Duration::from_secs(2), Arc::new(SystemResolver))
+        Connections::new(
+            address,
+            Dial::within(Duration::from_secs(2)),
+            Arc::new(SystemResolver),
+        )
     }
 
     fn outgoing(take: Take) -> Outgoing {

@@ -22,8 +22,9 @@ use http::uri::Scheme;
 use plan::source::BoxFuture;
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use tonic::transport::ClientTlsConfig;
 use tonic::transport::Endpoint;
+
+use crate::Tls;
 
 /// Names are looked up again when the last answer is older.
 const LOOKUP_AGE: Duration = Duration::from_secs(30);
@@ -154,13 +155,13 @@ impl Host {
     fn connection(
         &self,
         address: SocketAddr,
-        connect_timeout: Duration,
+        dial: &Dial,
     ) -> Result<Channel, tonic::transport::Error> {
         let scheme = if self.tls { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))?
             .origin(self.origin.clone())
             .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))?
-            .connect_timeout(connect_timeout)
+            .connect_timeout(dial.timeout)
             .tcp_keepalive(Some(TCP_KEEPALIVE))
             .http2_keep_alive_interval(PING_AFTER)
             .keep_alive_timeout(PING_TIMEOUT)
@@ -169,13 +170,29 @@ impl Host {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .http2_max_header_list_size(MAX_HEADERS);
         if self.tls {
-            let tls = ClientTlsConfig::new()
-                .with_native_roots()
-                .domain_name(&self.name)
-                .timeout(connect_timeout);
+            let tls = dial.tls.for_grpc();
+            let tls = tls.domain_name(&self.name).timeout(dial.timeout);
             endpoint = endpoint.tls_config(tls)?;
         }
         Ok(endpoint.connect_lazy())
+    }
+}
+
+/// How connections are made.
+#[derive(Debug, Clone)]
+pub(crate) struct Dial {
+    /// Of one connection, its handshake included.
+    pub(crate) timeout: Duration,
+    pub(crate) tls: Tls,
+}
+
+impl Dial {
+    /// With nothing special about certificates.
+    pub(super) fn within(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            tls: Tls::default(),
+        }
     }
 }
 
@@ -213,7 +230,7 @@ struct Known {
 /// The connections of one service.
 pub(crate) struct Connections {
     address: Address,
-    connect_timeout: Duration,
+    dial: Dial,
     resolver: Arc<dyn Resolve>,
     known: ArcSwap<Known>,
     turn: AtomicUsize,
@@ -223,14 +240,10 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Dials nothing yet.
-    pub(crate) fn new(
-        address: Address,
-        connect_timeout: Duration,
-        resolver: Arc<dyn Resolve>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(address: Address, dial: Dial, resolver: Arc<dyn Resolve>) -> Arc<Self> {
         Arc::new(Self {
             address,
-            connect_timeout,
+            dial,
             resolver,
             known: ArcSwap::default(),
             turn: AtomicUsize::new(0),
@@ -293,7 +306,7 @@ impl Connections {
         if known.looked_up != seen && !known.connections.is_empty() {
             return Ok(());
         }
-        let found = tokio::time::timeout(self.connect_timeout, self.resolve_all()).await;
+        let found = tokio::time::timeout(self.dial.timeout, self.resolve_all()).await;
         let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         let connections = self.connect(&known, found)?;
         self.known.store(Arc::new(Known {
@@ -343,7 +356,7 @@ impl Connections {
             if let Some(open) = known.connections.iter().find(is) {
                 return Ok(open.clone());
             }
-            let channel = self.address.hosts[host].connection(address, self.connect_timeout);
+            let channel = self.address.hosts[host].connection(address, &self.dial);
             Ok(Arc::new(Connection {
                 address,
                 host,
@@ -391,7 +404,7 @@ mod tests {
 
     fn connections(url: &str, names: &Arc<Names>) -> Arc<Connections> {
         let address = Address::parse(url).unwrap();
-        Connections::new(address, Duration::from_secs(2), names.clone())
+        Connections::new(address, Dial::within(Duration::from_secs(2)), names.clone())
     }
 
     async fn ports(connections: &Arc<Connections>) -> Vec<u16> {

@@ -63,6 +63,7 @@ use crate::calls;
 use crate::calls::Ended;
 use crate::calls::Observed;
 use crate::config::Settings;
+use crate::credentials::Bearer;
 use crate::failure::fixed_text;
 use crate::gate::Gate;
 use crate::merge_reads::MergeReads;
@@ -74,6 +75,7 @@ use crate::protocol::Job;
 use crate::protocol::Protocol;
 use crate::render::Encodings;
 
+pub(crate) use self::channel::Dial;
 pub(crate) use self::channel::SystemResolver;
 pub use self::reflect::ReflectError;
 pub use self::reflect::reflect;
@@ -92,6 +94,7 @@ pub(crate) struct Grpc {
     encodings: Arc<Encodings>,
     connections: Arc<Connections>,
     gate: Gate,
+    bearer: Bearer,
     reads: MergeReads<ReadKey, Result<Incoming, Refusal>>,
 }
 
@@ -134,10 +137,11 @@ impl Grpc {
         let name: Arc<str> = source.name.as_str().into();
         Ok(Self {
             gate: Gate::new(&name, settings.pace),
+            bearer: Bearer::new(&name, &settings)?,
             name,
             rules: source.headers.clone(),
             errors: source.errors.clone(),
-            connections: Connections::new(address, settings.connect_timeout, resolver),
+            connections: Connections::new(address, settings.dial(), resolver),
             settings,
             encodings,
             reads: MergeReads::default(),
@@ -279,7 +283,7 @@ impl Grpc {
         let mut metadata = call.metadata.clone();
         calls::propagate(job.context, &mut metadata);
         metadata.insert(GRPC_TIMEOUT, timeout_header(time));
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             path: call.path.clone(),
             metadata,
             message: call.message.clone(),
@@ -289,9 +293,15 @@ impl Grpc {
         let connections = self.connections.clone();
         let name = self.name.clone();
         let (gate, deadline) = (self.gate.clone(), job.context.deadline);
+        let bearer = self.bearer.clone();
         Box::pin(async move {
             gate.pass(deadline).await.map_err(Refusal::limited)?;
+            let signed = bearer.sign(&mut outgoing.metadata).await;
+            signed.map_err(Refusal::without_credentials)?;
             let called = tokio::time::timeout(time, call::call(&connections, &outgoing)).await;
+            if called.as_ref().is_ok_and(is_unauthenticated) {
+                bearer.refused(bearer.sent(&outgoing.metadata).as_ref());
+            }
             called
                 .unwrap_or(Err(Failure::TimedOut))
                 .map_err(|failure| refusal(failure, &name))
@@ -420,6 +430,15 @@ fn together(replies: &[Incoming]) -> (Bytes, Vec<Range<usize>>) {
         );
     }
     (bytes.freeze(), messages)
+}
+
+/// In gRPC's words or in HTTP's.
+fn is_unauthenticated(called: &Result<Incoming, Failure>) -> bool {
+    match called {
+        Err(Failure::Status(status)) => status.code() == tonic::Code::Unauthenticated,
+        Err(Failure::Http(status)) => *status == 401,
+        _ => false,
+    }
 }
 
 fn is_unmarked_mutation(job: &Job<'_>) -> bool {

@@ -19,6 +19,7 @@ use super::call::Outgoing;
 use super::call::Take;
 use super::channel::Address;
 use super::channel::Connections;
+use super::channel::Dial;
 use super::channel::SystemResolver;
 use super::status;
 
@@ -72,7 +73,11 @@ pub async fn reflect(url: &str) -> Result<Vec<u8>, ReflectError> {
         url: url.to_owned(),
         reason: bad.to_string(),
     })?;
-    let connections = Connections::new(address, CONNECT_TIME, Arc::new(SystemResolver));
+    let connections = Connections::new(
+        address,
+        Dial::within(CONNECT_TIME),
+        Arc::new(SystemResolver),
+    );
     let asked = tokio::time::timeout(TIME, in_either_version(&connections)).await;
     let files = asked.unwrap_or(Err(Refused::Failure(Failure::TimedOut)));
     files

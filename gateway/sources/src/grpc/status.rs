@@ -51,6 +51,17 @@ impl Refusal {
         }
     }
 
+    /// Nothing was sent: there is nothing to say who asks.
+    pub(super) fn without_credentials(error: SourceError) -> Self {
+        Self {
+            error,
+            status: "no credentials",
+            number: tonic::Code::Unavailable as i64,
+            answer: None,
+            maybe_done: false,
+        }
+    }
+
     /// Whether the call's own time was over.
     pub(super) fn is_timeout(&self) -> bool {
         self.error.code == Code::UpstreamTimeout

@@ -45,14 +45,14 @@ const IDLE: Duration = Duration::from_secs(90);
 /// A reply, read to its end within the limits.
 #[derive(Debug, Clone)]
 pub(crate) struct RestReply {
-    pub(super) status: u16,
+    pub(crate) status: u16,
     pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// The client, cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct RestClient {
+pub(crate) struct RestClient {
     transport: Transport,
     /// What stands before every target: scheme, authority and a path without its last slash.
     base: Arc<str>,
@@ -62,7 +62,7 @@ pub(super) struct RestClient {
 
 impl RestClient {
     /// Dials nothing yet.
-    pub(super) fn new(
+    pub(crate) fn new(
         service: Arc<str>,
         base_url: &str,
         settings: &Settings,
@@ -83,7 +83,7 @@ impl RestClient {
     }
 
     /// One attempt, on its own: it may outlive whoever began it.
-    pub(super) async fn attempt(
+    pub(crate) async fn attempt(
         self,
         call: Arc<RestCall>,
         labels: HeaderMap,
@@ -243,7 +243,7 @@ impl RestClient {
 
 /// A call without a reply.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     pub(super) error: SourceError,
     /// What stands for the status.
     pub(super) word: &'static str,
@@ -252,6 +252,25 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Nothing was sent: there is nothing to say who asks.
+    pub(super) fn without_credentials(error: SourceError) -> Self {
+        Self {
+            error,
+            word: "no credentials",
+            maybe_done: false,
+        }
+    }
+
+    /// Whether the attempt's time was over.
+    pub(crate) fn is_timeout(&self) -> bool {
+        self.error.code == Code::UpstreamTimeout
+    }
+
+    /// What went wrong, for the log.
+    pub(crate) fn reason(self) -> String {
+        self.error.internal.unwrap_or(self.error.message)
+    }
+
     /// Nothing was sent: the source has had its calls.
     pub(super) fn limited(error: SourceError) -> Self {
         Self {
@@ -300,11 +319,12 @@ impl Transport {
         }
         tcp.enforce_http(false);
         // The machine's certificates take time to load and are not needed otherwise.
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?
-            .https_only()
-            .enable_all_versions()
-            .wrap_connector(tcp);
+        let tls = match settings.tls.for_rest().map_err(std::io::Error::other)? {
+            Some(config) => HttpsConnectorBuilder::new().with_tls_config(config),
+            None => HttpsConnectorBuilder::new()
+                .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?,
+        };
+        let tls = tls.https_only().enable_all_versions().wrap_connector(tcp);
         Ok(Self::Encrypted(client.build(tls)))
     }
 

@@ -34,14 +34,14 @@ pub(super) const MAX_URL: usize = 8 * 1024;
 /// A call, rendered: everything that makes two calls the same, identity included, since what a claim or a header changed, it changed here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RestCall {
-    pub(super) method: RestMethod,
+    pub(crate) method: RestMethod,
     /// Path and query below the base address.
-    pub(super) target: String,
-    pub(super) body: Bytes,
+    pub(crate) target: String,
+    pub(crate) body: Bytes,
     /// What the rules say; without what goes with every call.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// One attempt's time.
-    pub(super) timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// Header rules, the weakest first.

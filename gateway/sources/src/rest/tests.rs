@@ -149,7 +149,10 @@ mod requests {
         config.sources.insert(
             "users".to_owned(),
             SourceOverride {
-                headers: headers.to_vec(),
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone().into()))
+                    .collect(),
                 ..SourceOverride::default()
             },
         );
