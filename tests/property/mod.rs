@@ -18,7 +18,7 @@ use compose::SchemaFiles;
 use compose::SubgraphFile;
 use compose::Supergraph;
 use plan::Document;
-use plan::DocumentLimits;
+use plan::OperationLimits;
 use plan::source::Context;
 use plan::source::Sources;
 use plan::source::TraceContext;
@@ -55,11 +55,7 @@ async fn compare_world(seed: u64) -> u64 {
     for number in 0..OPERATIONS {
         let mut rng = StdRng::seed_from_u64(seed << 32 | number);
         let operation = operations::random(graph.api(), &mut rng);
-        let limits = DocumentLimits {
-            characters: usize::MAX,
-            tokens: usize::MAX,
-            ..DocumentLimits::default()
-        };
+        let limits = OperationLimits::off();
         let Ok(document) = Document::parse(graph.api(), &operation.text, &limits) else {
             continue;
         };

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plan::DocumentLimits;
+use plan::OperationLimits;
+use plan::limits::Kind;
+use plan::limits::Limit;
 use serde::Deserialize;
 use sources::SourcesConfig;
 
@@ -20,7 +22,8 @@ pub(crate) struct Config {
     pub(crate) sources: BTreeMap<String, SourceConfig>,
     /// Milliseconds until the request's deadline.
     pub(crate) deadline: Option<u64>,
-    pub(crate) limits: Limits,
+    /// Limits on the document, by name.
+    pub(crate) limits: BTreeMap<String, u64>,
     /// The example of `schema/` against its real services, instead of subgraph files and upstreams.
     pub(crate) shop: bool,
 }
@@ -35,15 +38,6 @@ pub(crate) struct SourceConfig {
     pub(crate) timeout: Option<u64>,
     pub(crate) max_reply_bytes: Option<usize>,
     pub(crate) headers: BTreeMap<String, String>,
-}
-
-/// Limits on the document.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct Limits {
-    pub(crate) characters: Option<usize>,
-    pub(crate) tokens: Option<usize>,
-    pub(crate) nesting: Option<usize>,
 }
 
 impl Config {
@@ -73,13 +67,12 @@ impl Config {
     }
 
     /// As planning wants them.
-    pub(crate) fn document_limits(&self) -> DocumentLimits {
-        let safe = DocumentLimits::default();
-        DocumentLimits {
-            characters: self.limits.characters.unwrap_or(safe.characters),
-            tokens: self.limits.tokens.unwrap_or(safe.tokens),
-            nesting: self.limits.nesting.unwrap_or(safe.nesting),
-            ..safe
-        }
+    pub(crate) fn document_limits(&self) -> OperationLimits {
+        let known = |name: &str| Kind::ALL.into_iter().find(|kind| kind.name() == name);
+        let set = |limits: OperationLimits, (name, max): (&String, &u64)| {
+            let kind = known(name).unwrap_or_else(|| panic!("there is no limit {name}"));
+            limits.with(kind, Limit::enforce(*max))
+        };
+        self.limits.iter().fold(OperationLimits::default(), set)
     }
 }

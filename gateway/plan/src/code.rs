@@ -12,7 +12,7 @@ pub enum Code {
     BadUserInput,
     /// `operationName` names none, or is needed.
     OperationNotFound,
-    /// A limit on the operation's size or shape.
+    /// More than any gateway can parse or validate, whatever its limits.
     OperationTooLarge,
     /// A document is not known by this hash or id: send its text.
     PersistedQueryNotFound,
@@ -20,6 +20,30 @@ pub enum Code {
     PersistedQueryNotSupported,
     /// A document and its hash do not belong together.
     PersistedQueryMismatch,
+    /// More characters than the document may have.
+    DocumentTooLarge,
+    /// More lexical tokens than the document may have.
+    TooManyTokens,
+    /// More open brackets than the document may have.
+    DocumentTooNested,
+    /// More operations than the document may have.
+    TooManyOperations,
+    /// Fields nested too deeply.
+    OperationTooDeep,
+    /// Introspection nested too deeply.
+    IntrospectionTooDeep,
+    /// Too many root fields.
+    TooManyRootFields,
+    /// Too many aliases.
+    TooManyAliases,
+    /// Too many directives.
+    TooManyDirectives,
+    /// Too many variables.
+    TooManyVariables,
+    /// Lists and input objects nested too deeply.
+    InputTooNested,
+    /// The planner's budget does not suffice.
+    PlanningTooLong,
     /// No identity, or a wrong one.
     Unauthenticated,
     /// An identity without the right.
@@ -64,6 +88,18 @@ impl Code {
             Code::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
             Code::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
             Code::PersistedQueryMismatch => "PERSISTED_QUERY_MISMATCH",
+            Code::DocumentTooLarge => "DOCUMENT_TOO_LARGE",
+            Code::TooManyTokens => "TOO_MANY_TOKENS",
+            Code::DocumentTooNested => "DOCUMENT_TOO_NESTED",
+            Code::TooManyOperations => "TOO_MANY_OPERATIONS",
+            Code::OperationTooDeep => "OPERATION_TOO_DEEP",
+            Code::IntrospectionTooDeep => "INTROSPECTION_TOO_DEEP",
+            Code::TooManyRootFields => "TOO_MANY_ROOT_FIELDS",
+            Code::TooManyAliases => "TOO_MANY_ALIASES",
+            Code::TooManyDirectives => "TOO_MANY_DIRECTIVES",
+            Code::TooManyVariables => "TOO_MANY_VARIABLES",
+            Code::InputTooNested => "INPUT_TOO_NESTED",
+            Code::PlanningTooLong => "PLANNING_TOO_LONG",
             Code::Unauthenticated => "UNAUTHENTICATED",
             Code::Forbidden => "FORBIDDEN",
             Code::NotFound => "NOT_FOUND",
@@ -91,7 +127,19 @@ impl Code {
             | Code::GraphqlValidationFailed
             | Code::BadUserInput
             | Code::OperationNotFound
-            | Code::OperationTooLarge => 400,
+            | Code::OperationTooLarge
+            | Code::DocumentTooLarge
+            | Code::TooManyTokens
+            | Code::DocumentTooNested
+            | Code::TooManyOperations
+            | Code::OperationTooDeep
+            | Code::IntrospectionTooDeep
+            | Code::TooManyRootFields
+            | Code::TooManyAliases
+            | Code::TooManyDirectives
+            | Code::TooManyVariables
+            | Code::InputTooNested
+            | Code::PlanningTooLong => 400,
             Code::Unauthenticated => 401,
             Code::Forbidden => 403,
             Code::NotFound | Code::PersistedQueryNotFound => 404,

@@ -11,8 +11,11 @@ use apollo_compiler::validation::DiagnosticList;
 use apollo_compiler::validation::Valid;
 
 use crate::code::Code;
-use crate::limits::DocumentLimits;
-use crate::limits::check;
+use crate::limits::Measures;
+use crate::limits::OperationLimits;
+use crate::limits::Walk;
+use crate::limits::check_merging;
+use crate::limits::scan;
 use crate::refusal::Refusal;
 use crate::refusal::RequestError;
 
@@ -20,22 +23,31 @@ use crate::refusal::RequestError;
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(crate) valid: Valid<ExecutableDocument>,
+    pub(crate) measures: Measures,
 }
 
 impl Document {
-    /// Parses and validates; limits apply before parsing.
+    /// Parses and validates. Limits apply before the work that they bound.
     pub fn parse(
         schema: &Valid<Schema>,
         text: &str,
-        limits: &DocumentLimits,
+        limits: &OperationLimits,
     ) -> Result<Self, Refusal> {
-        check(text, limits)?;
+        let scanned = scan(text, limits)?;
         let parsed = ExecutableDocument::parse(schema, text, "operation.graphql")
             .map_err(|bad| refuse(&bad.errors, limits))?;
+        let measures = Walk::measure(&parsed, scanned)?;
+        limits.check(&measures)?;
+        check_merging(schema, &parsed)?;
         let valid = parsed
             .validate(schema)
             .map_err(|bad| refuse(&bad.errors, limits))?;
-        Ok(Self { valid })
+        Ok(Self { valid, measures })
+    }
+
+    /// What the limits are compared with.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// The operation of this name, or the only one.
@@ -58,7 +70,7 @@ impl Document {
     }
 }
 
-fn refuse(errors: &DiagnosticList, limits: &DocumentLimits) -> Refusal {
+fn refuse(errors: &DiagnosticList, limits: &OperationLimits) -> Refusal {
     let parse = errors
         .iter()
         .any(|e| e.error.unstable_error_name().is_none() && is_syntax(&e.error.to_string()));
@@ -68,7 +80,7 @@ fn refuse(errors: &DiagnosticList, limits: &DocumentLimits) -> Refusal {
     };
     let errors = errors
         .iter()
-        .take(limits.errors)
+        .take(limits.most_errors())
         .map(|e| request_error(&e))
         .collect();
     Refusal { code, errors }
@@ -104,7 +116,7 @@ mod tests {
 
     fn refusal(text: &str) -> Refusal {
         let schema = schema();
-        Document::parse(&schema, text, &DocumentLimits::default()).unwrap_err()
+        Document::parse(&schema, text, &OperationLimits::default()).unwrap_err()
     }
 
     #[test]
@@ -142,7 +154,7 @@ mod tests {
         }
         text.push_str(" fragment F60 on User { id }");
         let schema = schema();
-        let document = Document::parse(&schema, &text, &DocumentLimits::default());
+        let document = Document::parse(&schema, &text, &OperationLimits::default());
         assert!(document.is_ok());
     }
 
@@ -150,7 +162,7 @@ mod tests {
     fn a_missing_operation_is_named() {
         let schema = schema();
         let two = "query A { users { id } } query B { users { id } }";
-        let document = Document::parse(&schema, two, &DocumentLimits::default()).unwrap();
+        let document = Document::parse(&schema, two, &OperationLimits::default()).unwrap();
         assert!(document.operation(Some("A")).is_ok());
         for name in [None, Some("C"), Some("")] {
             let refusal = document.operation(name).unwrap_err();

@@ -21,7 +21,7 @@ pub mod source;
 pub mod tape;
 
 pub use document::Document;
-pub use limits::DocumentLimits;
+pub use limits::OperationLimits;
 pub use model::Plan;
 pub use operation::plan;
 pub use refusal::Refusal;

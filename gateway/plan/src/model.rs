@@ -15,6 +15,7 @@ use compose::model::ResolverId;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use crate::limits::Measures;
 use crate::shape::ReplyShape;
 
 /// A planned operation.
@@ -28,6 +29,7 @@ pub struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) output: Selection,
     pub(crate) introspection: Option<Valid<ExecutableDocument>>,
+    pub(crate) measures: Measures,
 }
 
 impl Plan {
@@ -67,6 +69,10 @@ impl Plan {
             !is_constant && condition.is_none_or(|condition| condition.holds(variables))
         };
         self.output.fields.iter().filter(counts).count()
+    }
+    /// What a caller's limits are compared with.
+    pub fn measures(&self) -> &Measures {
+        &self.measures
     }
     /// The document, where the operation introspects.
     pub fn introspection(&self) -> Option<&Valid<ExecutableDocument>> {

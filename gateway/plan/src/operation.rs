@@ -14,7 +14,7 @@ use crate::code::Code;
 use crate::collect::Collector;
 use crate::document::Document;
 use crate::input::coerce_literal;
-use crate::limits::DocumentLimits;
+use crate::limits::OperationLimits;
 use crate::model::ArgValue;
 use crate::model::OutLeaf;
 use crate::model::Plan;
@@ -28,7 +28,7 @@ pub fn plan(
     supergraph: &Arc<Supergraph>,
     document: &Document,
     operation_name: Option<&str>,
-    limits: &DocumentLimits,
+    limits: &OperationLimits,
 ) -> Result<Plan, Refusal> {
     let operation = document.operation(operation_name)?;
     let mutation = match operation.operation_type {
@@ -43,7 +43,7 @@ pub fn plan(
         supergraph,
         variables: &index,
     };
-    let mut search = Search::new(collector, limits.planning);
+    let mut search = Search::new(collector, limits.planning_steps());
     let sets = [(Vec::new(), &operation.selection_set)];
     let output = search.root(operation.object_type(), &sets, mutation)?;
     let steps = search.finish();
@@ -57,6 +57,7 @@ pub fn plan(
         conditions,
         steps,
         output,
+        measures: document.measures,
     })
 }
 
@@ -97,7 +98,7 @@ fn introspection(
         return Ok(None);
     }
     apollo_compiler::introspection::check_max_depth(document, operation)
-        .map_err(|bad| Refusal::new(Code::OperationTooLarge, bad.message().to_string()))?;
+        .map_err(|bad| Refusal::new(Code::IntrospectionTooDeep, bad.message().to_string()))?;
     Ok(Some(document.clone()))
 }
 

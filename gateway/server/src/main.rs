@@ -13,6 +13,7 @@ mod documents;
 mod edge;
 mod graph;
 mod identity;
+mod limits;
 mod observe;
 mod pipeline;
 mod plans;

@@ -132,6 +132,7 @@ impl Gateway {
         request: GraphqlRequest<'_>,
     ) -> Result<Answer, NotRun> {
         let caller = request.caller;
+        let limits = graph.settings.limits.of(None, &Json::Null);
         let meant = graph.documents.resolve(&request.document);
         let operation = meant.as_ref().ok();
         let operation = operation.and_then(|meant| meant.operation(request.operation_name));
@@ -145,12 +146,13 @@ impl Gateway {
         let meant = meant?;
         let plans = graph
             .plans
-            .get_or_plan(meant.text(), request.operation_name);
+            .get_or_plan(meant.text(), request.operation_name, limits);
         let (planned, cached) = within(caller.deadline, plans).await?;
         graph.documents.remember(&meant);
         if planned.plan.is_mutation() && !request.mutations {
             return Err(NotRun::MutationOverGet);
         }
+        limits.check_variables(&request.variables, &planned.told())?;
         let variables = planned.plan.coerce(&request.variables)?;
         account.charge_operation(&planned, &variables).await?;
         let wants = request.wants.allowed(graph.settings.features.playground);

@@ -16,7 +16,7 @@ use compose::Supergraph;
 use moka::Equivalent;
 use moka::sync::Cache;
 use plan::Document;
-use plan::DocumentLimits;
+use plan::OperationLimits;
 use plan::Plan;
 use plan::Refusal;
 use plan::code::Code;
@@ -24,6 +24,9 @@ use tokio::sync::Semaphore;
 
 use crate::coalesce::Flights;
 use crate::identity::Identity;
+use crate::limits::Limits;
+use crate::limits::Telling;
+use crate::limits::Told;
 use crate::suggest::suggest;
 
 /// Everything that is worked out once for an operation.
@@ -34,6 +37,8 @@ pub(crate) struct Planned {
     pub(crate) identity: Identity,
     operation: Operation,
     uses: AtomicU64,
+    /// What the operator was told of its excesses.
+    pub(crate) telling: Telling,
 }
 
 /// An operation as a client names it.
@@ -47,8 +52,8 @@ struct Operation {
 pub(crate) struct Plans {
     planner: Planner,
     cache: Cache<PlanKey, Arc<Planned>, BuildHasherDefault<Hashed>>,
-    /// Operations that are being planned.
-    unseen: Flights<PlanKey, Result<Arc<Planned>, Refusal>>,
+    /// Operations that are being planned, for clients of one kind: others may be refused what these may do.
+    unseen: Flights<(PlanKey, usize), Result<Arc<Planned>, Refusal>>,
     hasher: ahash::RandomState,
 }
 
@@ -56,7 +61,6 @@ pub(crate) struct Plans {
 #[derive(Clone)]
 pub(crate) struct Planner {
     pub(crate) supergraph: Arc<Supergraph>,
-    pub(crate) limits: DocumentLimits,
     pub(crate) introspection: bool,
     /// Whether errors say what was probably meant.
     pub(crate) suggestions: bool,
@@ -81,6 +85,7 @@ impl Plans {
         &self,
         document: &str,
         name: Option<&str>,
+        limits: &Limits,
     ) -> Result<(Arc<Planned>, bool), Refusal> {
         let name = name.filter(|name| !name.is_empty());
         let wanted = Wanted {
@@ -90,25 +95,34 @@ impl Plans {
         };
         if let Some(planned) = self.cache.get(&wanted) {
             planned.uses.fetch_add(1, Ordering::Relaxed);
+            limits.check(planned.plan.measures(), &planned.told())?;
             return Ok((planned, true));
         }
-        let planned = Box::pin(self.plan_unseen(&wanted)).await?;
+        let planned = Box::pin(self.plan_unseen(&wanted, limits)).await?;
+        limits.check(planned.plan.measures(), &planned.told())?;
         Ok((planned, false))
     }
 
     /// Whoever asks first plans; the others wait for it, and take over when it goes away.
-    async fn plan_unseen(&self, wanted: &Wanted<'_>) -> Result<Arc<Planned>, Refusal> {
+    async fn plan_unseen(
+        &self,
+        wanted: &Wanted<'_>,
+        limits: &Limits,
+    ) -> Result<Arc<Planned>, Refusal> {
         let key = PlanKey {
             hash: wanted.hash,
             operation: wanted.to_operation(),
         };
         let (planner, cache) = (self.planner.clone(), self.cache.clone());
+        let Limits {
+            profile, operation, ..
+        } = *limits;
         let plan = |key: PlanKey| async move {
-            let planned = planner.plan(key.operation.clone()).await?;
+            let planned = planner.plan(key.operation.clone(), operation).await?;
             cache.insert(key, planned.clone());
             Ok(planned)
         };
-        let (planned, _) = self.unseen.join(key.clone(), || plan(key)).await;
+        let (planned, _) = self.unseen.join((key.clone(), profile), || plan(key)).await;
         planned
     }
 
@@ -116,25 +130,42 @@ impl Plans {
     pub(crate) async fn warm_from(&self, other: &Plans, at_most: usize) -> usize {
         let mut used: Vec<Arc<Planned>> = other.cache.iter().map(|(_, planned)| planned).collect();
         used.sort_by_key(|planned| std::cmp::Reverse(planned.uses.load(Ordering::Relaxed)));
+        let limits = Limits::of_known_operations();
         let mut warmed = 0;
         for planned in used.into_iter().take(at_most) {
             let operation = &planned.operation;
-            let again = self.get_or_plan(&operation.document, operation.name.as_deref());
+            let name = operation.name.as_deref();
+            let again = self.get_or_plan(&operation.document, name, &limits);
             warmed += usize::from(again.await.is_ok());
         }
         warmed
     }
 }
 
+impl Planned {
+    /// For what is to be told of its excesses.
+    pub(crate) fn told(&self) -> Told<'_> {
+        Told {
+            telling: &self.telling,
+            name: self.plan.operation_name(),
+            document: &self.operation.document,
+        }
+    }
+}
+
 impl Planner {
-    async fn plan(&self, operation: Operation) -> Result<Arc<Planned>, Refusal> {
+    async fn plan(
+        &self,
+        operation: Operation,
+        limits: OperationLimits,
+    ) -> Result<Arc<Planned>, Refusal> {
         let pool = self.pool.clone().acquire_owned().await;
         let planner = self.clone();
         let planned = tokio::task::spawn_blocking(move || {
             // The permit is the worker's: a client who goes away frees no worker.
             let _permit = pool;
             let refuse = |refusal| planner.refuse(refusal);
-            planner.plan_now(operation).map_err(refuse)
+            planner.plan_now(operation, &limits).map_err(refuse)
         });
         planned
             .await
@@ -149,11 +180,11 @@ impl Planner {
         }
     }
 
-    fn plan_now(&self, operation: Operation) -> Result<Planned, Refusal> {
+    fn plan_now(&self, operation: Operation, limits: &OperationLimits) -> Result<Planned, Refusal> {
         let schema = self.supergraph.api();
-        let document = Document::parse(schema, &operation.document, &self.limits)?;
+        let document = Document::parse(schema, &operation.document, limits)?;
         let name = operation.name.as_deref();
-        let plan = plan::plan(&self.supergraph, &document, name, &self.limits)?;
+        let plan = plan::plan(&self.supergraph, &document, name, limits)?;
         if plan.introspection().is_some() && !self.introspection {
             return Err(Refusal::new(
                 Code::GraphqlValidationFailed,
@@ -165,6 +196,7 @@ impl Planner {
             plan,
             operation,
             uses: AtomicU64::new(1),
+            telling: Telling::default(),
         })
     }
 }
@@ -243,6 +275,8 @@ mod tests {
     use super::*;
     use compose::SchemaFiles;
     use compose::SubgraphFile;
+    use plan::limits::Kind;
+    use plan::limits::Limit;
 
     const GRAPH: &str = r#"
         extend schema @source(name: "users", http: { baseURL: "http://users" })
@@ -267,7 +301,6 @@ mod tests {
     fn plans(sdl: &str, entries: u64) -> Plans {
         let planner = Planner {
             supergraph: supergraph(sdl),
-            limits: DocumentLimits::default(),
             introspection: false,
             suggestions: false,
             pool: Arc::new(Semaphore::new(1)),
@@ -278,11 +311,20 @@ mod tests {
     #[tokio::test]
     async fn an_operation_is_planned_once() {
         let plans = plans(GRAPH, 10);
-        let (first, seen) = plans.get_or_plan("{ hello }", None).await.unwrap();
+        let (first, seen) = plans
+            .get_or_plan("{ hello }", None, &Limits::default())
+            .await
+            .unwrap();
         assert!(!seen);
-        let (second, seen) = plans.get_or_plan("{ hello }", Some("")).await.unwrap();
+        let (second, seen) = plans
+            .get_or_plan("{ hello }", Some(""), &Limits::default())
+            .await
+            .unwrap();
         assert!(seen && Arc::ptr_eq(&first, &second));
-        let (third, seen) = plans.get_or_plan("{  hello }", None).await.unwrap();
+        let (third, seen) = plans
+            .get_or_plan("{  hello }", None, &Limits::default())
+            .await
+            .unwrap();
         assert!(!seen && !Arc::ptr_eq(&first, &third));
     }
 
@@ -290,18 +332,28 @@ mod tests {
     async fn operations_of_one_document_have_plans_of_their_own() {
         let plans = plans(GRAPH, 10);
         let document = "query A { hello } query B { user(id: 1) { name } }";
-        let (a, _) = plans.get_or_plan(document, Some("A")).await.unwrap();
-        let (b, _) = plans.get_or_plan(document, Some("B")).await.unwrap();
+        let (a, _) = plans
+            .get_or_plan(document, Some("A"), &Limits::default())
+            .await
+            .unwrap();
+        let (b, _) = plans
+            .get_or_plan(document, Some("B"), &Limits::default())
+            .await
+            .unwrap();
         assert_eq!(a.plan.operation_name(), Some("A"));
         assert_eq!(b.plan.operation_name(), Some("B"));
-        let neither = plans.get_or_plan(document, Some("C")).await.unwrap_err();
+        let neither = plans
+            .get_or_plan(document, Some("C"), &Limits::default())
+            .await
+            .unwrap_err();
         assert_eq!(neither.code, Code::OperationNotFound);
     }
 
     #[tokio::test]
     async fn all_who_wait_for_an_unseen_operation_share_one_plan() {
         let plans = plans(GRAPH, 10);
-        let ask = || plans.get_or_plan("{ hello }", None);
+        let limits = Limits::default();
+        let ask = || plans.get_or_plan("{ hello }", None, &limits);
         let (a, b, c) = tokio::join!(ask(), ask(), ask());
         let (a, b, c) = (a.unwrap().0, b.unwrap().0, c.unwrap().0);
         assert!(Arc::ptr_eq(&a, &b) && Arc::ptr_eq(&b, &c));
@@ -311,14 +363,40 @@ mod tests {
     async fn the_cache_is_bounded_and_keeps_what_is_used() {
         let plans = plans(GRAPH, 8);
         for n in 0..200 {
-            plans.get_or_plan("{ hello }", None).await.unwrap();
+            plans
+                .get_or_plan("{ hello }", None, &Limits::default())
+                .await
+                .unwrap();
             let document = format!("{{ hello{n}: hello }}");
-            plans.get_or_plan(&document, None).await.unwrap();
+            plans
+                .get_or_plan(&document, None, &Limits::default())
+                .await
+                .unwrap();
         }
         plans.cache.run_pending_tasks();
         assert!(plans.cache.entry_count() <= 8);
-        let (_, seen) = plans.get_or_plan("{ hello }", None).await.unwrap();
+        let (_, seen) = plans
+            .get_or_plan("{ hello }", None, &Limits::default())
+            .await
+            .unwrap();
         assert!(seen);
+    }
+
+    #[tokio::test]
+    async fn one_plan_serves_clients_with_different_limits() {
+        let plans = plans(GRAPH, 10);
+        let strict = Limits {
+            profile: 1,
+            operation: OperationLimits::default().with(Kind::Aliases, Limit::enforce(0)),
+        };
+        let loose = Limits::default();
+        let document = "{ a: hello }";
+        let refused = plans.get_or_plan(document, None, &strict).await;
+        assert_eq!(refused.unwrap_err().code, Code::TooManyAliases);
+        assert!(!plans.get_or_plan(document, None, &loose).await.unwrap().1);
+        let refused = plans.get_or_plan(document, None, &strict).await;
+        assert_eq!(refused.unwrap_err().code, Code::TooManyAliases);
+        assert!(plans.get_or_plan(document, None, &loose).await.unwrap().1);
     }
 
     #[tokio::test]
@@ -328,10 +406,18 @@ mod tests {
             "{ __schema { types { name } } }",
             "{ __type(name: \"User\") { name } }",
         ] {
-            let refusal = plans.get_or_plan(document, None).await.unwrap_err();
+            let refusal = plans
+                .get_or_plan(document, None, &Limits::default())
+                .await
+                .unwrap_err();
             assert_eq!(refusal.code, Code::GraphqlValidationFailed);
         }
-        assert!(plans.get_or_plan("{ __typename }", None).await.is_ok());
+        assert!(
+            plans
+                .get_or_plan("{ __typename }", None, &Limits::default())
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
@@ -343,12 +429,24 @@ mod tests {
             ("{ a: hello }", 1),
         ] {
             for _ in 0..uses {
-                old.get_or_plan(document, None).await.unwrap();
+                old.get_or_plan(document, None, &Limits::default())
+                    .await
+                    .unwrap();
             }
         }
         let new = plans(&GRAPH.replace("name: String", "title: String"), 10);
         assert_eq!(new.warm_from(&old, 2).await, 1);
-        assert!(new.get_or_plan("{ hello }", None).await.unwrap().1);
-        assert!(!new.get_or_plan("{ a: hello }", None).await.unwrap().1);
+        assert!(
+            new.get_or_plan("{ hello }", None, &Limits::default())
+                .await
+                .unwrap()
+                .1
+        );
+        assert!(
+            !new.get_or_plan("{ a: hello }", None, &Limits::default())
+                .await
+                .unwrap()
+                .1
+        );
     }
 }

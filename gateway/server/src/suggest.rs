@@ -70,13 +70,13 @@ fn arguments<'s>(schema: &'s Schema, coordinate: &str) -> Option<Vec<&'s str>> {
 mod tests {
     use super::*;
     use plan::Document;
-    use plan::DocumentLimits;
+    use plan::OperationLimits;
 
     fn message(operation: &str) -> String {
         let sdl = "type Query { user(id: ID, kind: Kind, filter: Filter): User } \
             type User { id: ID! name: String } enum Kind { ADMIN GUEST } input Filter { email: String }";
         let schema = Schema::parse_and_validate(sdl, "schema.graphql").unwrap();
-        let refused = Document::parse(&schema, operation, &DocumentLimits::default());
+        let refused = Document::parse(&schema, operation, &OperationLimits::default());
         suggest(&schema, refused.unwrap_err()).errors[0]
             .message
             .clone()

@@ -17,7 +17,7 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use plan::Document;
-use plan::DocumentLimits;
+use plan::OperationLimits;
 use plan::Plan;
 use plan::model::Variables;
 use plan::shape::ReplyShape;
@@ -168,7 +168,7 @@ impl Graph {
     }
 
     pub(crate) fn plan(&self, operation: &str) -> Plan {
-        let limits = DocumentLimits::default();
+        let limits = OperationLimits::default();
         let document = Document::parse(self.graph.api(), operation, &limits)
             .unwrap_or_else(|refusal| panic!("{refusal:?}"));
         plan::plan(&self.graph, &document, None, &limits)

@@ -1052,7 +1052,7 @@ fn unanswerable(ty: &str, field: &str) -> Refusal {
 
 fn too_costly() -> Refusal {
     Refusal::new(
-        Code::OperationTooLarge,
+        Code::PlanningTooLong,
         "The operation takes too much work to plan: select less at once.",
     )
 }

@@ -8,7 +8,7 @@ use compose::SubgraphFile;
 use compose::Supergraph;
 
 use crate::Document;
-use crate::DocumentLimits;
+use crate::OperationLimits;
 
 fn file(name: &str, env: &str, sdl: &str) -> SubgraphFile {
     SubgraphFile {
@@ -56,10 +56,13 @@ fn shop() -> Arc<Supergraph> {
 }
 
 fn planned(graph: &Arc<Supergraph>, operation: &str) -> String {
-    let limits = DocumentLimits::default();
-    let document = Document::parse(graph.api(), operation, &limits)
+    planned_within(graph, operation, &OperationLimits::default())
+}
+
+fn planned_within(graph: &Arc<Supergraph>, operation: &str, limits: &OperationLimits) -> String {
+    let document = Document::parse(graph.api(), operation, limits)
         .unwrap_or_else(|refusal| panic!("{refusal}"));
-    match crate::plan(graph, &document, None, &limits) {
+    match crate::plan(graph, &document, None, limits) {
         Ok(plan) => plan.to_string(),
         Err(refusal) => refusal.to_string(),
     }
@@ -191,9 +194,11 @@ fn a_search_that_is_too_long_is_refused_in_bounded_work() {
         ));
     }
     text.push_str(" fragment F24 on User { id }");
-    let refused = planned(&shop(), &text);
+    let mut limits = OperationLimits::off();
+    limits.planning = OperationLimits::default().planning;
+    let refused = planned_within(&shop(), &text, &limits);
     assert_eq!(
         refused,
-        "OPERATION_TOO_LARGE: The operation takes too much work to plan: select less at once."
+        "PLANNING_TOO_LONG: The operation takes too much work to plan: select less at once."
     );
 }

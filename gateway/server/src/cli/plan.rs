@@ -16,8 +16,9 @@ pub(super) fn run(file: &ConfigFile, operation: &Path, name: Option<&str>) -> Re
     let (config, graph) = file.compose()?;
     let graph = Arc::new(graph);
     let refuse = |refusal: plan::Refusal| anyhow!("{}: {refusal}", operation.display());
-    let document = Document::parse(graph.api(), &text, &config.documents).map_err(refuse)?;
-    let plan = plan::plan(&graph, &document, name, &config.documents).map_err(refuse)?;
+    let limits = &config.limits.others.operation;
+    let document = Document::parse(graph.api(), &text, limits).map_err(refuse)?;
+    let plan = plan::plan(&graph, &document, name, limits).map_err(refuse)?;
     print!("{plan}");
     Ok(())
 }

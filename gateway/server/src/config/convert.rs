@@ -9,7 +9,6 @@ use std::path::Path;
 
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
-use plan::DocumentLimits;
 use sources::Secret;
 use sources::SourcesConfig;
 
@@ -24,9 +23,15 @@ use super::Subgraph;
 use super::edge;
 use super::file;
 use super::file::File;
+use super::file::limits::LimitMode;
+use super::file::limits::LimitName;
+use super::file::limits::LimitSetting;
 use super::problem::only;
 use crate::rate_limits::Settings as Limited;
 use crate::rate_limits::Unit;
+use crate::limits::ClientLimits;
+use crate::limits::ClientMatch;
+use crate::limits::Limits;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(
@@ -45,9 +50,9 @@ pub(super) fn convert(
         listen: file.listen,
         admin: file.admin.listen,
         sources: sources(&file),
-        documents: documents(&file.limits),
         rate_limits: countable(rate_limits::settings(&file)?)?,
         persisted: documents::settings(path, &file.documents),
+        limits: limits(&file.limits)?,
         http: http(&file),
         client_address: edge::client_address(file.client_address)?,
         problems: file.problems.base_url.map(address).transpose()?,
@@ -164,14 +169,71 @@ fn headers(map: &BTreeMap<String, String>) -> Vec<(String, Secret)> {
         .collect()
 }
 
-fn documents(limits: &file::Limits) -> DocumentLimits {
-    DocumentLimits {
-        characters: limits.characters,
-        tokens: limits.tokens,
-        nesting: limits.nesting,
-        errors: limits.errors,
-        planning: limits.planning,
+fn limits(file: &file::limits::Limits) -> Result<ClientLimits, Diagnostics> {
+    let set = |limits: Limits, (name, setting): (LimitName, LimitSetting)| {
+        set_limit(limits, name, setting, file.mode)
+    };
+    // What the file leaves out keeps its maximum, and the file's mode.
+    let unsaid = LimitSetting {
+        max: None,
+        mode: Some(file.mode),
+    };
+    let usual = file.named().map(|(name, _)| (name, unsaid));
+    let others = usual
+        .into_iter()
+        .chain(file.named())
+        .fold(Limits::default(), set);
+    let clients = file.clients.iter().enumerate().map(|(place, client)| {
+        let profile = place + 1;
+        let own = client.limits.iter().map(|(name, own)| (*name, *own));
+        let limits = own.fold(Limits { profile, ..others }, set);
+        Ok((client_match(place, &client.matches)?, limits))
+    });
+    Ok(ClientLimits {
+        clients: clients.collect::<Result<_, Diagnostics>>()?,
+        others,
+    })
+}
+
+fn set_limit(
+    mut limits: Limits,
+    name: LimitName,
+    setting: LimitSetting,
+    mode: LimitMode,
+) -> Limits {
+    let operation = &mut limits.operation;
+    match (name, name.kind()) {
+        (_, Some(kind)) => {
+            let limit = setting.over(operation.get(kind), mode);
+            *operation = operation.with(kind, limit);
+        }
+        (LimitName::Errors, _) => operation.errors = setting.over(operation.errors, mode),
+        (_, None) => operation.planning = setting.over(operation.planning, mode),
     }
+    limits
+}
+
+fn client_match(
+    place: usize,
+    matches: &file::limits::ClientMatch,
+) -> Result<ClientMatch, Diagnostics> {
+    let wrong = |why: &str| {
+        let message = format!("limits.clients[{place}].match: {why}");
+        let help = "write { api_key: ID } or { claim: PATH, equals: VALUE }";
+        only(Diagnostic::error("CONFIG_VALUE", message).help(help))
+    };
+    let claim = match (&matches.claim, &matches.equals) {
+        (Some(path), Some(value)) => Some((path.clone(), value.clone())),
+        (None, None) if matches.api_key.is_none() => {
+            return Err(wrong("nothing says which clients these are"));
+        }
+        (None, None) => None,
+        _ => return Err(wrong("`claim` and `equals` go together")),
+    };
+    Ok(ClientMatch {
+        api_key: matches.api_key.clone(),
+        claim,
+    })
 }
 
 fn http(file: &File) -> HttpLimits {

@@ -6,6 +6,7 @@
 mod documents;
 pub(super) mod edge;
 mod rate_limits;
+pub(super) mod limits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::Serialize;
 
+use self::limits::Limits;
 use super::problem;
 use super::units::Size;
 use super::units::Span;
@@ -61,7 +63,7 @@ pub(super) struct File {
     /// Whose word is taken for a client's address.
     #[serde(default)]
     pub(super) client_address: edge::ClientAddress,
-    /// How large what a client or a service sends may be.
+    /// How large what a client or a service sends may be, and what an operation may hold.
     #[serde(default)]
     pub(super) limits: Limits,
     /// How much one client may ask for, by policies of any number.
@@ -161,47 +163,6 @@ pub(super) struct Source {
     pub(super) burst: Option<NonZeroU32>,
     /// How long a call above the limit may wait for its turn; it fails at once otherwise.
     pub(super) wait: Option<Span>,
-}
-
-/// How large what a client or a service sends may be.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Limits {
-    /// A request's body.
-    pub(super) body: Size,
-    /// A request's headers together, at most 100 of them.
-    pub(super) headers: Size,
-    /// Brackets of a JSON body that stand open at once.
-    pub(super) json_depth: usize,
-    /// Characters of a document.
-    pub(super) characters: usize,
-    /// Lexical tokens of a document.
-    pub(super) tokens: usize,
-    /// Brackets of a document that stand open at once.
-    pub(super) nesting: usize,
-    /// Validation errors that are answered.
-    pub(super) errors: usize,
-    /// Steps of the planner's search, after which it takes the best plan so far.
-    pub(super) planning: usize,
-    /// A service's reply, after decompression.
-    pub(super) reply: Size,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let documents = plan::DocumentLimits::default();
-        Self {
-            body: Size::kib(1024),
-            headers: Size::kib(32),
-            json_depth: 64,
-            characters: documents.characters,
-            tokens: documents.tokens,
-            nesting: documents.nesting,
-            errors: documents.errors,
-            planning: documents.planning,
-            reply: Size::kib(16 * 1024),
-        }
-    }
 }
 
 /// How long things may take.

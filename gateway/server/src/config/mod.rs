@@ -22,7 +22,6 @@ use std::time::Duration;
 
 use compose::Diagnostics;
 use compose::SourceOverride;
-use plan::DocumentLimits;
 use sources::SourcesConfig;
 
 use crate::documents;
@@ -30,6 +29,8 @@ use crate::rate_limits;
 
 pub(crate) use edge::ClientAddress;
 pub(crate) use edge::ForwardedHeader;
+use crate::limits::ClientLimits;
+
 pub(crate) use env::Environment;
 pub(crate) use schema::json_schema;
 
@@ -47,7 +48,7 @@ pub(crate) struct Config {
     /// `$config` values.
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) sources: SourcesConfig,
-    pub(crate) documents: DocumentLimits,
+    pub(crate) limits: ClientLimits,
     pub(crate) http: HttpLimits,
     pub(crate) client_address: ClientAddress,
     pub(crate) rate_limits: rate_limits::Settings,

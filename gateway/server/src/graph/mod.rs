@@ -58,7 +58,6 @@ impl Graph {
             .map_err(|error| Diagnostics(vec![cannot_connect(&error)]))?;
         let planner = Planner {
             supergraph: supergraph.clone(),
-            limits: settings.documents,
             introspection: settings.features.introspection,
             suggestions: settings.features.suggestions,
             pool,

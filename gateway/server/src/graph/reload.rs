@@ -201,6 +201,7 @@ fn needs_restart(old: &Config, new: &Config) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limits;
 
     const GOOD: &str = r#"
         extend schema @source(name: "users", http: { baseURL: "http://127.0.0.1:9" })
@@ -265,7 +266,10 @@ mod tests {
     async fn a_changed_file_replaces_the_graph_and_its_plans_are_there_already() {
         let mut scene = Scene::new().await;
         let old = scene.reloader.gateway.graph.load_full();
-        old.plans.get_or_plan("{ hello }", None).await.unwrap();
+        old.plans
+            .get_or_plan("{ hello }", None, &Limits::default())
+            .await
+            .unwrap();
         scene.write(
             "users.graphql",
             &GOOD.replace("hello:", "hello: String @rest(GET: \"/h\") again:"),
@@ -273,8 +277,19 @@ mod tests {
         scene.reloader.reload().await.unwrap();
         assert_ne!(scene.version(), old.supergraph.version());
         let new = scene.reloader.gateway.graph.load_full();
-        assert!(new.plans.get_or_plan("{ hello }", None).await.unwrap().1);
-        assert!(new.plans.get_or_plan("{ again }", None).await.is_ok());
+        assert!(
+            new.plans
+                .get_or_plan("{ hello }", None, &Limits::default())
+                .await
+                .unwrap()
+                .1
+        );
+        assert!(
+            new.plans
+                .get_or_plan("{ again }", None, &Limits::default())
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]

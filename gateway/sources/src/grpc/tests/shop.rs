@@ -5,7 +5,7 @@ use compose::SchemaFiles;
 use compose::SubgraphFile;
 use compose::Supergraph;
 use plan::Document;
-use plan::DocumentLimits;
+use plan::OperationLimits;
 use plan::Plan;
 use plan::model::Variables;
 use plan::source::Sources;
@@ -61,7 +61,7 @@ impl Shop {
     }
 
     fn plan(&self, operation: &str) -> Plan {
-        let limits = DocumentLimits::default();
+        let limits = OperationLimits::default();
         let document = Document::parse(self.graph.api(), operation, &limits).unwrap();
         plan::plan(&self.graph, &document, None, &limits).unwrap()
     }

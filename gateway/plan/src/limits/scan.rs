@@ -5,73 +5,91 @@
 //! more than its own length. Follows the lexical grammar:
 //! <https://spec.graphql.org/September2025/#sec-Appendix-Grammar-Summary.Lexical-Tokens>
 
+use super::Excess;
+use super::Kind;
+use super::MOST_NESTING;
+use super::OperationLimits;
+use super::too_large;
 use crate::code::Code;
 use crate::refusal::Refusal;
 use crate::refusal::RequestError;
 
-/// Limits on the text of an operation.
+/// What is known of a document before it is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DocumentLimits {
-    /// Bytes of the document.
-    pub characters: usize,
-    /// Lexical tokens; white space, commas and comments are none.
-    pub tokens: usize,
-    /// Brackets of any kind that stand open at once.
-    pub nesting: usize,
-    /// Validation errors that are answered.
-    pub errors: usize,
-    /// Steps of the planner's search.
-    pub planning: usize,
+pub(crate) struct Scanned {
+    pub(crate) characters: u64,
+    pub(crate) tokens: u64,
+    pub(crate) nesting: u64,
 }
 
-impl Default for DocumentLimits {
-    fn default() -> Self {
-        Self {
-            characters: 15_000,
-            tokens: 2_000,
-            nesting: 64,
-            errors: 20,
-            planning: 100_000,
-        }
+/// Counts, and refuses as soon as an enforced limit is exceeded.
+pub(crate) fn scan(document: &str, limits: &OperationLimits) -> Result<Scanned, Refusal> {
+    let most = |kind| limits.get(kind).enforced();
+    let characters = document.chars().count() as u64;
+    if characters > most(Kind::Characters) {
+        return Err(refuse(limits, Kind::Characters, characters));
     }
-}
-
-/// Refuses a document that exceeds a limit.
-pub fn check(document: &str, limits: &DocumentLimits) -> Result<(), Refusal> {
-    let size = document.len();
-    if size > limits.characters {
-        return Err(too_large("characters", size, limits.characters));
-    }
+    let (most_tokens, most_nesting) = (most(Kind::Tokens), most(Kind::Nesting));
     let mut scan = Scan {
         bytes: document.as_bytes(),
         at: 0,
     };
-    let (mut tokens, mut depth, mut arguments) = (0, 0_usize, 0_usize);
-    let mut before = 0;
+    let mut scanned = Scanned {
+        characters,
+        tokens: 0,
+        nesting: 0,
+    };
+    let mut brackets = Brackets::default();
     while let Some(token) = scan.next_token() {
-        tokens += 1;
-        match token {
-            b'{' | b'(' | b'[' => depth += 1,
-            b'}' | b')' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
+        scanned.tokens += 1;
+        if brackets.is_empty_selection(token) {
+            return Err(empty_selection(document, scan.at));
         }
-        match token {
-            b'(' => arguments += 1,
-            b')' => arguments = arguments.saturating_sub(1),
-            b'}' if before == b'{' && arguments == 0 => {
-                return Err(empty_selection(document, scan.at));
-            }
-            _ => {}
+        scanned.nesting = scanned.nesting.max(brackets.open);
+        if scanned.tokens > most_tokens {
+            return Err(refuse(limits, Kind::Tokens, scanned.tokens));
         }
-        before = token;
-        if tokens > limits.tokens {
-            return Err(too_large("tokens", tokens, limits.tokens));
+        if brackets.open > most_nesting {
+            return Err(refuse(limits, Kind::Nesting, brackets.open));
         }
-        if depth > limits.nesting {
-            return Err(too_large("levels of nesting", depth, limits.nesting));
+        if brackets.open > MOST_NESTING {
+            return Err(too_large(format!(
+                "The document has more than {MOST_NESTING} brackets open at once."
+            )));
         }
     }
-    Ok(())
+    Ok(scanned)
+}
+
+fn refuse(limits: &OperationLimits, kind: Kind, found: u64) -> Refusal {
+    let limit = limits.get(kind);
+    Excess { kind, found, limit }.refusal()
+}
+
+/// The brackets that stand open.
+#[derive(Default)]
+struct Brackets {
+    open: u64,
+    arguments: u64,
+    before: u8,
+}
+
+impl Brackets {
+    /// Follows one token; whether it ends a selection set that holds nothing.
+    fn is_empty_selection(&mut self, token: u8) -> bool {
+        match token {
+            b'{' | b'(' | b'[' => self.open += 1,
+            b'}' | b')' | b']' => self.open = self.open.saturating_sub(1),
+            _ => {}
+        }
+        match token {
+            b'(' => self.arguments += 1,
+            b')' => self.arguments = self.arguments.saturating_sub(1),
+            _ => {}
+        }
+        let before = std::mem::replace(&mut self.before, token);
+        token == b'}' && before == b'{' && self.arguments == 0
+    }
 }
 
 /// The grammar wants at least one selection; the parser lets an empty set through.
@@ -87,13 +105,6 @@ fn empty_selection(document: &str, end: usize) -> Refusal {
             locations: vec![(line, column)],
         }],
     }
-}
-
-fn too_large(what: &str, found: usize, limit: usize) -> Refusal {
-    Refusal::new(
-        Code::OperationTooLarge,
-        format!("The operation has {found} {what} or more, and at most {limit} are allowed."),
-    )
 }
 
 struct Scan<'a> {
@@ -175,6 +186,7 @@ fn is_word(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Limit;
 
     fn tokens_of(document: &str) -> usize {
         let mut scan = Scan {
@@ -197,28 +209,32 @@ mod tests {
 
     #[test]
     fn a_document_at_the_limit_passes_and_one_over_it_does_not() {
-        let limits = DocumentLimits {
-            tokens: 3,
-            ..DocumentLimits::default()
-        };
-        assert!(check("{ a }", &limits).is_ok());
-        let refusal = check("{ a b }", &limits).unwrap_err();
-        assert_eq!(refusal.code, Code::OperationTooLarge);
+        let limits = OperationLimits::default().with(Kind::Tokens, Limit::enforce(3));
+        assert!(scan("{ a }", &limits).is_ok());
+        let refusal = scan("{ a b }", &limits).unwrap_err();
+        assert_eq!(refusal.code, Code::TooManyTokens);
         assert_eq!(
             refusal.errors[0].message,
-            "The operation has 4 tokens or more, and at most 3 are allowed."
+            "The document has 4 tokens or more, and at most 3 are allowed."
         );
     }
 
     #[test]
+    fn characters_are_not_bytes() {
+        let limits = OperationLimits::default().with(Kind::Characters, Limit::enforce(5));
+        assert!(scan("{a}#\u{1F600}", &limits).is_ok());
+        let refusal = scan("{a}#ab", &limits).unwrap_err();
+        assert_eq!(refusal.code, Code::DocumentTooLarge);
+    }
+
+    #[test]
     fn nesting_is_counted_over_all_brackets_without_recursion() {
-        let limits = DocumentLimits {
-            characters: usize::MAX,
-            tokens: usize::MAX,
-            nesting: 64,
-            ..DocumentLimits::default()
-        };
-        assert!(check(&"[".repeat(64), &limits).is_ok());
-        assert!(check(&"{([".repeat(1_000_000), &limits).is_err());
+        let nesting = |limit| OperationLimits::off().with(Kind::Nesting, limit);
+        let limits = nesting(Limit::enforce(64));
+        assert_eq!(scan(&"[".repeat(64), &limits).unwrap().nesting, 64);
+        let refusal = scan(&"{([".repeat(1_000_000), &limits).unwrap_err();
+        assert_eq!(refusal.code, Code::DocumentTooNested);
+        let refusal = scan(&"{([".repeat(1_000_000), &nesting(Limit::OFF)).unwrap_err();
+        assert_eq!(refusal.code, Code::OperationTooLarge);
     }
 }
