@@ -13,6 +13,7 @@ mod lower;
 mod mapping;
 mod merge;
 pub mod model;
+mod priced;
 mod suggest;
 mod version;
 
@@ -48,6 +49,7 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
             subgraphs: merged.subgraphs,
             sources: lowered.sources,
             types: merged.types,
+            weights: merged.weights,
             resolvers: lowered.resolvers,
             views: lowered.views,
             encodings: lowered.encodings,

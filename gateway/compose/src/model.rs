@@ -5,6 +5,7 @@
 //! REST, gRPC and reference mappings lower to the same [`Resolver`], [`Expr`]
 //! and [`View`]. Knows nothing of requests, plans, transports or files.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use apollo_compiler::Name;
@@ -58,6 +59,7 @@ pub struct Supergraph {
     pub(crate) subgraphs: Vec<Subgraph>,
     pub(crate) sources: Vec<Source>,
     pub(crate) types: IndexMap<Name, TypeDef>,
+    pub(crate) weights: Weights,
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) views: Vec<View>,
     pub(crate) encodings: Vec<Encoding>,
@@ -85,6 +87,14 @@ impl Supergraph {
     /// Every composite type.
     pub fn types(&self) -> &IndexMap<Name, TypeDef> {
         &self.types
+    }
+    /// What elements other than fields weigh, where `@cost` says it.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+    /// The schema that clients see, as SDL with `@cost` and `@listSize`.
+    pub fn priced_sdl(&self) -> String {
+        crate::priced::print(self)
     }
     /// Every resolver.
     pub fn resolvers(&self) -> &[Resolver] {
@@ -288,6 +298,35 @@ pub struct FieldDef {
     pub list_size: Option<ListSize>,
     /// `@cost(weight:)` of the first subgraph that has one.
     pub cost: Option<f64>,
+}
+
+/// `@cost` of everything but fields, of the first subgraph that has one.
+/// <https://ibm.github.io/graphql-specs/cost-spec.html#sec-The-Cost-Directive>
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Weights {
+    /// Objects, enums and scalars.
+    pub(crate) types: HashMap<Name, f64>,
+    /// Arguments (type, field, argument) and input fields (type, no field, input field).
+    pub(crate) inputs: HashMap<(Name, Option<Name>, Name), f64>,
+}
+
+impl Weights {
+    /// Of an object, an enum or a scalar.
+    pub fn of_type(&self, name: &str) -> Option<f64> {
+        self.types.get(name).copied()
+    }
+    /// Of an argument of a field.
+    pub fn of_argument(&self, ty: Name, field: Name, argument: Name) -> Option<f64> {
+        self.inputs.get(&(ty, Some(field), argument)).copied()
+    }
+    /// Of a field of an input object.
+    pub fn of_input_field(&self, ty: Name, field: Name) -> Option<f64> {
+        self.inputs.get(&(ty, None, field)).copied()
+    }
+    /// Whether no argument and no input field has a weight.
+    pub fn has_no_inputs(&self) -> bool {
+        self.inputs.is_empty()
+    }
 }
 
 /// `@listSize`, as written.

@@ -6,7 +6,7 @@ use apollo_compiler::ast::{FieldDefinition, Type};
 
 use super::declared::Part;
 use super::input_value::{Owners, Rules};
-use super::{Merging, Site, attributes, clash, entity, ownership, variance};
+use super::{Merging, Site, attributes, clash, entity, ownership, variance, weights};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::first;
 use crate::model::{CompositeKind, FieldDef, FieldInSubgraph, ListSize};
@@ -161,7 +161,7 @@ fn known(
         inaccessible: directives().any(attributes::inaccessible),
         tags: attributes::tags(directives()),
         list_size: directives().find_map(|it| Some(list_size(first(it, "listSize")?))),
-        cost: directives().find_map(|it| weight(first(it, "cost")?)),
+        cost: directives().find_map(weights::weight_of),
     }
 }
 
@@ -183,14 +183,6 @@ fn list_size(directive: &Node<apollo_compiler::ast::Directive>) -> ListSize {
         slicing_arguments: texts("slicingArguments"),
         sized_fields: texts("sizedFields"),
         require_one_slicing_argument: one.and_then(|it| it.to_bool()).unwrap_or(true),
-    }
-}
-
-fn weight(directive: &Node<apollo_compiler::ast::Directive>) -> Option<f64> {
-    let weight = directive.specified_argument_by_name("weight")?;
-    match weight.as_str() {
-        Some(text) => text.trim().parse().ok(),
-        None => weight.to_f64(),
     }
 }
 

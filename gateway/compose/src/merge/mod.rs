@@ -17,6 +17,7 @@ mod input_value;
 mod leaf;
 mod ownership;
 mod variance;
+mod weights;
 
 use apollo_compiler::schema::{ExtendedType, SchemaBuilder};
 use apollo_compiler::{Name, Node, Schema, name};
@@ -24,7 +25,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::Document;
-use crate::model::{Subgraph, TypeDef};
+use crate::model::{Subgraph, TypeDef, Weights};
 use declared::{Declared, Part};
 
 /// The graph of types, before it is known how its fields are answered.
@@ -37,6 +38,8 @@ pub(crate) struct Merged {
     /// Every type as clients and services see it, elements that are `@inaccessible` included.
     /// It carries the language's own directives and `@inaccessible`, no other.
     pub(crate) schema: Schema,
+    /// What its elements weigh, fields apart.
+    pub(crate) weights: Weights,
 }
 
 /// Merges every declaration.
@@ -56,6 +59,7 @@ pub(crate) fn merge(documents: &[Document], diagnostics: &mut Diagnostics) -> Me
     implementation::check(&merging.schema, documents, merging.diagnostics);
     Merged {
         subgraphs: documents.iter().map(subgraph).collect(),
+        weights: weights::gather(&declared, &merging.schema),
         types: merging.types,
         schema: merging.schema,
     }

@@ -8,7 +8,7 @@ pub(super) fn run(file: &ConfigFile, whole: bool) -> Result<(), Failure> {
     let (_, graph) = file.compose()?;
     match whole {
         true => print!("{}", supergraph::print(&graph)),
-        false => print!("{}", graph.api()),
+        false => print!("{}", graph.priced_sdl()),
     }
     Ok(())
 }
