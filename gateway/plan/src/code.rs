@@ -42,6 +42,12 @@ pub enum Code {
     TooManyVariables,
     /// Lists and input objects nested too deeply.
     InputTooNested,
+    /// The operation costs more than it may.
+    CostLimitExceeded,
+    /// A list is not sized by exactly one of its slicing arguments.
+    SlicingArgument,
+    /// The answer is longer than was charged for it.
+    CostUnderestimated,
     /// The planner's budget does not suffice.
     PlanningTooLong,
     /// No identity, or a wrong one.
@@ -99,6 +105,9 @@ impl Code {
             Code::TooManyDirectives => "TOO_MANY_DIRECTIVES",
             Code::TooManyVariables => "TOO_MANY_VARIABLES",
             Code::InputTooNested => "INPUT_TOO_NESTED",
+            Code::CostLimitExceeded => "COST_LIMIT_EXCEEDED",
+            Code::SlicingArgument => "SLICING_ARGUMENT",
+            Code::CostUnderestimated => "COST_UNDERESTIMATED",
             Code::PlanningTooLong => "PLANNING_TOO_LONG",
             Code::Unauthenticated => "UNAUTHENTICATED",
             Code::Forbidden => "FORBIDDEN",
@@ -139,6 +148,8 @@ impl Code {
             | Code::TooManyDirectives
             | Code::TooManyVariables
             | Code::InputTooNested
+            | Code::CostLimitExceeded
+            | Code::SlicingArgument
             | Code::PlanningTooLong => 400,
             Code::Unauthenticated => 401,
             Code::Forbidden => 403,
@@ -147,7 +158,7 @@ impl Code {
             Code::RateLimited => 429,
             Code::Cancelled => 499,
             Code::UpstreamError | Code::InternalError | Code::NotStarted => 500,
-            Code::UpstreamInvalidResponse | Code::FanoutExceeded => 502,
+            Code::UpstreamInvalidResponse | Code::FanoutExceeded | Code::CostUnderestimated => 502,
             Code::UpstreamUnavailable | Code::CircuitOpen => 503,
             Code::UpstreamTimeout | Code::DeadlineExceeded => 504,
         }

@@ -7,6 +7,7 @@
 pub mod code;
 mod collect;
 mod condition;
+pub mod cost;
 mod document;
 mod input;
 mod introspection;

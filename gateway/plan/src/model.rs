@@ -15,6 +15,9 @@ use compose::model::ResolverId;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use crate::cost::Milli;
+use crate::cost::Price;
+use crate::cost::Program;
 use crate::limits::Measures;
 use crate::shape::ReplyShape;
 
@@ -30,6 +33,7 @@ pub struct Plan {
     pub(crate) output: Selection,
     pub(crate) introspection: Option<Valid<ExecutableDocument>>,
     pub(crate) measures: Measures,
+    pub(crate) cost: Program,
 }
 
 impl Plan {
@@ -296,6 +300,8 @@ pub struct Selection {
     /// it counts. A key stands where it first appears among those that count. Empty where the order
     /// is that of `fields`.
     pub appearances: Vec<(u32, Option<ConditionId>)>,
+    /// What the object costs, where its field does not say it.
+    pub weight: Milli,
 }
 
 /// One response field.
@@ -315,6 +321,8 @@ pub struct OutField {
     pub from: Origin,
     /// Its type, and what is written of it.
     pub ty: OutType,
+    /// What it costs, where that is not the usual.
+    pub price: Option<Box<Price>>,
 }
 
 /// Where a response field's value is, seen from its object.

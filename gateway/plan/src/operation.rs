@@ -12,6 +12,7 @@ use compose::model::Target;
 
 use crate::code::Code;
 use crate::collect::Collector;
+use crate::cost::Program;
 use crate::document::Document;
 use crate::input::coerce_literal;
 use crate::limits::OperationLimits;
@@ -58,7 +59,9 @@ pub fn plan(
         steps,
         output,
         measures: document.measures,
-    })
+        cost: Program::default(),
+    }
+    .priced(limits.list_size))
 }
 
 fn variables(supergraph: &Supergraph, operation: &Operation) -> Vec<VariableDef> {

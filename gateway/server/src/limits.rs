@@ -25,20 +25,11 @@ pub(crate) struct ClientLimits {
 }
 
 /// The limits of one kind of client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Limits {
     /// Which kind: its place in the configuration, from one; everybody else is nought.
     pub(crate) profile: usize,
     pub(crate) operation: OperationLimits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            profile: 0,
-            operation: OperationLimits::default(),
-        }
-    }
 }
 
 /// By what a kind of client is known. What is said must all hold.

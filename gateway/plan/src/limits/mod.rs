@@ -28,6 +28,9 @@ const MOST_ERRORS: u64 = 1_000;
 /// Steps of a search that no limit ends.
 const MOST_PLANNING: u64 = 10_000_000;
 
+/// Items of a list of which nobody says how long it is.
+const LIST_SIZE: u64 = 10;
+
 /// What happens where a limit is exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -183,6 +186,8 @@ pub struct OperationLimits {
     pub errors: Limit,
     /// Steps of the planner's search, after which it takes the best plan so far; where it is not enforced, 10,000,000.
     pub planning: Limit,
+    /// Items that a list counts as where nothing says how long it is.
+    pub list_size: u64,
 }
 
 impl Default for OperationLimits {
@@ -204,6 +209,7 @@ impl Default for OperationLimits {
             limits: Kind::ALL.map(|kind| Limit::enforce(max(kind))),
             errors: Limit::enforce(20),
             planning: Limit::enforce(100_000),
+            list_size: LIST_SIZE,
         }
     }
 }
@@ -240,6 +246,7 @@ impl OperationLimits {
             limits: [Limit::OFF; Kind::ALL.len()],
             errors: Limit::OFF,
             planning: Limit::OFF,
+            list_size: LIST_SIZE,
         }
     }
 

@@ -36,6 +36,9 @@ use crate::collect::Conditional;
 use crate::collect::Group;
 use crate::condition::All;
 use crate::condition::Any;
+use crate::cost;
+use crate::cost::Price;
+use crate::cost::Pricing;
 use crate::input::coerce_literal;
 use crate::input::default_value;
 use crate::model::Arg;
@@ -75,6 +78,8 @@ pub(crate) struct Search<'d> {
     pub(crate) leaves: Leaves,
     /// Steps already joined to an object: by the object's step and index, the resolver, and the arguments.
     joined: HashMap<(usize, ObjectIndex, ResolverId, String), (u32, usize)>,
+    /// Whether root fields are those of a mutation.
+    mutation: bool,
     /// Steps of finished root fields of a mutation: later ones wait for them.
     barrier: Vec<usize>,
 }
@@ -120,6 +125,7 @@ impl<'d> Search<'d> {
             conditions: Vec::new(),
             leaves: Leaves::default(),
             joined: HashMap::new(),
+            mutation: false,
             barrier: Vec::new(),
         }
     }
@@ -133,6 +139,7 @@ impl<'d> Search<'d> {
     ) -> Result<Selection, Refusal> {
         let collected = self.collected(ty, sets)?;
         let mut selection = self.selection(&collected);
+        self.mutation = mutation;
         for (key, group) in &collected.groups {
             let field = match group.field.name.as_str() {
                 "__typename" => self.typename(key, group, ty),
@@ -167,6 +174,7 @@ impl<'d> Search<'d> {
             appearances: appearances
                 .map(|(group, all)| (*group, self.condition(Any(vec![all.clone()]))))
                 .collect(),
+            weight: 0,
         }
     }
 
@@ -252,6 +260,7 @@ impl<'d> Search<'d> {
         let collected = self.collected(ty, sets)?;
         self.bring_missing(&mut position, ty, &collected.groups)?;
         let mut selection = self.selection(&collected);
+        selection.weight = cost::of_type(self.graph, ty);
         for (key, group) in &collected.groups {
             let field = match group.is_typename() {
                 true => self.typename(key, group, ty),
@@ -851,6 +860,18 @@ impl<'d> Search<'d> {
         self.out_field(key, group, from, out)
     }
 
+    fn price(&self, group: &Group<'d>, from: &Origin) -> Option<Box<Price>> {
+        if matches!(from, Origin::Const(_) | Origin::Introspection) {
+            return None;
+        }
+        let pricing = Pricing {
+            supergraph: self.graph,
+            variables: self.collector.variables,
+        };
+        let mutation = self.mutation && matches!(from, Origin::Root { .. });
+        pricing.field(&group.parent, group.field, mutation)
+    }
+
     fn out_field(&mut self, key: &str, group: &Group<'d>, from: Origin, ty: OutType) -> OutField {
         OutField {
             name: Arc::from(key),
@@ -858,6 +879,7 @@ impl<'d> Search<'d> {
             location: self.location(group),
             coordinate: self.coordinate(group),
             condition: self.condition(group.condition.clone()),
+            price: self.price(group, &from),
             from,
             ty,
         }
