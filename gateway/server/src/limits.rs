@@ -15,6 +15,8 @@ use plan::limits::Mode;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use crate::authenticate::Principal;
+
 /// The limits of every kind of client.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ClientLimits {
@@ -41,8 +43,12 @@ pub(crate) struct ClientMatch {
 }
 
 impl ClientLimits {
-    /// The limits of a caller with this API key and these claims, which are verified.
-    pub(crate) fn of(&self, api_key: Option<&str>, claims: &Json) -> &Limits {
+    /// The limits of a caller.
+    pub(crate) fn of(&self, principal: &Principal) -> &Limits {
+        self.of_client(principal.api_key_id(), principal.claims())
+    }
+
+    fn of_client(&self, api_key: Option<&str>, claims: &Json) -> &Limits {
         let mut clients = self.clients.iter();
         clients
             .find(|(client, _)| client.is(api_key, claims))
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn the_first_client_that_matches_counts() {
         let limits = limits();
-        let profile = |key, claims: Json| limits.of(key, &claims).profile;
+        let profile = |key, claims: Json| limits.of_client(key, &claims).profile;
         assert_eq!(profile(None, Json::Null), 0);
         assert_eq!(profile(Some("web"), json!({ "org": { "plan": "tin" } })), 0);
         assert_eq!(

@@ -132,7 +132,7 @@ impl Gateway {
         request: GraphqlRequest<'_>,
     ) -> Result<Answer, NotRun> {
         let caller = request.caller;
-        let limits = graph.settings.limits.of(None, &Json::Null);
+        let limits = graph.settings.limits.of(&caller.principal);
         let meant = graph.documents.resolve(&request.document);
         let operation = meant.as_ref().ok();
         let operation = operation.and_then(|meant| meant.operation(request.operation_name));

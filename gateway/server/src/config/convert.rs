@@ -27,11 +27,11 @@ use super::file::limits::LimitMode;
 use super::file::limits::LimitName;
 use super::file::limits::LimitSetting;
 use super::problem::only;
-use crate::rate_limits::Settings as Limited;
-use crate::rate_limits::Unit;
 use crate::limits::ClientLimits;
 use crate::limits::ClientMatch;
 use crate::limits::Limits;
+use crate::rate_limits::Settings as Limited;
+use crate::rate_limits::Unit;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(

@@ -5,8 +5,8 @@
 
 mod documents;
 pub(super) mod edge;
-mod rate_limits;
 pub(super) mod limits;
+mod rate_limits;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -25,12 +25,11 @@ use compose::SourceOverride;
 use sources::SourcesConfig;
 
 use crate::documents;
+use crate::limits::ClientLimits;
 use crate::rate_limits;
 
 pub(crate) use edge::ClientAddress;
 pub(crate) use edge::ForwardedHeader;
-use crate::limits::ClientLimits;
-
 pub(crate) use env::Environment;
 pub(crate) use schema::json_schema;
 

@@ -75,9 +75,10 @@ impl Graph {
 
     /// Plans every trusted operation: what is there before it is asked for, and what no longer fits, with its id.
     pub(crate) async fn plan_trusted(&self) -> (usize, Diagnostics) {
+        let limits = &self.settings.limits.others;
         let (mut planned, mut problems) = (0, Diagnostics::default());
         for (id, text, name) in self.documents.trusted_operations() {
-            match self.plans.get_or_plan(text, name).await {
+            match self.plans.get_or_plan(text, name, limits).await {
                 Ok(_) => planned += 1,
                 Err(refusal) => problems.push(untrustworthy(id, &refusal)),
             }
