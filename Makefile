@@ -23,7 +23,7 @@ PLAYGROUND := playground/dist/index.html
 PLAYGROUND_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) \
 	playground/index.html playground/vite.config.ts playground/tsconfig.json
 
-.PHONY: help demo test bench lint check-node chromium test-rust test-playground test-audit direction
+.PHONY: help demo test bench lint check-node chromium redis test-rust test-playground test-audit direction
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,11 +32,11 @@ demo: $(PLAYGROUND)
 	$(CARGO) build --release --locked -p switchboard -p switchboard-subgraphs
 	exec $(RELEASE)/switchboard demo
 
-# The browser first: a machine without one should not find out after ten minutes.
-test: chromium $(PLAYGROUND)
+# Browser and Redis first: a machine without them should not find out after ten minutes.
+test: chromium redis $(PLAYGROUND)
 	$(MAKE) --no-print-directory test-rust test-audit test-playground
 
-test-rust: $(PLAYGROUND)
+test-rust: redis $(PLAYGROUND)
 	$(CARGO) test --workspace --locked
 
 test-playground: chromium $(PLAYGROUND)
@@ -94,3 +94,11 @@ chromium:
 		|| { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends chromium; } \
 		|| true
 	@test -x "$(CHROMIUM)" || { echo 'make: chromium is needed: sudo apt-get install chromium (or CHROMIUM=/path/to/it)'; exit 1; }
+
+# Debian's Redis, for the tests of shared rate limits. Installed where that needs no password.
+redis:
+	@command -v redis-server >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; } \
+		|| { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends redis-server; } \
+		|| true
+	@command -v redis-server >/dev/null || { echo 'make: redis-server is needed: sudo apt-get install redis-server'; exit 1; }

@@ -4,9 +4,11 @@
 
 mod binary;
 mod command_line;
+mod documents;
 mod faults;
 mod identity;
 mod lifecycle;
+mod rate_limits;
 mod scripted;
 mod shop;
 

@@ -34,6 +34,7 @@ use crate::graph::Graph;
 use crate::observe::log;
 use crate::observe::report;
 use crate::plans::Planned;
+use crate::rate_limits::Amount;
 use crate::rate_limits::Denied;
 use crate::rate_limits::RateLimits;
 use crate::rate_limits::Standings;
@@ -245,7 +246,8 @@ struct Account<'r> {
 
 impl Account<'_> {
     async fn charge_request(&mut self) -> Result<(), Denied> {
-        self.charge(Unit::Requests, 1).await
+        let amount = Amount { now: 1, before: 0 };
+        self.charge(Unit::Requests, amount).await
     }
 
     /// Its cost; and each root field of a mutation after the first as one more request, since each changes something.
@@ -257,13 +259,24 @@ impl Account<'_> {
         let plan = &planned.plan;
         if plan.is_mutation() {
             let more = plan.root_fields(variables).saturating_sub(1);
-            self.charge(Unit::Requests, more as u64).await?;
+            let amount = Amount {
+                now: more as u64,
+                before: 1,
+            };
+            self.charge(Unit::Requests, amount).await?;
+        }
+        if self.limits.limits(Unit::Cost) {
+            let amount = Amount {
+                now: plan.cost(variables),
+                before: 0,
+            };
+            self.charge(Unit::Cost, amount).await?;
         }
         Ok(())
     }
 
-    async fn charge(&mut self, unit: Unit, amount: u64) -> Result<(), Denied> {
-        if amount == 0 || !self.limits.limits(unit) {
+    async fn charge(&mut self, unit: Unit, amount: Amount) -> Result<(), Denied> {
+        if amount.now == 0 || !self.limits.limits(unit) {
             return Ok(());
         }
         let charged = self.limits.charge(unit, &self.who, amount, self.standings);

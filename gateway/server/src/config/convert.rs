@@ -30,8 +30,6 @@ use super::problem::only;
 use crate::limits::ClientLimits;
 use crate::limits::ClientMatch;
 use crate::limits::Limits;
-use crate::rate_limits::Settings as Limited;
-use crate::rate_limits::Unit;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(
@@ -50,7 +48,7 @@ pub(super) fn convert(
         listen: file.listen,
         admin: file.admin.listen,
         sources: sources(&file),
-        rate_limits: countable(rate_limits::settings(&file)?)?,
+        rate_limits: rate_limits::settings(&file)?,
         persisted: documents::settings(path, &file.documents),
         limits: limits(&file.limits)?,
         http: http(&file),
@@ -78,21 +76,6 @@ pub(super) fn convert(
         log: log(file.log),
         access_log: file.access_log,
     })
-}
-
-/// Costs are not worked out by this release.
-fn countable(limits: Limited) -> Result<Limited, Diagnostics> {
-    match limits
-        .policies
-        .iter()
-        .any(|policy| policy.unit == Unit::Cost)
-    {
-        true => Err(only(Diagnostic::error(
-            "UNSUPPORTED",
-            "rate limits in `cost` are not supported by this release",
-        ))),
-        false => Ok(limits),
-    }
 }
 
 fn convert_subgraph(

@@ -63,11 +63,21 @@ struct Limiter {
     measured: Notice,
 }
 
+/// What a request takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Amount {
+    pub(crate) now: u64,
+    /// What it was charged before, to the same policies.
+    pub(crate) before: u64,
+}
+
 /// What one policy is asked for.
 struct Charge<'l> {
     limiter: &'l Limiter,
     key: KeyBytes,
     amount: NonZeroU32,
+    /// Who comes back is charged this first, and so waits for it too.
+    before: u32,
 }
 
 /// Why a request is not served.
@@ -129,12 +139,12 @@ impl RateLimits {
         !self.of(unit).is_empty()
     }
 
-    /// Takes `amount` from the bucket of each policy, or nothing from any.
+    /// Takes the amount from the bucket of each policy, or nothing from any.
     pub(crate) async fn charge(
         &self,
         unit: Unit,
         who: &Who<'_>,
-        amount: u64,
+        amount: Amount,
         standings: &mut Standings,
     ) -> Result<(), Denied> {
         let charges = charges(self.of(unit), who, amount)?;
@@ -147,6 +157,7 @@ impl RateLimits {
                 Ok(verdicts) => verdicts.into(),
                 Err(Away) => match settings.on_failure {
                     OnFailure::Open => return Ok(()),
+                    OnFailure::Closed if !charges.iter().any(Charge::counts) => return Ok(()),
                     OnFailure::Closed => return Err(Denied::Away),
                     OnFailure::Local => take_all(&charges),
                 },
@@ -201,24 +212,26 @@ impl Charge<'_> {
 fn charges<'l>(
     limiters: &'l [Arc<Limiter>],
     who: &Who<'_>,
-    amount: u64,
+    amount: Amount,
 ) -> Result<SmallVec<[Charge<'l>; FEW]>, Denied> {
     let mut charges = SmallVec::new();
+    let whole = amount.now.saturating_add(amount.before);
     for limiter in limiters {
         let policy = &limiter.policy;
-        let fits = u32::try_from(amount).ok();
-        match fits.filter(|amount| *amount <= policy.burst) {
-            Some(amount) => charges.extend(NonZeroU32::new(amount).map(|amount| Charge {
+        let narrow = |amount: u64| u32::try_from(amount).unwrap_or(u32::MAX);
+        match whole <= u64::from(policy.burst) {
+            true => charges.extend(NonZeroU32::new(narrow(amount.now)).map(|now| Charge {
                 limiter,
                 key: policy.key.of(who),
-                amount,
+                amount: now,
+                before: narrow(amount.before),
             })),
-            None if policy.mode == Mode::Measure => limiter.measured(amount, None),
-            None => {
+            false if policy.mode == Mode::Measure => limiter.measured(whole, None),
+            false => {
                 return Err(Denied::AboveBurst {
                     policy: policy.name.clone(),
                     unit: policy.unit,
-                    amount,
+                    amount: whole,
                     burst: policy.burst,
                 });
             }
@@ -263,7 +276,12 @@ fn judge(
     let mut longest = Duration::ZERO;
     for (charge, verdict) in charges.iter().zip(verdicts) {
         let policy = &charge.limiter.policy;
-        standings.note(policy, *verdict);
+        let again = policy.interval().saturating_mul(charge.before);
+        let verdict = Verdict {
+            wait: verdict.wait.map(|wait| wait + again),
+            ..*verdict
+        };
+        standings.note(policy, verdict);
         match verdict.wait {
             Some(wait) if charge.counts() => {
                 policies.push(policy.name.clone());

@@ -30,6 +30,10 @@ async fn told(limits: &RateLimits, amount: u64, standings: &mut Standings) -> Re
         address: ADDRESS,
         operation: None,
     };
+    let amount = Amount {
+        now: amount,
+        before: 0,
+    };
     limits.charge(Unit::Requests, &who, amount, standings).await
 }
 
@@ -86,6 +90,41 @@ async fn more_than_a_bucket_holds_is_its_own_refusal_and_charges_nobody() {
     assert_eq!(ask(&limits, 4).await, Err(above));
     assert!(ask(&limits, u64::MAX).await.is_err());
     assert_eq!(ask(&limits, 3).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_as_long_as_told_passes_when_all_is_charged_again() {
+    let quick = Policy {
+        amount: 1,
+        per: Duration::from_secs(10),
+        ..hourly("quick", 5)
+    };
+    let limits = limits(vec![quick], None);
+    assert_eq!(ask(&limits, 3).await, Ok(()));
+    // A mutation of four root fields: one before it is parsed, three when it is planned.
+    assert_eq!(ask(&limits, 1).await, Ok(()));
+    let Err(Denied::Exhausted { wait, .. }) = rest(&limits, 3).await else {
+        panic!("the bucket holds one");
+    };
+    assert_eq!(wait, Duration::from_secs(30));
+    tokio::time::advance(wait).await;
+    assert_eq!(ask(&limits, 1).await, Ok(()));
+    assert_eq!(rest(&limits, 3).await, Ok(()));
+    let never = rest(&limits, 5).await;
+    assert!(matches!(never, Err(Denied::AboveBurst { amount: 6, .. })));
+}
+
+async fn rest(limits: &RateLimits, now: u64) -> Result<(), Denied> {
+    let who = Who {
+        principal: &Principal::anonymous(),
+        address: ADDRESS,
+        operation: None,
+    };
+    let amount = Amount { now, before: 1 };
+    let mut standings = Standings::default();
+    limits
+        .charge(Unit::Requests, &who, amount, &mut standings)
+        .await
 }
 
 #[tokio::test]
@@ -201,8 +240,14 @@ async fn while_redis_is_away_the_operator_decides_and_nobody_waits() {
         assert_eq!([ask(&limits, 1).await, ask(&limits, 1).await], expected);
     }
     let mut redis = Redis::start().await;
+    let measured = Policy {
+        mode: Mode::Measure,
+        ..hourly("measured", 1)
+    };
+    let harmless = limits(vec![measured], Some(redis.settings(OnFailure::Closed)));
     let limits = limits(vec![hourly("a", 1)], Some(redis.settings(OnFailure::Local)));
     redis.stop();
+    assert_eq!(ask(&harmless, 1).await, Ok(()));
     assert_eq!(ask(&limits, 1).await, Ok(()));
     assert_eq!(refused_by(&ask(&limits, 1).await), ["a"]);
 }
