@@ -4,6 +4,7 @@
 //! trip, the names of the buckets, and noticing that Redis is away. What then
 //! happens is for whoever asks.
 
+use std::fmt;
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::policy::Mode;
 use super::verdict::Verdict;
 
 /// Where the buckets are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct RedisSettings {
     /// `redis://` or `rediss://`, with user and password.
     pub(crate) url: String,
@@ -30,6 +31,17 @@ pub(crate) struct RedisSettings {
     /// For one script call.
     pub(crate) timeout: Duration,
     pub(crate) on_failure: OnFailure,
+}
+
+/// The address may hold a password: it is not for logs.
+impl fmt::Debug for RedisSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSettings")
+            .field("prefix", &self.prefix)
+            .field("timeout", &self.timeout)
+            .field("on_failure", &self.on_failure)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What happens while Redis is away.

@@ -295,3 +295,23 @@ async fn a_store_that_hangs_delays_one_request_and_not_the_next() {
     assert!(start.elapsed() < Duration::from_millis(500));
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[test]
+fn the_password_of_redis_stays_out_of_logs() {
+    let settings = RedisSettings {
+        url: "redis://:secret@localhost".into(),
+        prefix: "test".into(),
+        timeout: Duration::from_millis(50),
+        on_failure: OnFailure::Local,
+    };
+    assert!(!format!("{settings:?}").contains("secret"));
+    let wrong = RedisSettings {
+        url: "http://:secret@localhost".into(),
+        ..settings
+    };
+    let redis = Some(wrong);
+    let policies = vec![hourly("a", 1)];
+    let told = RateLimits::new(&Settings { policies, redis }, None).err();
+    let told = told.expect("an address that is none");
+    assert!(!told.contains("secret"), "{told}");
+}
