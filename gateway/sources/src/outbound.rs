@@ -51,6 +51,7 @@ pub struct Outbound {
     client: RestClient,
     /// Path and query.
     target: String,
+    url: String,
 }
 
 /// Why there is no answer. The texts are for the log: they name addresses.
@@ -93,12 +94,18 @@ impl Outbound {
         let base = format!("{scheme}://{authority}");
         let client = RestClient::new(Arc::from(authority.host()), &base, &settings_of(settings));
         Ok(Self {
+            url: url.to_owned(),
             client: client.map_err(|error| unusable(&error))?,
             target: uri
                 .path_and_query()
                 .map_or("/", |target| target.as_str())
                 .to_owned(),
         })
+    }
+
+    /// The address, for the log.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Asks for what stands at the address.

@@ -16,13 +16,16 @@ pub(crate) struct Principal(Option<Arc<Verified>>);
 struct Verified {
     claims: Claims,
     /// Sorted, each once.
-    scopes: Box<[String]>,
+    scopes: Arc<[String]>,
     api_key: Option<String>,
 }
 
-#[allow(
-    dead_code,
-    reason = "rate limits, authorisation and verification read and make it"
+#[cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        reason = "what is not read yet is read by limits by identity"
+    )
 )]
 impl Principal {
     /// A caller without credentials.
@@ -46,6 +49,18 @@ impl Principal {
     #[cfg(test)]
     pub(crate) fn for_tests(claims: Json, api_key: Option<&str>) -> Self {
         Self::verified(claims, Vec::new(), api_key.map(str::to_owned))
+    }
+
+    /// The same caller, who gave a good API key too.
+    pub(super) fn with_api_key(self, key: &Principal) -> Self {
+        let (Some(who), Some(key)) = (&self.0, &key.0) else {
+            return self;
+        };
+        Self(Some(Arc::new(Verified {
+            claims: who.claims.clone(),
+            scopes: who.scopes.clone(),
+            api_key: key.api_key.clone(),
+        })))
     }
 
     /// Whether credentials were given, which then were verified.

@@ -9,6 +9,7 @@
     reason = "what the command line prints is its result"
 )]
 
+mod api_key;
 mod check;
 mod compose;
 mod demo;
@@ -76,10 +77,28 @@ enum Command {
     },
     /// Start the example services and the gateway over them
     Demo(demo::DemoOptions),
+    /// About keys for callers
+    ApiKey {
+        #[command(subcommand)]
+        command: ApiKeyCommand,
+    },
     /// About the configuration file
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum ApiKeyCommand {
+    /// Print a fresh key once, and the line for the file of hashes
+    New {
+        /// What the key is called in limits and logs
+        #[arg(long)]
+        id: String,
+        /// What it allows; may be given several times
+        #[arg(long = "scope")]
+        scopes: Vec<String>,
     },
 }
 
@@ -132,6 +151,9 @@ pub(crate) fn run() -> ExitCode {
         } => plan::run(&file, &operation, name.as_deref()),
         Command::Explain { file, field } => explain::run(&file, &field),
         Command::Demo(options) => demo::run(options),
+        Command::ApiKey {
+            command: ApiKeyCommand::New { id, scopes },
+        } => api_key::new(&id, &scopes),
         Command::Config {
             command: ConfigCommand::Schema,
         } => print_schema(),

@@ -20,6 +20,8 @@ use super::HttpLimits;
 use super::Log;
 use super::LogFormat;
 use super::Subgraph;
+use super::authentication;
+use super::credentials;
 use super::edge;
 use super::file;
 use super::file::File;
@@ -47,11 +49,12 @@ pub(super) fn convert(
         path: path.into(),
         listen: file.listen,
         admin: file.admin.listen,
-        sources: sources(&file),
+        sources: sources(path, &file)?,
         rate_limits: rate_limits::settings(&file)?,
         persisted: documents::settings(path, &file.documents),
         limits: limits(&file.limits)?,
         http: http(&file),
+        authentication: authentication::authentication(path, file.authentication)?,
         client_address: edge::client_address(file.client_address)?,
         problems: file.problems.base_url.map(address).transpose()?,
         subgraphs: file
@@ -101,7 +104,7 @@ fn convert_subgraph(
 }
 
 /// A path as the file names it, seen from where the program runs.
-fn beside(config: &Path, written: &str) -> String {
+pub(super) fn beside(config: &Path, written: &str) -> String {
     let directory = config.parent().unwrap_or(Path::new(""));
     directory.join(written).to_string_lossy().replace('\\', "/")
 }
@@ -113,24 +116,28 @@ fn compose_override(source: &file::Source) -> compose::SourceOverride {
     }
 }
 
-fn sources(file: &File) -> SourcesConfig {
-    let overrides: HashMap<_, _> = file
-        .subgraphs
-        .values()
-        .flat_map(|subgraph| &subgraph.sources)
-        .map(|(name, source)| (name.clone(), source_override(source)))
-        .collect();
-    SourcesConfig {
+fn sources(path: &Path, file: &File) -> Result<SourcesConfig, Diagnostics> {
+    let sources = file.subgraphs.values();
+    let sources = sources.flat_map(|subgraph| &subgraph.sources);
+    let overrides =
+        sources.map(|(name, source)| Ok((name.clone(), source_override(path, source)?)));
+    let overrides: HashMap<_, _> = overrides.collect::<Result<_, Diagnostics>>()?;
+    Ok(SourcesConfig {
         timeout: file.timeouts.upstream.0,
         connect_timeout: file.timeouts.connect.0,
         max_reply_bytes: file.limits.reply.0,
         merge_reads: file.coalesce.reads,
         sources: overrides,
-    }
+    })
 }
 
-fn source_override(source: &file::Source) -> sources::SourceOverride {
-    sources::SourceOverride {
+fn source_override(
+    path: &Path,
+    source: &file::Source,
+) -> Result<sources::SourceOverride, Diagnostics> {
+    let own = source.credentials.as_ref();
+    let own = own.map(|own| credentials::credentials(path, own));
+    Ok(sources::SourceOverride {
         url: source.url.clone(),
         timeout: source.timeout.map(|span| span.0),
         connect_timeout: source.connect.map(|span| span.0),
@@ -141,14 +148,14 @@ fn source_override(source: &file::Source) -> sources::SourceOverride {
         requests_per_second: source.requests_per_second,
         burst: source.burst,
         rate_wait: source.wait.map(|span| span.0),
-        credentials: None,
-        tls: sources::Tls::default(),
-    }
+        credentials: own.transpose()?,
+        tls: credentials::tls(path, &source.tls)?,
+    })
 }
 
-fn headers(map: &BTreeMap<String, String>) -> Vec<(String, Secret)> {
+fn headers(map: &BTreeMap<String, file::credentials::Secret>) -> Vec<(String, Secret)> {
     map.iter()
-        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .map(|(name, value)| (name.clone(), value.0.clone().into()))
         .collect()
 }
 

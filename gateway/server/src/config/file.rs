@@ -3,6 +3,8 @@
 //! Owns the file's keys, their documentation and their defaults, from which
 //! the JSON schema is made. Only keys that do something are here.
 
+pub(super) mod authentication;
+pub(super) mod credentials;
 mod documents;
 pub(super) mod edge;
 pub(super) mod limits;
@@ -63,6 +65,9 @@ pub(super) struct File {
     /// Whose word is taken for a client's address.
     #[serde(default)]
     pub(super) client_address: edge::ClientAddress,
+    /// Who asks, and how that is verified.
+    #[serde(default)]
+    pub(super) authentication: authentication::Authentication,
     /// How large what a client or a service sends may be, and what an operation may hold.
     #[serde(default)]
     pub(super) limits: Limits,
@@ -152,7 +157,11 @@ pub(super) struct Source {
     /// The time to establish a connection.
     pub(super) connect: Option<Span>,
     /// Headers (gRPC: metadata) for every call; a rule of the subgraph file for the same name wins.
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: BTreeMap<String, credentials::Secret>,
+    /// Who the gateway is to it, the same for all callers.
+    pub(super) credentials: Option<credentials::Credentials>,
+    /// Whom to trust, and which certificate to show.
+    pub(super) tls: credentials::Tls,
     /// The largest reply that is read.
     pub(super) reply: Option<Size>,
     /// HTTP/2 without TLS, for REST services that speak nothing else.

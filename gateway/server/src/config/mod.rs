@@ -5,7 +5,9 @@
 //! defaults filled in. Nobody else sees the file's own types. Knows nothing of
 //! graphs or requests.
 
+mod authentication;
 mod convert;
+mod credentials;
 mod edge;
 mod env;
 mod file;
@@ -28,6 +30,13 @@ use crate::documents;
 use crate::limits::ClientLimits;
 use crate::rate_limits;
 
+pub(crate) use authentication::Algorithm;
+pub(crate) use authentication::ApiKeys;
+pub(crate) use authentication::Authentication;
+pub(crate) use authentication::Issuer;
+pub(crate) use authentication::Jwt;
+pub(crate) use authentication::KeyPlace;
+pub(crate) use authentication::TokenPlace;
 pub(crate) use edge::ClientAddress;
 pub(crate) use edge::ForwardedHeader;
 pub(crate) use env::Environment;
@@ -49,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) sources: SourcesConfig,
     pub(crate) limits: ClientLimits,
     pub(crate) http: HttpLimits,
+    pub(crate) authentication: Authentication,
     pub(crate) client_address: ClientAddress,
     pub(crate) rate_limits: rate_limits::Settings,
     /// Operations that are named instead of sent.

@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http::Method;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::header::WWW_AUTHENTICATE;
 use http_body_util::Full;
 use plan::Refusal;
 use tokio::time::Instant;
@@ -28,7 +29,9 @@ use super::params::Params;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::trace_context;
+use crate::authenticate::Denied;
 use crate::authenticate::Principal;
+use crate::authenticate::Timestamp;
 use crate::graph::Graph;
 use crate::observe::access;
 use crate::observe::access::Asked;
@@ -70,7 +73,7 @@ async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Proble
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let run = Run::new(arrival, media);
+    let run = Run::begin(arrival, media, &head.headers).await?;
     let body = body::read(body, run.graph.settings.http.body, run.deadline).await?;
     let params = Params::of_body(&body, run.graph.settings.http.json_depth)?;
     run.answer(params, head.headers, true).await
@@ -84,7 +87,7 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let run = Run::new(arrival, media);
+    let run = Run::begin(arrival, media, &head.headers).await?;
     let query = head.uri.query().unwrap_or("");
     let params = Params::of_query(query, run.graph.settings.http.json_depth)?;
     run.answer(params, head.headers, false).await
@@ -93,6 +96,19 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
 fn not_trusted() -> Problem {
     let detail = "Only documents that are known here beforehand are run. Send the id of one.";
     Problem::new(Kind::DocumentNotTrusted, detail).member("code", "DOCUMENT_NOT_TRUSTED")
+}
+
+/// Who asks, where the operator wants to know.
+async fn principal(graph: &Graph, headers: &HeaderMap) -> Result<Principal, Problem> {
+    let authenticator = &graph.authenticator;
+    let asked = authenticator.authenticate(headers, Timestamp::now()).await;
+    asked.map_err(|denied| match denied {
+        Denied::KeysAway => Problem::new(Kind::KeysUnavailable, denied.detail()),
+        denied => {
+            let challenge = authenticator.challenge(denied);
+            Problem::new(Kind::Unauthenticated, denied.detail()).header(WWW_AUTHENTICATE, challenge)
+        }
+    })
 }
 
 fn unsupported() -> Problem {
@@ -109,17 +125,24 @@ struct Run<'r> {
     graph: Arc<Graph>,
     media: MediaType,
     deadline: Instant,
+    principal: Principal,
 }
 
 impl<'r> Run<'r> {
-    fn new(arrival: Arrival<'r>, media: MediaType) -> Self {
+    /// Who asks is settled before the body is read: nothing is read for those who are refused.
+    async fn begin(
+        arrival: Arrival<'r>,
+        media: MediaType,
+        headers: &HeaderMap,
+    ) -> Result<Self, Problem> {
         let graph = arrival.gateway.graph.load_full();
-        Self {
+        Ok(Self {
+            principal: principal(&graph, headers).await?,
             deadline: arrival.received + graph.settings.request_timeout,
             arrival,
             graph,
             media,
-        }
+        })
     }
 
     async fn answer(
@@ -163,7 +186,7 @@ impl<'r> Run<'r> {
     fn caller(&self, headers: HeaderMap) -> Caller {
         let Arrival { ids, peer, .. } = self.arrival;
         Caller {
-            principal: Principal::anonymous(),
+            principal: self.principal.clone(),
             address: self.graph.settings.client_address.of(peer, &headers),
             correlation_id: ids.correlation.clone(),
             trace: trace_context::of(&headers, ids.request),

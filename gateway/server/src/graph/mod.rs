@@ -16,6 +16,7 @@ use plan::source::Sources;
 use sources::ConnectedSources;
 use tokio::sync::Semaphore;
 
+use crate::authenticate::Authenticator;
 use crate::config::Config;
 use crate::documents::Documents;
 use crate::plans::Planner;
@@ -28,6 +29,7 @@ pub(crate) struct Graph {
     pub(crate) supergraph: Arc<Supergraph>,
     pub(crate) plans: Plans,
     pub(crate) reach: reach::Sources,
+    pub(crate) authenticator: Authenticator,
     pub(crate) documents: Documents,
     pub(crate) rate_limits: RateLimits,
     sources: ConnectedSources,
@@ -52,6 +54,9 @@ impl Graph {
     ) -> Result<Self, Diagnostics> {
         let limits = RateLimits::new(&settings.rate_limits, old.map(|old| &old.rate_limits))
             .map_err(|why| Diagnostics(vec![Diagnostic::error("CONFIG_VALUE", why)]))?;
+        let known = old.map(|old| &old.authenticator);
+        let authenticator = Authenticator::new(&settings.authentication, known)
+            .map_err(|why| Diagnostics(vec![cannot_verify(why)]))?;
         let documents = Documents::new(&settings.persisted, old.map(|old| &old.documents))?;
         let supergraph = Arc::new(supergraph);
         let sources = sources::connect(&supergraph, &settings.sources)
@@ -68,6 +73,7 @@ impl Graph {
             settings,
             supergraph,
             sources,
+            authenticator,
             documents,
             rate_limits: limits,
         })
@@ -97,6 +103,11 @@ fn untrustworthy(id: &str, refusal: &plan::Refusal) -> Diagnostic {
         format!("`{id}` does not fit the graph: {refusal}"),
     )
     .help("a client that asks for it is refused: mend the graph, or take it off the manifest")
+}
+
+fn cannot_verify(why: String) -> Diagnostic {
+    Diagnostic::error("AUTHENTICATION_SETTINGS", why)
+        .help("`authentication` names the file or address")
 }
 
 fn cannot_connect(error: &sources::ConnectError) -> Diagnostic {

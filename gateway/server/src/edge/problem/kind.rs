@@ -85,6 +85,8 @@ kinds! {
     QuotaExceeded = TOO_MANY_REQUESTS "quota-exceeded" "Quota exceeded" Later;
     /// More headers, or longer ones, than are read.
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "Headers too large" Useless;
+    /// A token cannot be verified, since its issuer's keys were never there.
+    KeysUnavailable = SERVICE_UNAVAILABLE "keys-unavailable" "Identity cannot be verified" Later;
     /// The gateway, or what it needs to decide, has no room for this request now.
     Overloaded = SERVICE_UNAVAILABLE "overloaded" "Overloaded" Later;
 }
