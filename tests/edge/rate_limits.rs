@@ -267,3 +267,57 @@ async fn a_source_gets_no_more_calls_than_its_limit_says() {
     service.next().await;
     assert_eq!(answer["errors"].as_array().map(Vec::len), Some(1));
 }
+
+/// A `redis-server` on a socket of the folder.
+async fn redis(folder: &Folder) -> tokio::process::Child {
+    let socket = folder.file("redis.sock");
+    let process = tokio::process::Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no"])
+        .arg("--unixsocket")
+        .arg(&socket)
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let process = process.expect("redis-server is needed: sudo apt-get install redis-server");
+    let listens = async {
+        while tokio::net::UnixStream::connect(&socket).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let listens = tokio::time::timeout(super::PATIENCE, listens).await;
+    listens.expect("Redis listens in time");
+    process
+}
+
+#[tokio::test]
+async fn two_gateways_over_one_redis_let_exactly_as_many_pass_as_the_limit_says() {
+    let service = Scripted::open(THING).await;
+    let folder = service.folder(
+        "rate_limits: [{ name: shared, requests: 1, per: 1h, burst: 20 }]\n\
+         rate_limit_store: { redis: { url: \"redis+unix://${SOCKET}\", timeout: 10s, on_failure: closed } }",
+    );
+    let mut redis = redis(&folder).await;
+    let socket = folder.file("redis.sock");
+    let socket = socket.to_str().expect("text");
+    let url = service.url();
+    let env = [("THINGS_URL", url.as_str()), ("SOCKET", socket)];
+    let config = folder.file("switchboard.yaml");
+    let gateways = [
+        Gateway::start(&config, &env).await,
+        Gateway::start(&config, &env).await,
+    ];
+    let request = query();
+    let asked = (0..60).map(|n| gateways[n % 2].post(&request).send());
+    let answers = futures_util::future::join_all(asked).await;
+    let statuses = answers
+        .into_iter()
+        .map(|answer| answer.expect("an answer").status());
+    assert_eq!(
+        statuses.filter(|status| *status == StatusCode::OK).count(),
+        20
+    );
+    redis.kill().await.expect("Redis stops");
+    let away = send(&gateways[0], &request).await;
+    assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(header(&away, "retry-after"), "1");
+}
