@@ -8,6 +8,7 @@ mod documents;
 mod faults;
 mod identity;
 mod lifecycle;
+mod limits;
 mod rate_limits;
 mod scripted;
 mod shop;

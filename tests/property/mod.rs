@@ -1,7 +1,8 @@
 //! A property: random valid operations against the gateway, over real HTTP
 //! services, and against one plain in-process executor over the same data
-//! agree in data, in the paths of errors, and in their order; and the gateway
-//! never makes more calls than its plan has steps.
+//! agree in data, in the paths of errors, and in their order; the gateway never
+//! makes more calls than its plan has steps, and nothing costs more than was
+//! charged before it ran.
 
 mod operations;
 mod reference;
@@ -30,23 +31,34 @@ use self::operations::Operation;
 use self::world::World;
 
 /// Operations for each world.
-const OPERATIONS: u64 = 150;
+const OPERATIONS: u64 = 300;
 /// Worlds, each with its faults in other places.
 const WORLDS: u64 = 8;
 
 #[tokio::test]
 async fn random_operations_agree_with_a_plain_executor() {
-    let mut compared = 0;
+    let (mut compared, mut paid) = (0, 0);
     for seed in 0..WORLDS {
-        compared += compare_world(seed).await;
+        compared += compare_world(seed, &mut paid).await;
     }
     assert!(
         compared > WORLDS * OPERATIONS / 2,
         "most operations are valid: {compared}"
     );
+    assert!(
+        paid > compared / 2,
+        "most operations cost something: {paid}"
+    );
 }
 
-async fn compare_world(seed: u64) -> u64 {
+/// What an operation was charged, and what it cost.
+#[derive(Debug)]
+struct Cost {
+    requested: u64,
+    actual: u64,
+}
+
+async fn compare_world(seed: u64, paid: &mut u64) -> u64 {
     let world = Arc::new(World::new(seed));
     let service = service::serve(world.clone()).await;
     let graph = graph(&format!("http://{}", service.address));
@@ -62,7 +74,7 @@ async fn compare_world(seed: u64) -> u64 {
         let plan = plan::plan(&graph, &document, None, &limits)
             .unwrap_or_else(|bad| panic!("{seed}/{number}: {bad}\n{}", operation.text));
         service.calls.store(0, Ordering::SeqCst);
-        let (data, errors) = gateway(&plan, &sources, &operation).await;
+        let (data, errors, cost) = gateway(&plan, &sources, &operation).await;
         let calls = service.calls.load(Ordering::SeqCst);
         let wanted = expected(&world, &graph, &operation);
         let name = format!(
@@ -76,6 +88,8 @@ async fn compare_world(seed: u64) -> u64 {
         );
         assert_eq!(errors, wanted.1, "errors of {name}");
         assert!(calls <= plan.steps().len(), "{calls} calls for {name}");
+        assert!(cost.requested >= cost.actual, "{cost:?} for {name}");
+        *paid += u64::from(cost.actual > 0);
         compared += 1;
     }
     compared
@@ -107,7 +121,7 @@ async fn gateway(
     plan: &plan::Plan,
     sources: &dyn Sources,
     operation: &Operation,
-) -> (Json, Vec<Json>) {
+) -> (Json, Vec<Json>, Cost) {
     let variables = plan.coerce(&operation.variables).expect("variables");
     let context = Context {
         correlation_id: Arc::from("property"),
@@ -119,13 +133,18 @@ async fn gateway(
         merge_reads: true,
         calls: None,
     };
-    let response = execute::execute(plan, &variables, sources, &context).await;
+    let counted = execute::execute_counted(plan, &variables, sources, &context);
+    let (response, actual) = counted.await;
+    let cost = Cost {
+        requested: plan.cost(&variables),
+        actual,
+    };
     let body = response.finish(None);
     let body: Json = serde_json::from_slice(&body)
         .unwrap_or_else(|bad| panic!("{bad} in {}", String::from_utf8_lossy(&body)));
     let errors = body["errors"].as_array().into_iter().flatten();
     let errors = errors.map(|error| error["path"].clone()).collect();
-    (body["data"].clone(), errors)
+    (body["data"].clone(), errors, cost)
 }
 
 #[allow(

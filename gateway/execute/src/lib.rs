@@ -5,6 +5,7 @@
 //! sources only as `dyn Source`; must not know HTTP, gRPC or retries.
 
 mod assign;
+mod count;
 mod parents;
 mod response;
 mod run;
@@ -15,3 +16,4 @@ pub use response::FieldError;
 pub use response::PathSegment;
 pub use response::Response;
 pub use run::execute;
+pub use run::execute_counted;

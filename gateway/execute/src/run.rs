@@ -31,6 +31,7 @@ use serde_json::Value as Json;
 
 use crate::assign::Assignment;
 use crate::assign::assign;
+use crate::count::count;
 use crate::parents;
 use crate::parents::Rows;
 use crate::response::FieldError;
@@ -45,6 +46,29 @@ pub async fn execute(
     sources: &dyn Sources,
     context: &Context,
 ) -> Response {
+    let run = arrived(plan, variables, sources, context).await;
+    run.respond()
+}
+
+/// The same, and what the answer has cost in points: see [`Plan::cost`] for what it may cost.
+pub async fn execute_counted(
+    plan: &Plan,
+    variables: &Variables,
+    sources: &dyn Sources,
+    context: &Context,
+) -> (Response, u64) {
+    let run = arrived(plan, variables, sources, context).await;
+    let cost = count(plan, variables, &run.store);
+    (run.respond(), cost)
+}
+
+/// A run whose steps are all finished.
+async fn arrived<'r>(
+    plan: &'r Plan,
+    variables: &'r Variables,
+    sources: &'r dyn Sources,
+    context: &'r Context,
+) -> Run<'r> {
     let mut run = Run {
         plan,
         variables,
@@ -58,7 +82,7 @@ pub async fn execute(
         calls: FuturesUnordered::new(),
     };
     run.all_steps().await;
-    run.respond()
+    run
 }
 
 struct Run<'r> {

@@ -83,7 +83,11 @@ fn refuse(errors: &DiagnosticList, limits: &OperationLimits) -> Refusal {
         .take(limits.most_errors())
         .map(|e| request_error(&e))
         .collect();
-    Refusal { code, errors }
+    Refusal {
+        code,
+        errors,
+        details: Vec::new(),
+    }
 }
 
 fn is_syntax(message: &str) -> bool {

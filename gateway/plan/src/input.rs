@@ -48,6 +48,7 @@ impl Plan {
             false => Err(Refusal {
                 code: Code::BadUserInput,
                 errors,
+                details: Vec::new(),
             }),
         }
     }

@@ -12,6 +12,8 @@ pub struct Refusal {
     pub code: Code,
     /// At least one.
     pub errors: Vec<RequestError>,
+    /// Figures that every error's extensions carry: what was found, what is allowed.
+    pub details: Vec<(&'static str, u64)>,
 }
 
 /// One request error.
@@ -32,6 +34,7 @@ impl Refusal {
                 message: message.into(),
                 locations: Vec::new(),
             }],
+            details: Vec::new(),
         }
     }
 }

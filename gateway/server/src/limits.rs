@@ -10,6 +10,7 @@ use plan::OperationLimits;
 use plan::Refusal;
 use plan::limits::Excess;
 use plan::limits::Kind;
+use plan::limits::Limit;
 use plan::limits::Measures;
 use plan::limits::Mode;
 use serde_json::Map;
@@ -27,11 +28,23 @@ pub(crate) struct ClientLimits {
 }
 
 /// The limits of one kind of client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// Which kind: its place in the configuration, from one; everybody else is nought.
     pub(crate) profile: usize,
     pub(crate) operation: OperationLimits,
+    /// Points that an operation may cost.
+    pub(crate) cost: Limit,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            profile: 0,
+            operation: OperationLimits::default(),
+            cost: Limit::enforce(5_000),
+        }
+    }
 }
 
 /// By what a kind of client is known. What is said must all hold.
@@ -85,6 +98,7 @@ impl Limits {
         Self {
             profile: usize::MAX,
             operation,
+            cost: Limit::OFF,
         }
     }
 
@@ -115,7 +129,8 @@ impl Limits {
         match excess.limit.mode {
             Mode::Enforce => Err(excess.refusal()),
             Mode::Measure | Mode::Off => {
-                told.tell(self.profile, &excess);
+                let measured = Measured::Kind(excess.kind);
+                told.tell(self.profile, measured, excess.found, excess.limit.max);
                 Ok(())
             }
         }
@@ -135,10 +150,39 @@ fn nesting(value: &Json) -> u64 {
 /// What the operator was told of one operation.
 #[derive(Debug, Default)]
 pub(crate) struct Telling {
-    /// One bit for each kind of client; those beyond share the last.
-    profiles: AtomicU64,
+    /// By what is measured: one bit for each kind of client; those beyond share the last.
+    profiles: [AtomicU64; Measured::COUNT],
     /// How often it was over a limit that is measured.
     times: AtomicU64,
+}
+
+/// What an operation can have too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Measured {
+    Kind(Kind),
+    Cost,
+    /// At one source.
+    SourceCost,
+}
+
+impl Measured {
+    const COUNT: usize = Kind::ALL.len() + 2;
+
+    fn place(self) -> usize {
+        match self {
+            Measured::Kind(kind) => kind as usize,
+            Measured::Cost => Kind::ALL.len(),
+            Measured::SourceCost => Kind::ALL.len() + 1,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Measured::Kind(kind) => kind.name(),
+            Measured::Cost => "cost",
+            Measured::SourceCost => "source_cost",
+        }
+    }
 }
 
 /// An operation whose excesses are told.
@@ -150,18 +194,19 @@ pub(crate) struct Told<'o> {
 
 impl Told<'_> {
     /// Once for each kind of client: what is measured may be exceeded by every request.
-    fn tell(&self, profile: usize, excess: &Excess) {
+    pub(crate) fn tell(&self, profile: usize, measured: Measured, found: u64, max: u64) {
         let times = self.telling.times.fetch_add(1, Ordering::Relaxed) + 1;
         let bit = 1_u64 << profile.min(63);
-        if self.telling.profiles.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
+        let told = &self.telling.profiles[measured.place()];
+        if told.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
             tracing::warn!(
                 target: "limits",
                 operation = self.name.unwrap_or(""),
                 hash = format_args!("{:016x}", fingerprint(self.document)),
                 client = profile,
-                limit = excess.kind.name(),
-                found = excess.found,
-                max = excess.limit.max,
+                limit = measured.name(),
+                found,
+                max,
                 times,
                 "an operation is over a limit that is measured"
             );
@@ -179,13 +224,12 @@ fn fingerprint(document: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use plan::limits::Limit;
     use serde_json::json;
 
     fn limits() -> ClientLimits {
         let limits = |profile| Limits {
             profile,
-            operation: OperationLimits::default(),
+            ..Limits::default()
         };
         let client = |api_key: Option<&str>, claim: Option<(&str, Json)>| ClientMatch {
             api_key: api_key.map(Into::into),
@@ -225,8 +269,8 @@ mod tests {
     #[test]
     fn variables_are_measured_as_they_come() {
         let limits = |mode| Limits {
-            profile: 0,
             operation: OperationLimits::default().with(Kind::InputNesting, Limit { max: 2, mode }),
+            ..Limits::default()
         };
         let telling = Telling::default();
         let told = Told {

@@ -8,6 +8,7 @@ mod cli;
 mod closest;
 mod coalesce;
 mod config;
+mod cost;
 mod deadline;
 mod documents;
 mod edge;

@@ -27,6 +27,8 @@ use tokio::time::Instant;
 use crate::authenticate::Principal;
 use crate::coalesce::Flights;
 use crate::coalesce::Role;
+use crate::cost::Charge;
+use crate::cost::Cost;
 use crate::deadline::until;
 use crate::documents::Asked;
 use crate::documents::NotMeant;
@@ -76,11 +78,13 @@ pub(crate) struct Caller {
     pub(crate) deadline: Instant,
 }
 
-/// What a developer wants to see beside the answer.
+/// What is wanted beside the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wants {
     pub(crate) plan: bool,
     pub(crate) trace: bool,
+    /// What the operation costs: for application authors too.
+    pub(crate) cost: bool,
 }
 
 /// A GraphQL response.
@@ -91,6 +95,7 @@ pub(crate) struct Answer {
     pub(crate) operation: Arc<Planned>,
     pub(crate) role: Role,
     pub(crate) errors: usize,
+    pub(crate) cost: Cost,
 }
 
 /// A request that is not executed.
@@ -115,6 +120,8 @@ struct Done {
     errors: usize,
     /// Cut short by the deadline of the caller who began it.
     late: bool,
+    /// What the answer has cost, where it was counted.
+    actual: Option<u64>,
 }
 
 impl Gateway {
@@ -155,8 +162,11 @@ impl Gateway {
         }
         limits.check_variables(&request.variables, &planned.told())?;
         let variables = planned.plan.coerce(&request.variables)?;
+        let wants = request.wants.allowed(graph);
+        let charge = graph
+            .costs
+            .charge(&planned, &variables, limits, wants.cost)?;
         account.charge_operation(&planned, &variables).await?;
-        let wants = request.wants.allowed(graph.settings.features.playground);
         let work = Work {
             wants,
             planning: report::Planning::begun(wants, caller.received, cached),
@@ -164,6 +174,7 @@ impl Gateway {
             graph: graph.clone(),
             planned,
             variables,
+            charge,
         };
         // Boxed, so that what is awaited around it stays small enough to move cheaply.
         match work.is_worth_sharing() {
@@ -187,30 +198,30 @@ impl Gateway {
     }
 
     async fn run_alone(self: &Arc<Self>, work: Work) -> Answer {
-        let planned = work.planned.clone();
+        let (planned, requested) = (work.planned.clone(), work.charge.requested);
         let done = match planned.plan.is_mutation() {
             true => self.mutate(work).await,
             false => work.execute().await,
         };
-        done.answer(planned, Role::Leader)
+        done.answer(planned, Role::Leader, requested)
     }
 
     /// Runs the work, or joins equal work that is in flight.
     async fn share(self: &Arc<Self>, work: Work) -> Answer {
-        let planned = work.planned.clone();
+        let (planned, requested) = (work.planned.clone(), work.charge.requested);
         let key = work.key();
         let mut own = Some(work);
         let shared = self.flights.join(key, || execute(own.take())).await;
         match (shared, own) {
             // It was cut short for the caller who began it, and this one has time left.
             ((done, _), Some(own)) if done.late && !own.is_late() => {
-                own.execute().await.answer(planned, Role::Leader)
+                own.execute().await.answer(planned, Role::Leader, requested)
             }
             ((done, role), Some(own)) => {
                 let done = done.for_caller(&own.context.correlation_id);
-                done.answer(planned, role)
+                done.answer(planned, role, requested)
             }
-            ((done, role), None) => done.answer(planned, role),
+            ((done, role), None) => done.answer(planned, role, requested),
         }
     }
 
@@ -299,6 +310,7 @@ struct Work {
     graph: Arc<Graph>,
     planned: Arc<Planned>,
     variables: Variables,
+    charge: Charge,
     context: Context,
     wants: Wants,
     planning: report::Planning,
@@ -347,7 +359,21 @@ impl Work {
     async fn execute(self) -> Done {
         let plan = &self.planned.plan;
         let sources = self.graph.sources();
-        let response = execute::execute(plan, &self.variables, sources, &self.context).await;
+        let (response, actual) = match self.charge.counts {
+            true => {
+                let counted =
+                    execute::execute_counted(plan, &self.variables, sources, &self.context);
+                let (response, actual) = Box::pin(counted).await;
+                (response, Some(actual))
+            }
+            false => {
+                let answered = execute::execute(plan, &self.variables, sources, &self.context);
+                (answered.await, None)
+            }
+        };
+        if let Err(refusal) = self.charge.settle(actual) {
+            return Done::refused(&refusal, self.context.correlation_id);
+        }
         let late = |error: &execute::FieldError| error.code == Code::DeadlineExceeded;
         let (errors, late) = (response.errors().len(), response.errors().iter().any(late));
         let report = report::report(
@@ -355,8 +381,11 @@ impl Work {
             plan,
             &self.planning,
             self.context.calls.as_ref(),
+            &self.charge,
+            actual,
         );
         Done {
+            actual,
             body: response.finish(report.as_deref()).into(),
             correlation_id: self.context.correlation_id,
             errors,
@@ -369,11 +398,16 @@ impl Done {
     /// The work itself failed, which is a fault of ours.
     fn failed(correlation_id: Arc<str>) -> Self {
         let refusal = Refusal::new(Code::InternalError, "The gateway failed.");
+        Self::refused(&refusal, correlation_id)
+    }
+
+    fn refused(refusal: &Refusal, correlation_id: Arc<str>) -> Self {
         Self {
-            body: refusal::body(&refusal, &correlation_id),
+            body: refusal::body(refusal, &correlation_id),
             correlation_id,
             errors: 1,
             late: false,
+            actual: None,
         }
     }
 
@@ -385,8 +419,12 @@ impl Done {
         self
     }
 
-    fn answer(self, planned: Arc<Planned>, role: Role) -> Answer {
+    fn answer(self, planned: Arc<Planned>, role: Role, requested: u64) -> Answer {
         Answer {
+            cost: Cost {
+                requested,
+                actual: self.actual,
+            },
             body: self.body,
             operation: planned,
             role,
@@ -417,11 +455,13 @@ fn relabel(body: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 impl Wants {
-    /// Plans and calls are shown to developers only.
-    fn allowed(self, allowed: bool) -> Self {
+    /// Plans and calls are shown to developers only, costs to whom the operator lets know.
+    fn allowed(self, graph: &Graph) -> Self {
+        let developer = graph.settings.features.playground;
         Self {
-            plan: self.plan && allowed,
-            trace: self.trace && allowed,
+            plan: self.plan && developer,
+            trace: self.trace && developer,
+            cost: self.cost && graph.settings.cost.expose,
         }
     }
 }

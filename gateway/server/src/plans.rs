@@ -388,6 +388,7 @@ mod tests {
         let strict = Limits {
             profile: 1,
             operation: OperationLimits::default().with(Kind::Aliases, Limit::enforce(0)),
+            ..Limits::default()
         };
         let loose = Limits::default();
         let document = "{ a: hello }";

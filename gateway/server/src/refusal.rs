@@ -29,6 +29,9 @@ fn to_json(refusal: &Refusal, error: &RequestError, correlation_id: &str) -> Jso
         "retryable": refusal.code.retryable(),
         "correlationId": correlation_id,
     });
+    for (name, figure) in &refusal.details {
+        json["extensions"][*name] = (*figure).into();
+    }
     json
 }
 

@@ -229,13 +229,11 @@ impl Excess {
     /// What the client reads.
     pub fn refusal(&self) -> Refusal {
         let allowed = self.limit.max;
-        Refusal::new(
-            self.kind.code(),
-            format!(
-                "{}, and at most {allowed} are allowed.",
-                self.kind.describe(self.found)
-            ),
-        )
+        let found = self.kind.describe(self.found);
+        let message = format!("{found}, and at most {allowed} are allowed.");
+        let mut refusal = Refusal::new(self.kind.code(), message);
+        refusal.details = vec![("found", self.found), ("limit", allowed)];
+        refusal
     }
 }
 

@@ -104,6 +104,7 @@ fn empty_selection(document: &str, end: usize) -> Refusal {
             message: "A selection set needs at least one field.".into(),
             locations: vec![(line, column)],
         }],
+        details: Vec::new(),
     }
 }
 

@@ -190,6 +190,7 @@ impl<'d> Search<'d> {
                 message,
                 locations: place.iter().map(|l| (l.line, l.column)).collect(),
             }],
+            details: Vec::new(),
         }
     }
 

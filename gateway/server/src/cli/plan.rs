@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use anyhow::anyhow;
 use plan::Document;
+use plan::model::Variables;
 
 use super::ConfigFile;
 use super::Failure;
@@ -20,7 +21,18 @@ pub(super) fn run(file: &ConfigFile, operation: &Path, name: Option<&str>) -> Re
     let document = Document::parse(graph.api(), &text, limits).map_err(refuse)?;
     let plan = plan::plan(&graph, &document, name, limits).map_err(refuse)?;
     print!("{plan}");
+    println!("{}", cost(&plan));
     Ok(())
+}
+
+/// What it costs; where variables decide, with their defaults.
+fn cost(plan: &plan::Plan) -> String {
+    let defaults = plan.variables().iter().map(|it| it.default.clone());
+    let points = plan.cost(&Variables(defaults.collect()));
+    match plan.has_constant_cost() {
+        true => format!("cost: {points}"),
+        false => format!("cost: {points} with the defaults of its variables, which decide it"),
+    }
 }
 
 fn read(operation: &Path) -> anyhow::Result<String> {

@@ -1,6 +1,7 @@
 //! From what the file says to what the program needs.
 
 mod documents;
+mod limits;
 mod rate_limits;
 
 use std::collections::BTreeMap;
@@ -25,13 +26,7 @@ use super::credentials;
 use super::edge;
 use super::file;
 use super::file::File;
-use super::file::limits::LimitMode;
-use super::file::limits::LimitName;
-use super::file::limits::LimitSetting;
 use super::problem::only;
-use crate::limits::ClientLimits;
-use crate::limits::ClientMatch;
-use crate::limits::Limits;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(
@@ -52,7 +47,8 @@ pub(super) fn convert(
         sources: sources(path, &file)?,
         rate_limits: rate_limits::settings(&file)?,
         persisted: documents::settings(path, &file.documents),
-        limits: limits(&file.limits)?,
+        limits: limits::limits(&file)?,
+        cost: limits::cost(&file),
         http: http(&file),
         authentication: authentication::authentication(path, file.authentication)?,
         client_address: edge::client_address(file.client_address)?,
@@ -157,73 +153,6 @@ fn headers(map: &BTreeMap<String, file::credentials::Secret>) -> Vec<(String, Se
     map.iter()
         .map(|(name, value)| (name.clone(), value.0.clone().into()))
         .collect()
-}
-
-fn limits(file: &file::limits::Limits) -> Result<ClientLimits, Diagnostics> {
-    let set = |limits: Limits, (name, setting): (LimitName, LimitSetting)| {
-        set_limit(limits, name, setting, file.mode)
-    };
-    // What the file leaves out keeps its maximum, and the file's mode.
-    let unsaid = LimitSetting {
-        max: None,
-        mode: Some(file.mode),
-    };
-    let usual = file.named().map(|(name, _)| (name, unsaid));
-    let others = usual
-        .into_iter()
-        .chain(file.named())
-        .fold(Limits::default(), set);
-    let clients = file.clients.iter().enumerate().map(|(place, client)| {
-        let profile = place + 1;
-        let own = client.limits.iter().map(|(name, own)| (*name, *own));
-        let limits = own.fold(Limits { profile, ..others }, set);
-        Ok((client_match(place, &client.matches)?, limits))
-    });
-    Ok(ClientLimits {
-        clients: clients.collect::<Result<_, Diagnostics>>()?,
-        others,
-    })
-}
-
-fn set_limit(
-    mut limits: Limits,
-    name: LimitName,
-    setting: LimitSetting,
-    mode: LimitMode,
-) -> Limits {
-    let operation = &mut limits.operation;
-    match (name, name.kind()) {
-        (_, Some(kind)) => {
-            let limit = setting.over(operation.get(kind), mode);
-            *operation = operation.with(kind, limit);
-        }
-        (LimitName::Errors, _) => operation.errors = setting.over(operation.errors, mode),
-        (_, None) => operation.planning = setting.over(operation.planning, mode),
-    }
-    limits
-}
-
-fn client_match(
-    place: usize,
-    matches: &file::limits::ClientMatch,
-) -> Result<ClientMatch, Diagnostics> {
-    let wrong = |why: &str| {
-        let message = format!("limits.clients[{place}].match: {why}");
-        let help = "write { api_key: ID } or { claim: PATH, equals: VALUE }";
-        only(Diagnostic::error("CONFIG_VALUE", message).help(help))
-    };
-    let claim = match (&matches.claim, &matches.equals) {
-        (Some(path), Some(value)) => Some((path.clone(), value.clone())),
-        (None, None) if matches.api_key.is_none() => {
-            return Err(wrong("nothing says which clients these are"));
-        }
-        (None, None) => None,
-        _ => return Err(wrong("`claim` and `equals` go together")),
-    };
-    Ok(ClientMatch {
-        api_key: matches.api_key.clone(),
-        claim,
-    })
 }
 
 fn http(file: &File) -> HttpLimits {

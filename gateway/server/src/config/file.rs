@@ -4,6 +4,7 @@
 //! the JSON schema is made. Only keys that do something are here.
 
 pub(super) mod authentication;
+pub(super) mod cost;
 pub(super) mod credentials;
 mod documents;
 pub(super) mod edge;
@@ -80,6 +81,9 @@ pub(super) struct File {
     /// Operations that are named instead of sent.
     #[serde(default)]
     pub(super) documents: Documents,
+    /// How operations are priced. What they may cost is `limits.cost`.
+    #[serde(default)]
+    pub(super) cost: cost::Cost,
     /// How long things may take.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
@@ -166,6 +170,8 @@ pub(super) struct Source {
     pub(super) reply: Option<Size>,
     /// HTTP/2 without TLS, for REST services that speak nothing else.
     pub(super) http2: bool,
+    /// Points that one operation may cost at this source: `{ max: 1000, mode: enforce }`.
+    pub(super) cost: limits::LimitSetting,
     /// Calls a second from this gateway, after merging and batching; what the subgraph file says otherwise.
     pub(super) requests_per_second: Option<NonZeroU32>,
     /// Calls at once; those of one second otherwise.

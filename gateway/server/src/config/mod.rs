@@ -26,6 +26,7 @@ use compose::Diagnostics;
 use compose::SourceOverride;
 use sources::SourcesConfig;
 
+use crate::cost::CostSettings;
 use crate::documents;
 use crate::limits::ClientLimits;
 use crate::rate_limits;
@@ -57,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) values: BTreeMap<String, String>,
     pub(crate) sources: SourcesConfig,
     pub(crate) limits: ClientLimits,
+    pub(crate) cost: CostSettings,
     pub(crate) http: HttpLimits,
     pub(crate) authentication: Authentication,
     pub(crate) client_address: ClientAddress,

@@ -1,6 +1,10 @@
 //! What a wrong configuration file is told.
 
 use super::*;
+use crate::limits::Limits;
+use plan::limits::Kind;
+use plan::limits::Limit;
+use plan::limits::Mode;
 
 fn env(pairs: &[(&str, &str)]) -> Environment {
     let pairs = pairs
@@ -31,6 +35,40 @@ fn the_least_file_has_safe_defaults() {
     assert_eq!(config.sources.connect_timeout, Duration::from_secs(2));
     assert!(!config.features.introspection && !config.features.playground);
     assert!(config.coalesce.operations && config.coalesce.reads && !config.access_log);
+}
+
+#[test]
+fn a_client_has_the_limits_of_all_but_for_its_own() {
+    let text = "subgraphs: { users: { schema: users.graphql } }\n\
+        limits:\n  mode: measure\n  depth: { max: 7, mode: enforce }\n  tokens: off\n  aliases: 9\n\
+        \x20 clients:\n  - match: { api_key: mobile }\n    limits: { depth: 30, cost: { mode: off } }\n";
+    let config = parse(text, &env(&[])).unwrap();
+    let limit = |max, mode| Limit { max, mode };
+    let others = config.limits.others;
+    let operation = |limits: &Limits, kind| limits.operation.get(kind);
+    assert_eq!(operation(&others, Kind::Depth), limit(7, Mode::Enforce));
+    assert_eq!(operation(&others, Kind::Tokens), limit(2_000, Mode::Off));
+    assert_eq!(operation(&others, Kind::Aliases), limit(9, Mode::Measure));
+    assert_eq!(
+        operation(&others, Kind::RootFields),
+        limit(20, Mode::Measure)
+    );
+    let (_, mobile) = &config.limits.clients[0];
+    assert_eq!((others.profile, mobile.profile), (0, 1));
+    assert_eq!(operation(mobile, Kind::Depth), limit(30, Mode::Measure));
+    assert_eq!(operation(mobile, Kind::Aliases), limit(9, Mode::Measure));
+    assert_eq!(mobile.cost, limit(5_000, Mode::Off));
+}
+
+#[test]
+fn a_client_that_nothing_tells_apart_is_refused() {
+    for (matches, word) in [("{}", "nothing says"), ("{ claim: org }", "go together")] {
+        let text = format!(
+            "subgraphs: {{ users: {{ schema: users.graphql }} }}\nlimits: {{ clients: [{{ match: {matches}, limits: {{}} }}] }}\n"
+        );
+        let told = refused(&text);
+        assert!(told.contains(word), "{told}");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ use crate::pipeline::Caller;
 use crate::pipeline::Gateway;
 use crate::pipeline::GraphqlRequest;
 use crate::pipeline::NotRun;
+use crate::pipeline::Wants;
 use crate::rate_limits::Standings;
 use crate::refusal;
 
@@ -118,6 +119,12 @@ fn unsupported() -> Problem {
     )
 }
 
+/// `x-switchboard-cost: 1`, for clients that cannot send extensions.
+fn asks_for_cost(headers: &HeaderMap) -> bool {
+    let asked = headers.get("x-switchboard-cost");
+    asked.is_some_and(|value| value.as_bytes() == b"1")
+}
+
 /// What is settled before the parameters are looked at.
 struct Run<'r> {
     arrival: Arrival<'r>,
@@ -163,7 +170,10 @@ impl<'r> Run<'r> {
             operation_name: params.operation_name.as_deref(),
             variables,
             mutations,
-            wants: params.wants,
+            wants: Wants {
+                cost: params.wants.cost || asks_for_cost(&caller.headers),
+                ..params.wants
+            },
             caller,
             standings: &mut standings,
         };

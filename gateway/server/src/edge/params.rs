@@ -254,7 +254,7 @@ impl<'de> Deserialize<'de> for MaybeText<'de> {
     }
 }
 
-/// Of `extensions`, `switchboard: { plan, trace }` and `persistedQuery` are read; whatever else it holds is not ours.
+/// Of `extensions`, `switchboard: { plan, trace }`, `cost` and `persistedQuery` are read; whatever else it holds is not ours.
 #[derive(Debug, Default)]
 struct Extensions {
     wants: Wants,
@@ -271,6 +271,7 @@ impl<'de> Deserialize<'de> for Extensions {
             wants: Wants {
                 plan: flag("plan"),
                 trace: flag("trace"),
+                cost: extensions.get("cost") == Some(&Json::Bool(true)),
             },
             persisted: persisted.and_then(persisted_query).transpose()?,
         })
@@ -351,11 +352,13 @@ mod tests {
             let text = format!(r#"{{"query":"{{a}}","extensions":{extensions}}}"#);
             body(&text).unwrap().wants
         };
-        let (plan, trace) = (true, true);
+        let (plan, trace, cost) = (true, true, false);
         assert_eq!(
             wants(r#"{"switchboard":{"plan":true,"trace":true}}"#),
-            Wants { plan, trace }
+            Wants { plan, trace, cost }
         );
+        assert!(wants(r#"{"cost":true}"#).cost);
+        assert!(!wants(r#"{"cost":1,"switchboard":{"cost":true}}"#).cost);
         assert_eq!(wants(r#"{"switchboard":{"plan":1}}"#), Wants::default());
         assert_eq!(
             wants(r#"{"switchboard":true,"other":{}}"#),

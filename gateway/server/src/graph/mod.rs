@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::authenticate::Authenticator;
 use crate::config::Config;
+use crate::cost::Costs;
 use crate::documents::Documents;
 use crate::plans::Planner;
 use crate::plans::Plans;
@@ -28,6 +29,7 @@ pub(crate) struct Graph {
     pub(crate) settings: Config,
     pub(crate) supergraph: Arc<Supergraph>,
     pub(crate) plans: Plans,
+    pub(crate) costs: Costs,
     pub(crate) reach: reach::Sources,
     pub(crate) authenticator: Authenticator,
     pub(crate) documents: Documents,
@@ -69,6 +71,7 @@ impl Graph {
         };
         Ok(Self {
             plans: Plans::new(planner, settings.plans),
+            costs: Costs::new(&settings.cost, &supergraph),
             reach: reach::Sources::of(&supergraph, &settings.sources),
             settings,
             supergraph,

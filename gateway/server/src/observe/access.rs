@@ -25,6 +25,8 @@ pub(crate) fn answered(asked: Asked, answer: &Answer, status: StatusCode) {
         errors = answer.errors,
         coalesced = answer.role == Role::Follower,
         bytes = answer.body.len(),
+        cost = answer.cost.requested,
+        actual_cost = answer.cost.actual,
         client = %asked.address,
         micros = micros(asked.received),
         "request"

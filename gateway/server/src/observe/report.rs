@@ -1,7 +1,8 @@
-//! `extensions.switchboard`: the plan and the upstream calls beside an answer.
+//! `extensions.switchboard`: the plan and the upstream calls beside an answer,
+//! and `extensions.cost`.
 //!
-//! Owns the report's form, which the playground reads. Only made when asked
-//! for, in development.
+//! Owns the reports' form, the first of which the playground reads. Only made
+//! when asked for; the first only in development.
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use plan::source::CallRecord;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::cost::Charge;
 use crate::pipeline::Wants;
 
 /// How the plan came about.
@@ -40,20 +42,38 @@ pub(crate) fn report(
     plan: &Plan,
     planning: &Planning,
     calls: Option<&CallLog>,
+    charge: &Charge,
+    actual: Option<u64>,
 ) -> Option<Vec<u8>> {
     if wants == Wants::default() {
         return None;
     }
-    let switchboard = Report {
+    let cost = wants.cost.then_some(CostReport {
+        requested: charge.requested,
+        actual,
+        limit: charge.limit,
+    });
+    let switchboard = (wants.plan || wants.trace).then(|| Report {
         plan: wants.plan.then(|| PlanReport::of(plan)),
         trace: calls.map(|calls| TraceReport::of(planning, calls)),
-    };
-    serde_json::to_vec(&Extensions { switchboard }).ok()
+    });
+    serde_json::to_vec(&Extensions { switchboard, cost }).ok()
 }
 
 #[derive(Serialize)]
 struct Extensions {
-    switchboard: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switchboard: Option<Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<CostReport>,
+}
+
+/// In points.
+#[derive(Serialize)]
+struct CostReport {
+    requested: u64,
+    actual: Option<u64>,
+    limit: Option<u64>,
 }
 
 #[derive(Serialize)]

@@ -61,6 +61,8 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) errors: LimitSetting,
     /// Steps of the planner's search, after which it takes the best plan so far. 100,000.
     pub(in crate::config) planning: LimitSetting,
+    /// Points that an operation may cost. 5,000.
+    pub(in crate::config) cost: LimitSetting,
     /// Clients with limits of their own. The first that matches counts.
     pub(in crate::config) clients: Vec<Client>,
 }
@@ -87,6 +89,7 @@ impl Default for Limits {
             input_nesting: unsaid,
             errors: unsaid,
             planning: unsaid,
+            cost: unsaid,
             clients: Vec::new(),
         }
     }
@@ -94,7 +97,7 @@ impl Default for Limits {
 
 impl Limits {
     /// What is said of each limit, by name.
-    pub(in crate::config) fn named(&self) -> [(LimitName, LimitSetting); 13] {
+    pub(in crate::config) fn named(&self) -> [(LimitName, LimitSetting); 14] {
         use LimitName as Name;
         [
             (Name::Characters, self.characters),
@@ -110,6 +113,7 @@ impl Limits {
             (Name::InputNesting, self.input_nesting),
             (Name::Errors, self.errors),
             (Name::Planning, self.planning),
+            (Name::Cost, self.cost),
         ]
     }
 }
@@ -134,6 +138,7 @@ pub(in crate::config) enum LimitName {
     InputNesting,
     Errors,
     Planning,
+    Cost,
 }
 
 impl LimitName {
@@ -151,7 +156,7 @@ impl LimitName {
             LimitName::Directives => Kind::Directives,
             LimitName::Variables => Kind::Variables,
             LimitName::InputNesting => Kind::InputNesting,
-            LimitName::Errors | LimitName::Planning => return None,
+            LimitName::Errors | LimitName::Planning | LimitName::Cost => return None,
         })
     }
 }
