@@ -117,3 +117,75 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, BadTls> {
 fn bad(error: impl std::fmt::Display) -> BadTls {
     BadTls(error.to_string())
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use tokio::time::Instant;
+
+    use super::testing::Authority;
+    use super::*;
+    use crate::outbound::Outbound;
+    use crate::outbound::OutboundSettings;
+
+    async fn asked(url: &str, tls: Tls) -> Result<u16, String> {
+        let settings = OutboundSettings {
+            tls,
+            ..OutboundSettings::default()
+        };
+        let there = Outbound::new(url, &settings).map_err(|error| error.to_string())?;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let answer = there.get(HeaderMap::new(), deadline).await;
+        answer
+            .map(|(status, _)| status)
+            .map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_service_is_trusted_by_its_authority_alone() {
+        let (ours, theirs) = (Authority::new(), Authority::new());
+        let url = ours.serve(false).await;
+        assert_eq!(asked(&url, ours.trusted(None)).await, Ok(200));
+        let wrong = asked(&url, theirs.trusted(None)).await.unwrap_err();
+        assert!(wrong.contains("certificate"), "{wrong}");
+        assert!(asked(&url, Tls::default()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_service_that_asks_for_a_certificate_gets_it() {
+        let (ours, theirs) = (Authority::new(), Authority::new());
+        let url = ours.serve(true).await;
+        let own = ours.trusted(Some(ours.identity()));
+        assert_eq!(asked(&url, own).await, Ok(200));
+        assert!(asked(&url, ours.trusted(None)).await.is_err());
+        let strange = ours.trusted(Some(theirs.identity()));
+        assert!(asked(&url, strange).await.is_err());
+    }
+
+    #[test]
+    fn what_is_no_certificate_or_does_not_fit_is_said_so() {
+        let authority = Authority::new();
+        let (one, other) = (authority.identity(), authority.identity());
+        let mixed = Identity {
+            key: other.key,
+            ..one
+        };
+        let why = authority
+            .trusted(Some(mixed))
+            .check()
+            .unwrap_err()
+            .to_string();
+        assert!(why.contains("do not fit"), "{why}");
+        let nothing = Tls {
+            authorities: Some("nothing".to_owned()),
+            identity: None,
+        };
+        assert!(nothing.check().is_err());
+        let shown = format!("{:?}", authority.identity());
+        assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    }
+}

@@ -308,12 +308,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::Tls;
     use crate::grpc::channel::Address;
     use crate::grpc::channel::Dial;
     use crate::grpc::channel::SystemResolver;
     use crate::grpc::testing::server::Answer as Answered;
     use crate::grpc::testing::server::Upstream;
     use crate::grpc::testing::server::framed;
+    use crate::tls::testing::Authority;
 
     const LIMIT: usize = 1024;
 
@@ -523,5 +525,32 @@ mod tests {
             call(&connections, &outgoing(Take::One)).await.unwrap();
         }
         assert_eq!(upstream.calls().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn certificates_are_asked_for_and_shown_as_they_are_for_rest() {
+        let (ours, theirs) = (Authority::new(), Authority::new());
+        let (open, strict) = (ours.serve(false).await, ours.serve(true).await);
+        let asked = async |url: &str, tls: Tls| {
+            let dial = Dial {
+                timeout: Duration::from_secs(20),
+                tls,
+            };
+            let address = Address::parse(url).unwrap();
+            let connections = Connections::new(address, dial, Arc::new(SystemResolver));
+            match call(&connections, &outgoing(Take::One)).await {
+                Err(Failure::Status(status)) => Some(status.code()),
+                _ => None,
+            }
+        };
+        let answered = Some(Code::NotFound);
+        let own = || ours.trusted(Some(ours.identity()));
+        assert_eq!(asked(&open, ours.trusted(None)).await, answered);
+        assert_eq!(asked(&open, theirs.trusted(None)).await, None);
+        assert_eq!(asked(&open, Tls::default()).await, None);
+        assert_eq!(asked(&strict, own()).await, answered);
+        assert_eq!(asked(&strict, ours.trusted(None)).await, None);
+        let strange = ours.trusted(Some(theirs.identity()));
+        assert_eq!(asked(&strict, strange).await, None);
     }
 }
