@@ -15,8 +15,8 @@ COPY --from=playground /src/playground/dist playground/dist
 # The target folder is a cache and not part of the layer, so the binaries are copied out of it.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p switchboard -p switchboard-subgraphs \
-    && install -D -t /out target/release/switchboard target/release/switchboard-subgraphs
+    cargo build --profile dist --locked -p switchboard -p switchboard-subgraphs \
+    && install -D -t /out target/dist/switchboard target/dist/switchboard-subgraphs
 
 # glibc, certificates and a user who is not root; no shell.
 FROM gcr.io/distroless/cc-debian12:nonroot

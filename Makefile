@@ -16,6 +16,7 @@ CHROMIUM ?= /usr/bin/chromium
 export CHROMIUM
 
 RELEASE := target/release
+DIST := target/dist
 DEBUG := target/debug
 TAILCALL := target/tailcall/node_modules/@tailcallhq/core-linux-x64-gnu/bin/tailcall
 
@@ -52,10 +53,10 @@ test-audit: gateway/server/audit/node_modules/.package-lock.json
 	cd gateway/server/audit && SWITCHBOARD_BIN=../../../$(DEBUG)/switchboard $(NPM) test
 
 bench: $(PLAYGROUND)
-	$(CARGO) build --release --locked --bins -p switchboard -p switchboard-subgraphs -p switchboard-tests
+	$(CARGO) build --profile dist --locked --bins -p switchboard -p switchboard-subgraphs -p switchboard-tests
 	@$(MAKE) --no-print-directory $(TAILCALL) || echo 'bench: npm did not bring Tailcall; its rows are left out'
-	$(RELEASE)/bench run $$(test -x $(TAILCALL) && echo --tailcall $(TAILCALL))
-	$(RELEASE)/bench run --rows shop
+	$(DIST)/bench run $$(test -x $(TAILCALL) && echo --tailcall $(TAILCALL))
+	$(DIST)/bench run --rows shop
 
 lint: $(PLAYGROUND)
 	$(CARGO) fmt --all --check

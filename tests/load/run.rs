@@ -27,13 +27,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = RowName::AGAINST_THE_FLOOR, hide_default_value = true)]
     rows: Vec<RowName>,
     /// The gateway to measure
-    #[arg(long, default_value = "target/release/switchboard")]
+    #[arg(long, default_value = "target/dist/switchboard")]
     gateway: PathBuf,
     /// Tailcall's executable, to measure it in the same run
     #[arg(long)]
     tailcall: Option<PathBuf>,
     /// The example services that the row `shop` needs
-    #[arg(long, default_value = "target/release/switchboard-subgraphs")]
+    #[arg(long, default_value = "target/dist/switchboard-subgraphs")]
     subgraphs: PathBuf,
     /// The example's configuration that the row `shop` loads
     #[arg(long, default_value = "schema/switchboard.yaml")]

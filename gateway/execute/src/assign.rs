@@ -15,9 +15,8 @@ use plan::source::Reply;
 use plan::source::SourceError;
 use plan::tape::Value;
 
-use crate::parents::CanonicalKey;
 use crate::parents::Rows;
-use crate::parents::canonical_part;
+use crate::parents::canonical;
 use crate::store::Item;
 use crate::store::StepData;
 use crate::store::Store;
@@ -166,9 +165,8 @@ impl Keyed<'_> {
         tapes: Range<u32>,
         values: &mut [Value],
     ) -> Result<(), SourceError> {
-        let mut key = CanonicalKey::new();
         for item in items_of_all(data, tapes) {
-            let Some(row) = self.row_of(data, item, &mut key)? else {
+            let Some(row) = self.row_of(data, item)? else {
                 continue;
             };
             let value = match values[row] {
@@ -193,10 +191,9 @@ impl Keyed<'_> {
         values: &mut [Value],
         limit: usize,
     ) -> Result<(), SourceError> {
-        let mut key = CanonicalKey::new();
         let mut found: Vec<Vec<Item>> = vec![Vec::new(); self.chunk.len()];
         for item in items_of_all(data, tapes) {
-            if let Some(row) = self.row_of(data, item, &mut key)? {
+            if let Some(row) = self.row_of(data, item)? {
                 let items = &mut found[row - self.chunk.start];
                 if items.len() < limit {
                     items.push(inner(data, self.step, item));
@@ -211,31 +208,20 @@ impl Keyed<'_> {
 
     /// The row that an item belongs to; none for an item that nobody asked for. An item without the
     /// property that carries the key is no such item: passing it over would look like no data.
-    fn row_of(
-        &self,
-        data: &StepData,
-        item: Item,
-        key: &mut CanonicalKey,
-    ) -> Result<Option<usize>, SourceError> {
+    fn row_of(&self, data: &StepData, item: Item) -> Result<Option<usize>, SourceError> {
         let Value::Object { at, .. } = item.value else {
             return Ok(None);
         };
         let tape = data.tape(item.tape);
-        key.clear();
-        for (index, slot) in self.step.shape.by.iter().enumerate() {
-            let value = tape.get(at + slot);
-            if value == Value::Absent {
-                let message = "An item of the source's answer carries no key.";
-                return Err(invalid(self.service, message));
-            }
-            if index > 0 {
-                key.push(0x1f);
-            }
-            if !canonical_part(tape, value, key) {
-                return Ok(None);
-            }
+        let by = &self.step.shape.by;
+        if by.iter().any(|slot| tape.get(at + slot) == Value::Absent) {
+            let message = "An item of the source's answer carries no key.";
+            return Err(invalid(self.service, message));
         }
-        let row = self.rows.keys.get(key).map(|row| row as usize);
+        let parts = by.iter().map(|slot| Some((tape, tape.get(at + slot))));
+        let (key, complete) = canonical(parts);
+        let row = complete.then(|| self.rows.keys.get(&key)).flatten();
+        let row = row.map(|row| row as usize);
         Ok(row.filter(|row| self.chunk.contains(row)))
     }
 

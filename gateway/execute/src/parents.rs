@@ -20,8 +20,14 @@ use crate::store::ObjectAt;
 use crate::store::StepData;
 use crate::store::Store;
 
-/// A key in one canonical spelling, so that `1` and `"1"` are one ID.
-pub(crate) type CanonicalKey = SmallVec<[u8; 24]>;
+/// A key in one canonical form, so that `1` and `"1"` are one ID.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Key {
+    /// One part that is an integer, or spelled like one: most keys, and compared without a spelling.
+    Int(i64),
+    /// Anything else: its parts' spellings.
+    Text(SmallVec<[u8; 24]>),
+}
 
 /// The distinct inputs of a step, and which parents each belongs to.
 #[derive(Debug, Default)]
@@ -32,37 +38,49 @@ pub(crate) struct Rows {
     pub(crate) keys: KeyIndex,
 }
 
-/// Canonical keys to row numbers.
+/// Keys to row numbers.
 #[derive(Debug, Default)]
 pub(crate) struct KeyIndex {
     hasher: ahash::RandomState,
     table: HashTable<u32>,
-    keys: Vec<CanonicalKey>,
+    keys: Vec<Key>,
 }
 
 impl KeyIndex {
     /// The row of a key.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<u32> {
-        let hash = self.hasher.hash_one(key);
-        self.table
-            .find(hash, |row| self.keys[*row as usize].as_slice() == key)
-            .copied()
+    #[inline]
+    pub(crate) fn get(&self, key: &Key) -> Option<u32> {
+        let is = |row: &u32| self.keys[*row as usize] == *key;
+        self.table.find(hash(&self.hasher, key), is).copied()
     }
 
-    fn insert(&mut self, key: &CanonicalKey) -> u32 {
-        let hash = self.hasher.hash_one(key.as_slice());
+    fn insert(&mut self, key: Key) -> u32 {
         let row = self.keys.len() as u32;
-        let keys = &self.keys;
-        self.table.insert_unique(hash, row, |row| {
-            self.hasher.hash_one(keys[*row as usize].as_slice())
-        });
-        self.keys.push(key.clone());
+        let hash_of = |row: &u32| hash(&self.hasher, &self.keys[*row as usize]);
+        self.table
+            .insert_unique(hash(&self.hasher, &key), row, hash_of);
+        self.keys.push(key);
         row
     }
 
     /// A key as text, for messages.
     pub(crate) fn describe(&self, row: u32) -> String {
-        String::from_utf8_lossy(&self.keys[row as usize]).replace('\u{1f}', ", ")
+        match &self.keys[row as usize] {
+            Key::Int(value) => value.to_string(),
+            Key::Text(text) => {
+                let parts = text.split(|byte| *byte == NEXT);
+                let parts: Vec<_> = parts.map(String::from_utf8_lossy).collect();
+                parts.join(", ")
+            }
+        }
+    }
+}
+
+#[inline]
+fn hash(hasher: &ahash::RandomState, key: &Key) -> u64 {
+    match key {
+        Key::Int(value) => hasher.hash_one(value),
+        Key::Text(text) => hasher.hash_one(text.as_slice()),
     }
 }
 
@@ -118,17 +136,16 @@ pub(crate) fn gather(
         parents: Vec::with_capacity(parents.len()),
         ..Rows::default()
     };
-    let mut key = CanonicalKey::new();
     for parent in parents {
-        key.clear();
-        let complete = canonical(store, step, parent, inputs, &mut key);
+        let parts = inputs.iter().map(|hops| follow(store, step, parent, hops));
+        let (key, complete) = canonical(parts);
         let row = match complete || !whole {
             false => None,
             true => Some(match rows.keys.get(&key) {
                 Some(row) => row,
                 None => {
                     rows.rows.push(read_row(store, step, parent, inputs, types));
-                    rows.keys.insert(&key)
+                    rows.keys.insert(key)
                 }
             }),
         };
@@ -137,44 +154,68 @@ pub(crate) fn gather(
     rows
 }
 
-/// Writes the canonical spelling of a parent's inputs; whether none is null.
-fn canonical(
-    store: &Store,
-    step: usize,
-    parent: ObjectAt,
-    inputs: &[Vec<Hop>],
-    key: &mut CanonicalKey,
-) -> bool {
+/// Bytes that no text holds, so that no text is taken for them.
+const NEXT: u8 = 0xfe;
+const NOTHING: u8 = 0xff;
+
+/// The canonical form of a key's parts, and whether none is null or no key.
+#[inline]
+pub(crate) fn canonical<'t>(
+    parts: impl ExactSizeIterator<Item = Option<(&'t Tape, Value)>>,
+) -> (Key, bool) {
+    let alone = parts.len() == 1;
+    let mut text = SmallVec::new();
     let mut complete = true;
-    for (index, hops) in inputs.iter().enumerate() {
-        if index > 0 {
-            key.push(0x1f);
+    for (index, part) in parts.enumerate() {
+        if let (Some((_, Value::Int(value))), true) = (part, alone) {
+            return (Key::Int(value), true);
         }
-        let found = follow(store, step, parent, hops);
-        complete &= found.is_some_and(|(tape, value)| canonical_part(tape, value, key));
+        if index > 0 {
+            text.push(NEXT);
+        }
+        if !part.is_some_and(|(tape, value)| spell(tape, value, &mut text)) {
+            text.push(NOTHING);
+            complete = false;
+        }
     }
-    complete
+    let spelled = alone.then(|| as_integer(&text)).flatten();
+    (spelled.map_or(Key::Text(text), Key::Int), complete)
 }
 
-/// Appends one value's canonical spelling; false where it is null or no key.
-pub(crate) fn canonical_part(tape: &Tape, value: Value, key: &mut CanonicalKey) -> bool {
+/// The integer that this is the one spelling of.
+fn as_integer(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let canonical = match digits {
+        [b'0'] => digits.len() == text.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    let text = canonical.then(|| std::str::from_utf8(text).ok()).flatten();
+    text?.parse().ok()
+}
+
+/// Appends one value's spelling; false where it is null or no key.
+fn spell(tape: &Tape, value: Value, key: &mut SmallVec<[u8; 24]>) -> bool {
     use std::io::Write as _;
-    let written = match value {
+    match value {
         Value::Plain { at, len } | Value::Text { at, len } => {
             key.extend_from_slice(tape.raw(at, len));
-            return true;
         }
-        Value::Bool(value) => write!(key, "{value}"),
-        Value::Int(value) => write!(key, "{value}"),
-        Value::UInt(value) => write!(key, "{value}"),
-        Value::Float(value) => write!(key, "{value}"),
-        Value::Enum(value) => write!(key, "{value}"),
+        Value::Int(value) => digits(key, value),
+        Value::UInt(value) => digits(key, value),
+        Value::Enum(value) => digits(key, value),
+        Value::Bool(value) => key.extend_from_slice(if value { b"true" } else { b"false" }),
+        Value::Float(value) => return write!(key, "{value}").is_ok(),
         value => match tape.str(value) {
-            Some(text) => write!(key, "{text}"),
+            Some(text) => key.extend_from_slice(text.as_bytes()),
             None => return false,
         },
-    };
-    written.is_ok()
+    }
+    true
+}
+
+fn digits(key: &mut SmallVec<[u8; 24]>, value: impl itoa::Integer) {
+    key.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn read_row(
@@ -196,7 +237,22 @@ fn read_row(
 }
 
 /// The value that hops lead to from a parent.
+#[inline]
 fn follow<'s>(
+    store: &'s Store,
+    step: usize,
+    parent: ObjectAt,
+    hops: &[Hop],
+) -> Option<(&'s Tape, Value)> {
+    // By far the most frequent way.
+    if let [Hop::Slot(slot)] = hops {
+        let tape = store.steps[step].tape(parent.tape);
+        return Some((tape, tape.get(parent.at + slot)));
+    }
+    follow_far(store, step, parent, hops)
+}
+
+fn follow_far<'s>(
     store: &'s Store,
     step: usize,
     parent: ObjectAt,
@@ -263,4 +319,51 @@ fn list_part(tape: &Tape, at: u32, len: u32, ty: Option<&OutLeaf>) -> serde_json
             KeyPart::Json(json) => *json,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(parts: &[Value]) -> (Key, bool) {
+        let tape = tape();
+        let parts = parts.iter().map(|value| Some((&tape, *value)));
+        canonical(parts)
+    }
+
+    fn tape() -> Tape {
+        Tape::new(bytes::Bytes::from_static(b"12 -0 012 x"))
+    }
+
+    fn text(at: u32, len: u32) -> Value {
+        Value::Plain { at, len }
+    }
+
+    #[test]
+    fn an_integer_and_its_one_spelling_are_one_key() {
+        assert_eq!(key(&[Value::Int(12)]), key(&[text(0, 2)]));
+        assert_eq!(key(&[Value::Int(12)]).0, Key::Int(12));
+        for other in [text(3, 2), text(6, 3), text(10, 1), text(0, 0)] {
+            assert!(matches!(key(&[other]).0, Key::Text(_)), "{other:?}");
+        }
+        assert!(matches!(key(&[Value::UInt(u64::MAX)]).0, Key::Text(_)));
+    }
+
+    #[test]
+    fn parts_keep_apart_and_nothing_is_no_text() {
+        let (one, other) = ([text(0, 1), text(1, 1)], [text(0, 2), text(2, 0)]);
+        assert_ne!(key(&one).0, key(&other).0);
+        let (nothing, complete) = key(&[Value::Null]);
+        assert!(!complete);
+        assert_ne!(nothing, key(&[text(0, 0)]).0);
+    }
+
+    #[test]
+    fn a_key_is_told_by_its_parts() {
+        let mut index = KeyIndex::default();
+        let row = index.insert(key(&[Value::Int(1), text(10, 1)]).0);
+        assert_eq!(index.describe(row), "1, x");
+        let row = index.insert(key(&[Value::Int(7)]).0);
+        assert_eq!(index.describe(row), "7");
+    }
 }

@@ -451,12 +451,11 @@ impl<'w> Writer<'w> {
 
 /// The shortest text that reads back as the same number; a whole one without a fraction.
 fn float(out: &mut Vec<u8>, value: f64) {
-    use std::io::Write as _;
-    let written = match value.fract() == 0.0 && value.abs() < 1e15 {
-        true => write!(out, "{}", value as i64),
-        false => write!(out, "{}", serde_json::Value::from(value)),
-    };
-    if written.is_err() {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else if value.is_finite() {
+        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    } else {
         out.extend_from_slice(b"null");
     }
 }

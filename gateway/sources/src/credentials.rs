@@ -109,6 +109,11 @@ impl Bearer {
         })
     }
 
+    /// Whether a call may have to wait until somebody else has answered.
+    pub(crate) fn may_wait(&self) -> bool {
+        matches!(self.kind, Kind::Token(_))
+    }
+
     /// Adds what there is to add to a call that is about to leave. What came back is told to [`Bearer::answered`].
     pub(crate) async fn sign(&self, headers: &mut HeaderMap) -> Result<(), SourceError> {
         let value = match &self.kind {

@@ -7,6 +7,7 @@
 mod body;
 mod client;
 mod encoding;
+mod pool;
 mod problem;
 mod request;
 mod status;
@@ -205,34 +206,47 @@ impl Rest {
         if job.context.deadline <= start {
             return (Err(self.client.not_begun()), false);
         }
-        let begin = || self.work(job, call);
-        let deadline = job.context.deadline.into();
+        let deadline = job.context.deadline;
         let (result, follower) = match self.settings.merge_reads && job.may_merge() {
             true => {
+                let begin = || self.work(job, call, None);
                 let joined = self.reads.join((call.clone(), job.context.epoch), begin);
-                (
-                    tokio::time::timeout_at(deadline, joined.work).await,
-                    joined.follower,
-                )
+                let result = tokio::time::timeout_at(deadline.into(), joined.work).await;
+                (result, joined.follower)
             }
-            false => (tokio::time::timeout_at(deadline, begin()).await, false),
+            // The attempt itself ends with the request: one timer is enough, unless a token is waited for.
+            false => {
+                let work = self.work(job, call, Some(deadline));
+                let result = match self.bearer.may_wait() {
+                    true => tokio::time::timeout_at(deadline.into(), work).await,
+                    false => Ok(work.await),
+                };
+                (result, false)
+            }
         };
         let late = |_| Err(self.client.timed_out(Code::DeadlineExceeded));
         (result.unwrap_or_else(late), follower)
     }
 
-    fn work(&self, job: &Job<'_>, call: &Arc<RestCall>) -> Work<Outcome> {
-        let mut labels = HeaderMap::new();
+    /// One attempt. It ends at the request's deadline where there is one: work that is shared outlives a request.
+    fn work(
+        &self,
+        job: &Job<'_>,
+        call: &Arc<RestCall>,
+        deadline: Option<Instant>,
+    ) -> Work<Outcome> {
+        // Room for what every call carries, and for some rules beside it.
+        let mut labels = HeaderMap::with_capacity(12);
         calls::propagate(job.context, &mut labels);
         let (client, call) = (self.client.clone(), call.clone());
-        let (gate, deadline) = (self.gate.clone(), job.context.deadline);
+        let (gate, patience) = (self.gate.clone(), job.context.deadline);
         let bearer = self.bearer.clone();
         Box::pin(async move {
-            gate.pass(deadline).await.map_err(Failure::limited)?;
+            gate.pass(patience).await.map_err(Failure::limited)?;
             let signed = bearer.sign(&mut labels).await;
             signed.map_err(Failure::without_credentials)?;
             let sent = bearer.sent(&labels);
-            let reply = client.attempt(call, labels).await?;
+            let reply = client.attempt_before(deadline, call, labels).await?;
             if reply.status == 401 {
                 bearer.refused(sent.as_ref());
             }

@@ -159,10 +159,6 @@ fn constant(decoder: &mut Decoder<'_>, expected: Option<Expected<'_>>, value: &J
             _ => decoder.tape.own(text),
         },
         (_, Json::String(text)) => decoder.tape.own(text),
-        (_, value) => {
-            let text = value.to_string();
-            // What `to_string` wrote is JSON.
-            raw::json_text(decoder, &text).unwrap_or(Value::Null)
-        }
+        (_, value) => raw::constant(decoder, value),
     }
 }

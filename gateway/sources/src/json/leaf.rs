@@ -5,17 +5,11 @@ use plan::shape::EnumValues;
 use plan::shape::Leaf;
 use plan::shape::LeafKind;
 use plan::tape::Value;
-use serde::Deserializer;
-use serde::de::DeserializeSeed;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
 use serde_json::Value as Json;
 
-use super::depth::Skip;
 use super::raw;
+use super::reader::Fault;
 use super::value::Decoder;
-use super::value::To;
 use crate::format;
 
 /// A JSON value that is neither list nor object.
@@ -31,19 +25,11 @@ pub(super) enum Scalar<'a> {
     Plain(&'a str),
     /// Other text.
     Text(&'a str),
-    /// A list or an object, where a leaf was expected.
-    Composite(&'static str),
+    /// What no leaf can be: a list, an object, a number that no float holds.
+    Other(&'static str),
 }
 
 impl<'a> Scalar<'a> {
-    #[inline]
-    pub(super) fn unsigned(value: u64) -> Self {
-        match i64::try_from(value) {
-            Ok(value) => Scalar::Int(value),
-            Err(_) => Scalar::UInt(value),
-        }
-    }
-
     pub(super) fn of_json(json: &'a Json) -> Self {
         match json {
             Json::Null => Scalar::Null,
@@ -54,8 +40,8 @@ impl<'a> Scalar<'a> {
                 (None, Some(value)) => Scalar::UInt(value),
                 (None, None) => Scalar::Float(number.as_f64().unwrap_or_default()),
             },
-            Json::Array(_) => Scalar::Composite("a list"),
-            Json::Object(_) => Scalar::Composite("an object"),
+            Json::Array(_) => Scalar::Other("a list"),
+            Json::Object(_) => Scalar::Other("an object"),
         }
     }
 
@@ -67,7 +53,7 @@ impl<'a> Scalar<'a> {
             Scalar::Int(_) | Scalar::UInt(_) => "an integer",
             Scalar::Float(_) => "a number",
             Scalar::Plain(_) | Scalar::Text(_) => "a text",
-            Scalar::Composite(what) => what,
+            Scalar::Other(what) => what,
         }
     }
 }
@@ -167,7 +153,7 @@ fn symbol(decoder: &mut Decoder<'_>, values: &EnumValues, scalar: Scalar<'_>) ->
         Scalar::UInt(value) => values.index(digits.format(value)),
         Scalar::Bool(value) => values.index(if value { "true" } else { "false" }),
         Scalar::Float(value) => values.index(&value.to_string()),
-        Scalar::Null | Scalar::Composite(_) => None,
+        Scalar::Null | Scalar::Other(_) => None,
     };
     match index {
         Some(index) => Value::Enum(index),
@@ -228,86 +214,37 @@ fn text(decoder: &mut Decoder<'_>, kind: &LeafKind, text: &str) -> Value {
     plain(decoder, kind, Scalar::Text(text))
 }
 
-/// Reads one leaf.
-pub(super) struct LeafSeed<'a, 't> {
-    pub(super) decoder: &'a mut Decoder<'t>,
-    pub(super) leaf: &'a Leaf,
-    pub(super) to: To,
-}
-
-impl LeafSeed<'_, '_> {
+impl Decoder<'_> {
+    /// Reads one leaf.
     #[inline]
-    fn scalar<E>(self, scalar: Scalar<'_>) -> Result<(), E> {
-        let value = coerce(self.decoder, self.leaf, scalar);
-        self.decoder.put(self.to, value);
-        Ok(())
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for LeafSeed<'_, '_> {
-    type Value = ();
-
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LeafSeed<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(describe(&self.leaf.kind))
-    }
-
-    #[inline]
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
-        match (&self.leaf.kind, self.leaf.format) {
-            // By far the most frequent leaf.
-            (LeafKind::String | LeafKind::Id, None) => {
-                let value = self.decoder.borrowed(value);
-                self.decoder.put(self.to, value);
-                Ok(())
+    pub(super) fn leaf(&mut self, leaf: &Leaf) -> Result<Value, Fault> {
+        match self.reader.peek()? {
+            b'"' => self.text_leaf(leaf),
+            _ if matches!(leaf.kind, LeafKind::Json) => raw::json_leaf(self, leaf),
+            b'{' | b'[' => {
+                let found = self.reader.skip()?;
+                Ok(coerce(self, leaf, Scalar::Other(found)))
             }
-            _ => self.scalar(Scalar::Plain(value)),
+            _ => {
+                let scalar = self.reader.scalar()?;
+                Ok(coerce(self, leaf, scalar))
+            }
         }
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.scalar(Scalar::Text(value))
-    }
-
     #[inline]
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.scalar(Scalar::unsigned(value))
-    }
-
-    #[inline]
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.scalar(Scalar::Int(value))
-    }
-
-    #[inline]
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.scalar(Scalar::Float(value))
-    }
-
-    #[inline]
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.scalar(Scalar::Bool(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.scalar(Scalar::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
-        Skip::new().visit_seq(items)?;
-        self.scalar(Scalar::Composite("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        Skip::new().visit_map(entries)?;
-        self.scalar(Scalar::Composite("an object"))
+    fn text_leaf(&mut self, leaf: &Leaf) -> Result<Value, Fault> {
+        let text = self.reader.string()?;
+        if let (LeafKind::String | LeafKind::Id | LeafKind::Json, None) = (&leaf.kind, leaf.format)
+        {
+            return self.kept(text);
+        }
+        let plain = text.plain().is_some();
+        let text = self.reader.text(text)?;
+        let scalar = match plain {
+            true => Scalar::Plain(&text),
+            false => Scalar::Text(&text),
+        };
+        Ok(coerce(self, leaf, scalar))
     }
 }

@@ -1,72 +1,36 @@
 //! Any value of a shape, and lists.
 
-use plan::shape::LeafKind;
 use plan::shape::Shape;
 use plan::tape::Tape;
 use plan::tape::Value;
-use serde::Deserializer;
-use serde::de::DeserializeSeed;
-use serde::de::Error;
-use serde::de::MapAccess;
-use serde::de::SeqAccess;
-use serde::de::Visitor;
 
-use super::depth::Depth;
-use super::depth::Place;
-use super::depth::Skip;
-use super::depth::TooDeep;
-use super::leaf::LeafSeed;
-use super::object::ObjectSeed;
+use super::order::Orders;
 use super::raw;
+use super::reader::Fault;
+use super::reader::Reader;
+use super::reader::Text;
 
 /// The state of decoding one reply.
 pub(super) struct Decoder<'t> {
+    pub(super) reader: Reader<'t>,
     pub(super) tape: Tape,
     /// The HTTP status, for fields that are read from it.
     pub(super) status: u16,
-    pub(super) depth: Depth<'t>,
+    pub(super) orders: Orders,
     /// Items of the lists that are being read, innermost last.
     items: Vec<Value>,
-    /// The value of the document that is being read.
-    root: Value,
-}
-
-/// Where a value goes once it is read. Values are put there rather than returned: through the
-/// layers of the deserializer that costs more than reading them.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum To {
-    /// Into a slot of the tape.
-    Slot(u32),
-    /// To the items of the list that is being read.
-    Item,
-    /// It is the document's own value.
-    Root,
 }
 
 impl<'t> Decoder<'t> {
-    pub(super) fn new(tape: Tape, body: &'t str, status: u16) -> Self {
+    /// The reader's text is the tape's reply, byte by byte.
+    pub(super) fn new(tape: Tape, reader: Reader<'t>, status: u16) -> Self {
         Self {
+            reader,
             tape,
             status,
-            depth: Depth::new(body),
+            orders: Orders::default(),
             items: Vec::new(),
-            root: Value::Absent,
         }
-    }
-
-    /// Puts a value where it belongs.
-    #[inline]
-    pub(super) fn put(&mut self, to: To, value: Value) {
-        match to {
-            To::Slot(at) => self.tape.set(at, value),
-            To::Item => self.items.push(value),
-            To::Root => self.root = value,
-        }
-    }
-
-    /// The value of the document that was read last.
-    pub(super) fn root(&self) -> Value {
-        self.root
     }
 
     pub(super) fn finish(self, root: Value) -> Tape {
@@ -75,8 +39,56 @@ impl<'t> Decoder<'t> {
         tape
     }
 
-    /// The place of a text that was borrowed from the reply; JSON text without escapes needs none when it is written.
+    /// Reads one value as a shape. Recursion follows the shape, and so is bounded by it.
     #[inline]
+    pub(super) fn value(&mut self, shape: &Shape) -> Result<Value, Fault> {
+        match shape {
+            Shape::Leaf(leaf) => self.leaf(leaf),
+            Shape::Object(shape) => self.object(shape),
+            Shape::List(item) => self.list_of(item),
+            Shape::Abstract(shape) => raw::abstract_object(self, shape),
+        }
+    }
+
+    fn list_of(&mut self, item: &Shape) -> Result<Value, Fault> {
+        match self.reader.peek()? {
+            b'[' => self.items(item),
+            _ => match self.reader.skip()? {
+                "null" => Ok(Value::Null),
+                found => Ok(self.mismatch("a list", found)),
+            },
+        }
+    }
+
+    fn items(&mut self, item: &Shape) -> Result<Value, Fault> {
+        let first = self.items.len();
+        let mut more = self.reader.opens(b']')?;
+        while more {
+            let value = self.value(item)?;
+            self.items.push(value);
+            more = self.reader.goes_on(b']')?;
+        }
+        let list = self.tape.list(&self.items[first..]);
+        self.items.truncate(first);
+        Ok(list)
+    }
+
+    /// A string as it is kept: JSON text without escapes needs none when it is written.
+    #[inline]
+    pub(super) fn kept(&mut self, text: Text) -> Result<Value, Fault> {
+        match text.plain() {
+            Some(place) => Ok(Value::Plain {
+                at: place.start as u32,
+                len: place.len() as u32,
+            }),
+            None => {
+                let text = self.reader.text(text)?;
+                Ok(self.tape.own(&text))
+            }
+        }
+    }
+
+    /// A text that may stand in the reply.
     pub(super) fn borrowed(&mut self, text: &str) -> Value {
         match self.tape.offset(text) {
             Some(at) => Value::Plain {
@@ -102,138 +114,5 @@ impl<'t> Decoder<'t> {
     pub(super) fn mismatch(&mut self, expected: &str, found: &str) -> Value {
         self.tape
             .error(format!("expected {expected}, found {found}"))
-    }
-}
-
-/// Reads one value as a shape.
-pub(super) struct ValueSeed<'a, 't> {
-    pub(super) decoder: &'a mut Decoder<'t>,
-    pub(super) shape: &'a Shape,
-    pub(super) to: To,
-    pub(super) place: Place,
-}
-
-impl<'de> DeserializeSeed<'de> for ValueSeed<'_, '_> {
-    type Value = ();
-
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        let Self {
-            decoder,
-            shape,
-            to,
-            place,
-        } = self;
-        match shape {
-            Shape::Leaf(leaf) if matches!(leaf.kind, LeafKind::Json) => {
-                raw::json_leaf(decoder, leaf, to, place, json)
-            }
-            Shape::Leaf(leaf) => LeafSeed { decoder, leaf, to }.deserialize(json),
-            Shape::Object(shape) => ObjectSeed { decoder, shape, to }.deserialize(json),
-            Shape::List(item) => json.deserialize_any(ListVisitor {
-                decoder,
-                item,
-                to,
-                place,
-            }),
-            Shape::Abstract(shape) => raw::abstract_object(decoder, shape, to, place, json),
-        }
-    }
-}
-
-struct ListVisitor<'a, 't> {
-    decoder: &'a mut Decoder<'t>,
-    item: &'a Shape,
-    to: To,
-    place: Place,
-}
-
-impl ListVisitor<'_, '_> {
-    fn mismatch<E>(self, found: &str) -> Result<(), E> {
-        let value = self.decoder.mismatch("a list", found);
-        self.decoder.put(self.to, value);
-        Ok(())
-    }
-}
-
-impl<'de> Visitor<'de> for ListVisitor<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self {
-            decoder,
-            item,
-            to,
-            place,
-        } = self;
-        let place = decoder.items_place(item, place).map_err(A::Error::custom)?;
-        let first = decoder.items.len();
-        while list
-            .next_element_seed(ValueSeed {
-                decoder: &mut *decoder,
-                shape: item,
-                to: To::Item,
-                place,
-            })?
-            .is_some()
-        {}
-        let value = decoder.tape.list(&decoder.items[first..]);
-        decoder.items.truncate(first);
-        decoder.put(to, value);
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.decoder.put(self.to, Value::Null);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<(), A::Error> {
-        Skip::new().visit_map(entries)?;
-        self.mismatch("an object")
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.mismatch("a boolean")
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.mismatch("an integer")
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        self.mismatch("an integer")
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.mismatch("a number")
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        self.mismatch("a text")
-    }
-}
-
-impl Decoder<'_> {
-    /// Where a list's items stand. Items that will be captured are looked over with the list, since where each begins is not known.
-    fn items_place(&mut self, item: &Shape, list: Place) -> Result<Place, TooDeep> {
-        if !captures(item) {
-            return Ok(Place::Unknown);
-        }
-        self.depth.guard(list)?;
-        Ok(Place::Checked)
-    }
-}
-
-fn captures(shape: &Shape) -> bool {
-    match shape {
-        Shape::Leaf(leaf) => matches!(leaf.kind, LeafKind::Json),
-        Shape::List(item) => captures(item),
-        Shape::Abstract(_) => true,
-        Shape::Object(_) => false,
     }
 }

@@ -25,15 +25,20 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
 use plan::code::Code;
 use plan::source::SourceError;
+use tokio::time::Instant;
 
 use super::encoding;
 use super::encoding::Undecodable;
+use super::pool::Lease;
+use super::pool::NoReply;
+use super::pool::Pool;
 use super::request::RestCall;
 use crate::ConnectError;
 use crate::config::Settings;
@@ -54,8 +59,10 @@ pub(crate) struct RestReply {
 #[derive(Debug, Clone)]
 pub(crate) struct RestClient {
     transport: Transport,
-    /// What stands before every target: scheme, authority and a path without its last slash.
-    base: Arc<str>,
+    /// What stands before every target: a path without its last slash, and what the transport wants before it.
+    prefix: Arc<str>,
+    /// Bytes of the whole base address.
+    base_len: usize,
     max_bytes: usize,
     service: Arc<str>,
 }
@@ -69,14 +76,15 @@ impl RestClient {
     ) -> Result<Self, ConnectError> {
         let base = base_url.trim_end_matches('/');
         let uri = parsed(&service, base)?;
-        let encrypted = uri.scheme_str() == Some("https");
-        let transport = Transport::new(settings, encrypted);
+        let transport = Transport::new(settings, &uri);
+        let transport = transport.map_err(|error| ConnectError::Client {
+            source_name: service.to_string(),
+            reason: error.to_string(),
+        })?;
         Ok(Self {
-            transport: transport.map_err(|error| ConnectError::Client {
-                source_name: service.to_string(),
-                reason: error.to_string(),
-            })?,
-            base: base.into(),
+            prefix: transport.prefix(base, &uri).into(),
+            base_len: base.len(),
+            transport,
             max_bytes: settings.max_reply_bytes,
             service,
         })
@@ -88,17 +96,31 @@ impl RestClient {
         call: Arc<RestCall>,
         labels: HeaderMap,
     ) -> Result<RestReply, Failure> {
+        self.attempt_before(None, call, labels).await
+    }
+
+    /// One attempt that ends with its own time, or earlier, at a deadline.
+    pub(super) async fn attempt_before(
+        self,
+        deadline: Option<std::time::Instant>,
+        call: Arc<RestCall>,
+        labels: HeaderMap,
+    ) -> Result<RestReply, Failure> {
         let request = self.request(&call, labels)?;
-        let exchange = self.exchange(request);
-        match tokio::time::timeout(call.timeout, exchange).await {
+        let own = Instant::now() + call.timeout;
+        let (end, late) = match deadline.map(Instant::from) {
+            Some(deadline) if deadline < own => (deadline, Code::DeadlineExceeded),
+            _ => (own, Code::UpstreamTimeout),
+        };
+        match tokio::time::timeout_at(end, self.exchange(request)).await {
             Ok(result) => result,
-            Err(_) => Err(self.timed_out(Code::UpstreamTimeout)),
+            Err(_) => Err(self.timed_out(late)),
         }
     }
 
     fn request(&self, call: &RestCall, labels: HeaderMap) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut address = String::with_capacity(self.base.len() + call.target.len());
-        address.push_str(&self.base);
+        let mut address = String::with_capacity(self.prefix.len() + call.target.len());
+        address.push_str(&self.prefix);
         address.push_str(&call.target);
         let uri = Uri::try_from(address)
             .map_err(|error| self.failed(Code::InternalError, error.to_string()))?;
@@ -117,8 +139,12 @@ impl RestClient {
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<RestReply, Failure> {
         let sent = self.transport.send(request).await;
-        let (head, body) = sent.map_err(|error| self.unsent(&error))?.into_parts();
+        let (reply, lease) = sent.map_err(|error| self.unsent(&error))?;
+        let (head, body) = reply.into_parts();
         let body = self.body(&head.headers, body).await?;
+        if let Some(lease) = lease {
+            lease.finished();
+        }
         let body = self.decoded(&head.headers, body)?;
         Ok(RestReply {
             status: head.status.as_u16(),
@@ -181,7 +207,7 @@ impl RestClient {
 
     /// The whole address, in bytes.
     pub(super) fn url_len(&self, call: &RestCall) -> usize {
-        self.base.len() + call.target.len()
+        self.base_len + call.target.len()
     }
 
     /// Nothing was sent: the request's time was over before.
@@ -207,10 +233,10 @@ impl RestClient {
         self.maybe_done(code, "timeout", "no complete reply in time".to_owned())
     }
 
-    fn unsent(&self, error: &hyper_util::client::legacy::Error) -> Failure {
-        match error.is_connect() {
-            true => self.failed(Code::UpstreamUnavailable, chain(error)),
-            false => self.broken(error),
+    fn unsent(&self, error: &Unsent) -> Failure {
+        match error {
+            Unsent::Unreachable(error) => self.failed(Code::UpstreamUnavailable, chain(&**error)),
+            Unsent::Broken(error) => self.broken(&**error),
         }
     }
 
@@ -296,18 +322,32 @@ fn parsed(service: &Arc<str>, base: &str) -> Result<Uri, ConnectError> {
     }
 }
 
-/// Connections with and without TLS. HTTP/2 is agreed on in the handshake, or known beforehand.
+/// How requests get to the service.
 #[derive(Debug, Clone)]
 enum Transport {
-    Plain(Client<HttpConnector, Full<Bytes>>),
+    /// HTTP/1.1 without TLS: most services behind a gateway.
+    Pooled(Pool),
+    /// HTTP/2 without TLS, known beforehand.
+    Multiplexed(Client<HttpConnector, Full<Bytes>>),
+    /// With TLS; the handshake agrees on the version.
     Encrypted(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
+/// Why there is no reply.
+enum Unsent {
+    Unreachable(Box<dyn Error>),
+    Broken(Box<dyn Error>),
+}
+
 impl Transport {
-    fn new(settings: &Settings, encrypted: bool) -> std::io::Result<Self> {
+    fn new(settings: &Settings, service: &Uri) -> std::io::Result<Self> {
         let mut tcp = HttpConnector::new();
         tcp.set_connect_timeout(Some(settings.connect_timeout));
         tcp.set_nodelay(true);
+        let encrypted = service.scheme_str() == Some("https");
+        if !encrypted && !settings.http2_prior_knowledge {
+            return Ok(Self::Pooled(Pool::new(tcp, service)));
+        }
         let mut client = Client::builder(TokioExecutor::new());
         client
             .pool_idle_timeout(IDLE)
@@ -315,7 +355,7 @@ impl Transport {
             .retry_canceled_requests(false)
             .http2_only(settings.http2_prior_knowledge);
         if !encrypted {
-            return Ok(Self::Plain(client.build(tcp)));
+            return Ok(Self::Multiplexed(client.build(tcp)));
         }
         tcp.enforce_http(false);
         // The machine's certificates take time to load and are not needed otherwise.
@@ -328,13 +368,44 @@ impl Transport {
         Ok(Self::Encrypted(client.build(tls)))
     }
 
+    /// A connection of its own needs no address; a shared client chooses one by it.
+    fn prefix<'a>(&self, base: &'a str, uri: &'a Uri) -> &'a str {
+        match self {
+            Self::Pooled(_) => uri.path().trim_end_matches('/'),
+            Self::Multiplexed(_) | Self::Encrypted(_) => base,
+        }
+    }
+
     async fn send(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
-        match self {
-            Self::Plain(client) => client.request(request).await,
+    ) -> Result<(Response<Incoming>, Option<Lease>), Unsent> {
+        let shared = match self {
+            Self::Pooled(pool) => {
+                let (reply, lease) = pool.send(request).await?;
+                return Ok((reply, Some(lease)));
+            }
+            Self::Multiplexed(client) => client.request(request).await,
             Self::Encrypted(client) => client.request(request).await,
+        };
+        Ok((shared?, None))
+    }
+}
+
+impl From<NoReply> for Unsent {
+    fn from(error: NoReply) -> Self {
+        match error {
+            NoReply::Unreachable(error) => Self::Unreachable(error),
+            NoReply::Broken(error) => Self::Broken(error.into()),
+        }
+    }
+}
+
+impl From<legacy::Error> for Unsent {
+    fn from(error: legacy::Error) -> Self {
+        match error.is_connect() {
+            true => Self::Unreachable(error.into()),
+            false => Self::Broken(error.into()),
         }
     }
 }

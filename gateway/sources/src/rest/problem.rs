@@ -62,7 +62,7 @@ pub(super) fn is_problem(reply: &RestReply) -> bool {
 }
 
 fn document(reply: &RestReply) -> Option<Json> {
-    let document: Json = sonic_rs::from_slice(&reply.body).ok()?;
+    let document: Json = serde_json::from_slice(&reply.body).ok()?;
     document.is_object().then_some(document)
 }
 
