@@ -1,9 +1,14 @@
 //! Nothing of one caller is ever answered to another, and reads see earlier writes.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest;
+use ring::hmac;
 use serde_json::json;
 
 use super::binary::Gateway;
 use super::binary::body;
+use super::scripted::Arrival;
 use super::scripted::Scripted;
 
 const THING: &str = r#"{ "id": 1, "name": "one" }"#;
@@ -142,4 +147,169 @@ async fn a_correlation_id_that_is_no_label_is_replaced() {
             made.as_str()
         );
     }
+}
+
+// --- Verified callers -------------------------------------------------------
+
+const OWN: &str = r#"
+extend schema @source(name: "things", http: { baseURL: "{$env.THINGS_URL}" })
+type Query {
+  mine: Thing @rest(GET: "/of/{$claims.sub}")
+  forwarded: Thing @rest(GET: "/forwarded", headers: [{ name: "authorization", from: "authorization" }])
+  shared: Thing @rest(GET: "/shared")
+}
+type Thing { id: ID! name: String }
+"#;
+
+const AUTHENTICATION: &str = r#"
+authentication:
+  jwt: { issuers: [{ issuer: "https://id", audiences: [api], algorithms: [HS256], jwks: { file: keys.json } }] }
+  api_keys: { file: keys.yaml }
+subgraphs:
+  things: { schema: things.graphql, env: [THINGS_URL] }
+"#;
+
+/// A token for somebody, good until long after these tests.
+fn token(who: &str) -> String {
+    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let claims = json!({ "iss": "https://id", "aud": "api", "sub": who, "exp": 4_000_000_000_u64 });
+    let message = format!(
+        "{}.{}",
+        part(json!({ "alg": "HS256", "kid": "k" })),
+        part(claims)
+    );
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
+    format!("{message}.{signature}")
+}
+
+async fn verifying(service: &Scripted) -> (super::binary::Folder, Gateway) {
+    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let keys = json!({ "keys": [{ "kty": "oct", "kid": "k", "k": secret }] }).to_string();
+    let hash = digest::digest(&digest::SHA256, b"sbk_carol");
+    let hash: String = hash
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let files = [
+        ("switchboard.yaml", AUTHENTICATION),
+        ("things.graphql", OWN),
+        ("keys.json", &keys),
+        (
+            "keys.yaml",
+            &format!("- {{ id: carol, hash: {hash}, claims: {{ sub: carol }} }}"),
+        ),
+    ];
+    let folder = super::binary::Folder::new(&files);
+    let url = service.url();
+    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    (folder, gateway)
+}
+
+/// Alice and Bob with tokens and Carol with an API key ask the same at once, while the service holds what arrives.
+async fn all_ask(service: &mut Scripted, gateway: &Gateway, query: &str) -> Vec<Arrival> {
+    let query = json!({ "query": query });
+    let bearer = |who| format!("Bearer {}", token(who));
+    let alice = gateway
+        .post(&query)
+        .header("authorization", bearer("alice"));
+    let bob = gateway.post(&query).header("authorization", bearer("bob"));
+    let carol = gateway.post(&query).header("x-api-key", "sbk_carol");
+    let three_arrive = async {
+        let arrivals = vec![
+            service.next().await,
+            service.next().await,
+            service.next().await,
+        ];
+        service.release(3);
+        arrivals
+    };
+    let (alice, bob, carol, arrivals) =
+        tokio::join!(alice.send(), bob.send(), carol.send(), three_arrive);
+    for answer in [alice, bob, carol] {
+        assert_eq!(answer.expect("an answer").status(), 200);
+    }
+    arrivals
+}
+
+#[tokio::test]
+async fn what_is_made_from_a_claim_is_made_for_each_caller() {
+    let mut service = Scripted::closed(THING).await;
+    let (_folder, gateway) = verifying(&service).await;
+    let arrivals = all_ask(&mut service, &gateway, "{ mine { name } }").await;
+    let mut targets: Vec<_> = arrivals.into_iter().map(|arrival| arrival.target).collect();
+    targets.sort();
+    assert_eq!(targets, ["GET /of/alice", "GET /of/bob", "GET /of/carol"]);
+}
+
+#[tokio::test]
+async fn what_forwards_credentials_is_called_for_each_caller() {
+    let mut service = Scripted::closed(THING).await;
+    let (_folder, gateway) = verifying(&service).await;
+    let arrivals = all_ask(&mut service, &gateway, "{ forwarded { name } }").await;
+    let sent = |arrival: &Arrival| arrival.headers.get("authorization").cloned();
+    let mut sent: Vec<_> = arrivals.iter().map(sent).collect();
+    sent.sort_by_key(|value| value.as_ref().map(|value| value.as_bytes().to_vec()));
+    sent.dedup();
+    assert_eq!(sent.len(), 3, "two tokens, and nothing");
+    assert!(sent[0].is_none());
+}
+
+#[tokio::test]
+async fn what_uses_nothing_of_the_caller_is_shared_by_all() {
+    let mut service = Scripted::closed(THING).await;
+    let (_folder, gateway) = verifying(&service).await;
+    let query = json!({ "query": "{ shared { name } }" });
+    let alice = gateway.post(&query).bearer_auth(token("alice"));
+    let carol = gateway.post(&query).header("x-api-key", "sbk_carol");
+    let released = async {
+        service.next().await;
+        // Enough for two, should the second come too late to share.
+        service.release(2);
+    };
+    let (alice, carol, ()) = tokio::join!(alice.send(), carol.send(), released);
+    for answer in [alice, carol] {
+        let answer = body(answer.expect("an answer")).await;
+        assert_eq!(answer, json!({ "data": { "shared": { "name": "one" } } }));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_credential_is_refused_before_any_call_and_never_logged() {
+    let mut service = Scripted::open(THING).await;
+    let (_folder, gateway) = verifying(&service).await;
+    let query = json!({ "query": "{ shared { name } }" });
+    let forged = format!("{}x", token("mallory"));
+    let refused = gateway
+        .post(&query)
+        .bearer_auth(&forged)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(refused.status(), 401);
+    let challenge = refused.headers()["www-authenticate"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    assert!(
+        challenge.starts_with("Bearer error=\"invalid_token\""),
+        "{challenge}"
+    );
+    let problem = body(refused).await;
+    let kind = problem["type"].as_str().expect("a type");
+    assert!(kind.ends_with("/problems/unauthenticated"), "{problem}");
+    let wrong = gateway
+        .post(&query)
+        .header("x-api-key", "sbk_mallory")
+        .send();
+    assert_eq!(wrong.await.expect("an answer").status(), 401);
+    let anonymous = gateway.post(&query).send().await.expect("an answer");
+    assert_eq!(anonymous.status(), 200);
+    assert_eq!(service.next().await.target, "GET /shared");
+    let log = gateway.log();
+    assert!(
+        !log.contains(&forged) && !log.contains("sbk_mallory"),
+        "{log}"
+    );
 }
