@@ -24,7 +24,7 @@ PLAYGROUND := playground/dist/index.html
 PLAYGROUND_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) \
 	playground/index.html playground/vite.config.ts playground/tsconfig.json
 
-.PHONY: help demo test bench lint check-node chromium redis test-rust test-playground test-audit direction
+.PHONY: help demo test bench lint check-node chromium redis test-rust test-playground test-audit test-clients direction
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,7 +35,7 @@ demo: $(PLAYGROUND)
 
 # Browser and Redis first: a machine without them should not find out after ten minutes.
 test: chromium redis $(PLAYGROUND)
-	$(MAKE) --no-print-directory test-rust test-audit test-playground
+	$(MAKE) --no-print-directory test-rust test-audit test-clients test-playground
 
 test-rust: redis $(PLAYGROUND)
 	$(CARGO) test --workspace --locked
@@ -46,6 +46,11 @@ test-playground: chromium $(PLAYGROUND)
 	cd playground && $(NPM) run test:panels
 	cd playground && SWITCHBOARD_BIN=../$(DEBUG)/switchboard SUBGRAPHS_BIN=../$(DEBUG)/switchboard-subgraphs \
 		$(NPM) run test:gateway
+
+# Apollo Client, urql and Relay over the example services.
+test-clients: tests/clients/node_modules/.package-lock.json
+	$(CARGO) build --locked -p switchboard -p switchboard-subgraphs
+	cd tests/clients && SWITCHBOARD_BIN=../../$(DEBUG)/switchboard SUBGRAPHS_BIN=../../$(DEBUG)/switchboard-subgraphs $(NPM) test
 
 # The public audit of GraphQL over HTTP.
 test-audit: gateway/server/audit/node_modules/.package-lock.json
@@ -78,6 +83,10 @@ playground/node_modules/.package-lock.json: playground/package.json playground/p
 
 gateway/server/audit/node_modules/.package-lock.json: gateway/server/audit/package.json gateway/server/audit/package-lock.json | check-node
 	cd gateway/server/audit && $(NPM) ci --no-audit --no-fund
+	@touch $@
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json | check-node
+	cd tests/clients && $(NPM) ci --no-audit --no-fund
 	@touch $@
 
 # An executable of another project, to measure beside the gateway; never part of it.

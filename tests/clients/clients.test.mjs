@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { ApolloClient, CombinedGraphQLErrors, HttpLink, InMemoryCache, gql } from '@apollo/client';
@@ -91,7 +91,7 @@ describe('urql', () => {
   after(() => served?.stop());
 
   function client(recorded, options = {}) {
-    const exchanges = [persistedExchange({ generateHash: sha256, ...options }), fetchExchange];
+    const exchanges = [persistedExchange({ generateHash: sha256, preferGetForPersistedQueries: false, ...options }), fetchExchange];
     return new Client({ url: served.url, exchanges, fetch: recorded.fetch, preferGetMethod: false });
   }
 
@@ -143,7 +143,9 @@ describe('Relay', () => {
     const env = { ...process.env, ...shop.variables };
     const { stdout } = await run(binary('SWITCHBOARD_BIN'), ['compose', '--config', 'switchboard.yaml'], { cwd: HERE, env });
     await writeFile(`${HERE}relay/schema.graphql`, stdout);
-    await run('npx', ['relay-compiler', 'relay.config.json'], { cwd: `${HERE}relay` });
+    await writeFile(`${HERE}relay/operations.json`, '{}');
+    await mkdir(`${HERE}relay/__generated__`, { recursive: true });
+    await run(`${HERE}node_modules/.bin/relay-compiler`, ['relay.config.json'], { cwd: `${HERE}relay` });
   }
 
   function environment() {
