@@ -23,8 +23,9 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /out/ /usr/local/bin/
 COPY schema/ /etc/switchboard/
 # Inside a container the loopback address would be reachable by nobody.
-ENV SWITCHBOARD_LISTEN=0.0.0.0:4000 SWITCHBOARD_ADMIN_LISTEN=0.0.0.0:4001
-EXPOSE 4000 4001
+# The admin port stays on it: anywhere else it needs tokens (docs/edge.md).
+ENV SWITCHBOARD_LISTEN=0.0.0.0:4000
+EXPOSE 4000
 HEALTHCHECK --interval=5s --timeout=4s --start-period=10s \
     CMD ["/usr/local/bin/switchboard-subgraphs", "probe", "http://127.0.0.1:4000/health"]
 ENTRYPOINT ["/usr/local/bin/switchboard"]

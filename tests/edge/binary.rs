@@ -28,8 +28,20 @@ pub(super) fn path() -> &'static Path {
         assert!(status.success(), "the binary builds");
         let test = std::env::current_exe().expect("a test has a path");
         let profile = test.ancestors().nth(2).expect("target/debug/deps/it");
-        profile.join("switchboard")
+        copy(&profile.join("switchboard"), &test)
     })
+}
+
+/// Under a name of this test's own: another build would replace it while it is in use.
+fn copy(built: &Path, test: &Path) -> PathBuf {
+    let folder = test.with_extension("binary");
+    std::fs::create_dir_all(&folder).expect("a folder for the binary");
+    let own = folder.join("switchboard");
+    drop(std::fs::remove_file(&own));
+    if std::fs::hard_link(built, &own).is_err() {
+        std::fs::copy(built, &own).expect("a copy of the binary");
+    }
+    own
 }
 
 /// A folder of configuration files, removed with the value.
@@ -157,6 +169,11 @@ impl Gateway {
         let id = self.child.id().expect("it runs").to_string();
         let killed = Command::new("kill").args(["-TERM", &id]).status().await;
         assert!(killed.expect("kill runs").success());
+    }
+
+    /// The process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// Its exit code, once it has stopped.

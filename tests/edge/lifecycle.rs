@@ -122,7 +122,7 @@ async fn a_bad_file_keeps_the_old_graph_and_says_why() {
 }
 
 /// Waits for something that another process does; bounded, and as quick as it is.
-async fn until(mut holds: impl FnMut() -> bool) {
+pub(super) async fn until(mut holds: impl FnMut() -> bool) {
     let waited = async {
         while !holds() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;

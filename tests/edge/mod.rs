@@ -2,16 +2,22 @@
 //! that work, fail, hang and lie, and against one of our own that says exactly
 //! what a test wants.
 
+mod attacks;
 mod binary;
 mod command_line;
 mod documents;
+mod door;
 mod faults;
+mod floods;
 mod identity;
 mod lifecycle;
 mod limits;
 mod rate_limits;
+mod raw;
 mod scripted;
 mod shop;
+mod slow;
+mod tls;
 
 use std::time::Duration;
 

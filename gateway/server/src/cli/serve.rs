@@ -13,12 +13,17 @@ use super::Failure;
 use super::ServeOptions;
 use super::runtime;
 use crate::config::Config;
+use crate::config::Edge;
+use crate::config::TlsFiles;
 use crate::edge;
+use crate::edge::Port;
 use crate::edge::problem::Pages;
+use crate::edge::tls::Tls;
 use crate::graph::Graph;
 use crate::graph::load::load;
 use crate::graph::reload::Origin;
 use crate::graph::reload::Reloader;
+use crate::graph::reload::Wanted;
 use crate::graph::reload::tell_trusted;
 use crate::observe::log;
 use crate::pipeline::Gateway;
@@ -42,11 +47,30 @@ pub(super) struct Running {
     reloader: Reloader,
     public: TcpListener,
     admin: TcpListener,
+    certificates: Certificates,
+}
+
+/// TLS of both ports, where it is on.
+struct Certificates {
+    public: Option<Arc<Tls>>,
+    admin: Option<Arc<Tls>>,
+}
+
+impl Certificates {
+    fn load(edge: &Edge) -> anyhow::Result<Self> {
+        let load = |files: &Option<TlsFiles>| files.clone().map(Tls::load).transpose();
+        Ok(Self {
+            public: load(&edge.tls)?.map(Arc::new),
+            admin: load(&edge.admin_tls)?.map(Arc::new),
+        })
+    }
 }
 
 impl Running {
     /// Composes the graph and listens. Services need not be there yet.
     pub(super) async fn start(origin: Origin, config: Config) -> Result<Self, Failure> {
+        config.check_admin()?;
+        let certificates = Certificates::load(&config.edge)?;
         let loaded = load(&config).await;
         let supergraph = loaded.supergraph?;
         if !supergraph.warnings().is_empty() {
@@ -66,19 +90,21 @@ impl Running {
                 files: loaded.files,
             },
             gateway,
+            certificates,
             config,
         })
     }
 
     /// The base address of clients.
     pub(super) fn address(&self) -> String {
-        address(&self.public)
+        address(&self.public, self.certificates.public.is_some())
     }
 
     /// Other programs read the addresses from these lines.
     fn announce(&self) {
         println!("graphql {}/graphql", self.address());
-        println!("admin {}", address(&self.admin));
+        let admin = address(&self.admin, self.certificates.admin.is_some());
+        println!("admin {admin}");
     }
 
     /// Serves until SIGTERM or SIGINT, then drains.
@@ -86,14 +112,23 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let (reload, reloads) = mpsc::channel(1);
         tokio::spawn(self.reloader.run(reloads));
-        let (limits, drain) = (self.config.http, self.config.drain);
+        let drain = self.config.drain;
         let pages = pages(&self.config, &self.public);
-        let public = edge::public(self.gateway.clone(), pages.clone());
-        let admin = edge::admin(self.gateway, pages);
-        let public = edge::serve(self.public, public, limits, stopped.clone(), drain);
-        let admin = edge::serve(self.admin, admin, limits, stopped, drain);
+        let Certificates { public, admin } = self.certificates;
+        let certificates = [public.clone(), admin.clone()];
+        let settings = &self.config.edge;
+        let port = |server, tls| Port {
+            server,
+            limits: self.config.http,
+            tls,
+            proxies: self.config.client_address.clone(),
+        };
+        let server = edge::public(self.gateway.clone(), pages.clone(), settings);
+        let public = edge::serve(self.public, port(server, public), stopped.clone(), drain);
+        let server = edge::admin(self.gateway, pages, settings, reload.clone());
+        let admin = edge::serve(self.admin, port(server, admin), stopped, drain);
         let signals = async {
-            let result = signals(reload).await;
+            let result = signals(reload, &certificates).await;
             // Receivers are there as long as anything is served.
             let _ = stop.send(true);
             result
@@ -118,9 +153,10 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("cannot listen on {address}"))
 }
 
-fn address(listener: &TcpListener) -> String {
+fn address(listener: &TcpListener, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
     let address = listener.local_addr().map(|address| address.to_string());
-    format!("http://{}", address.unwrap_or_default())
+    format!("{scheme}://{}", address.unwrap_or_default())
 }
 
 /// What the operator says, else this machine's own name for itself: neither a
@@ -128,14 +164,22 @@ fn address(listener: &TcpListener) -> String {
 fn pages(config: &Config, public: &TcpListener) -> Pages {
     let here = || {
         let port = public.local_addr().map_or(0, |address| address.port());
-        format!("http://localhost:{port}")
+        let scheme = if config.edge.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://localhost:{port}")
     };
     Pages::below(&config.problems.clone().unwrap_or_else(here))
 }
 
 /// Returns at the first signal to stop; asks for a reload at each SIGHUP.
 #[cfg(unix)]
-async fn signals(reload: mpsc::Sender<()>) -> anyhow::Result<()> {
+async fn signals(
+    reload: mpsc::Sender<Wanted>,
+    certificates: &[Option<Arc<Tls>>],
+) -> anyhow::Result<()> {
     use tokio::signal::unix::SignalKind;
     use tokio::signal::unix::signal;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -146,12 +190,18 @@ async fn signals(reload: mpsc::Sender<()>) -> anyhow::Result<()> {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             // One that waits already will see the newest files too.
-            _ = hangup.recv() => drop(reload.try_send(())),
+            _ = hangup.recv() => {
+                drop(reload.try_send(None));
+                certificates.iter().flatten().for_each(|tls| tls.reload());
+            }
         }
     }
 }
 
 #[cfg(not(unix))]
-async fn signals(_reload: mpsc::Sender<()>) -> anyhow::Result<()> {
+async fn signals(
+    _reload: mpsc::Sender<Wanted>,
+    _certificates: &[Option<Arc<Tls>>],
+) -> anyhow::Result<()> {
     Ok(tokio::signal::ctrl_c().await?)
 }

@@ -15,6 +15,7 @@ use sources::SourcesConfig;
 
 use super::Coalesce;
 use super::Config;
+use super::Edge;
 use super::Environment;
 use super::Features;
 use super::HttpLimits;
@@ -52,6 +53,16 @@ pub(super) fn convert(
         http: http(&file),
         authentication: authentication::authentication(path, file.authentication)?,
         client_address: edge::client_address(file.client_address)?,
+        edge: Edge {
+            cors: edge::cors(file.cors)?,
+            compression: edge::compression(&file.compression),
+            tls: file.tls.map(|tls| edge::tls(path, tls)),
+            admin_tls: file.admin.tls.map(|tls| edge::tls(path, tls)),
+            admin_tokens: edge::tokens(file.admin.tokens)?,
+            hsts: file.http.hsts.map(|span| span.0),
+        },
+        batching: file.batching.enabled.then_some(file.batching.max),
+        status_profile: file.http.status_profile,
         problems: file.problems.base_url.map(address).transpose()?,
         subgraphs: file
             .subgraphs
@@ -160,7 +171,14 @@ fn http(file: &File) -> HttpLimits {
         body: file.limits.body.0,
         headers: file.limits.headers.0,
         json_depth: file.limits.json_depth,
+        uri: file.limits.uri.0,
+        connections: file.limits.connections,
+        connections_per_address: file.limits.connections_per_address,
         idle: file.timeouts.idle.0,
+        handshake: file.timeouts.handshake.0,
+        head_time: file.timeouts.headers.0,
+        body_time: file.timeouts.body.0,
+        write: file.timeouts.write.0,
     }
 }
 

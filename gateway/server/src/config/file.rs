@@ -63,6 +63,21 @@ pub(super) struct File {
     /// Where the pages are that explain why a request was refused.
     #[serde(default)]
     pub(super) problems: Problems,
+    /// TLS towards clients.
+    #[serde(default)]
+    pub(super) tls: Option<edge::Tls>,
+    /// How GraphQL over HTTP is spoken.
+    #[serde(default)]
+    pub(super) http: edge::Http,
+    /// Which pages of other origins may read answers. None, unless they are named.
+    #[serde(default)]
+    pub(super) cors: edge::Cors,
+    /// Compressing answers for clients that accept it.
+    #[serde(default)]
+    pub(super) compression: edge::Compression,
+    /// Lists of operations in one request.
+    #[serde(default)]
+    pub(super) batching: edge::Batching,
     /// Whose word is taken for a client's address.
     #[serde(default)]
     pub(super) client_address: edge::ClientAddress,
@@ -115,15 +130,21 @@ fn default_listen() -> SocketAddr {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Admin {
-    /// /health/live and /health/ready.
+    /// /health/live and /health/ready, and POST /reload. Anything but a loopback address needs `tokens`, or certificates of clients.
     #[schemars(with = "String")]
     pub(super) listen: SocketAddr,
+    /// What operators send as `Authorization: Bearer`, by a name for the audit log; at least 16 characters.
+    pub(super) tokens: BTreeMap<String, String>,
+    /// TLS towards operators.
+    pub(super) tls: Option<edge::Tls>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4001)),
+            tokens: BTreeMap::new(),
+            tls: None,
         }
     }
 }
@@ -190,8 +211,16 @@ pub(super) struct Timeouts {
     pub(super) upstream: Span,
     /// Establishing a connection to a service.
     pub(super) connect: Span,
-    /// A client's connection without a request, and the arrival of a request's headers.
+    /// A client's connection without a request.
     pub(super) idle: Span,
+    /// The handshake of TLS.
+    pub(super) handshake: Span,
+    /// A request's headers, from their first byte to their last.
+    pub(super) headers: Span,
+    /// A request's body, from the last header to its last byte.
+    pub(super) body: Span,
+    /// A client that takes nothing of its answer.
+    pub(super) write: Span,
 }
 
 impl Default for Timeouts {
@@ -201,6 +230,10 @@ impl Default for Timeouts {
             upstream: Span::seconds(10),
             connect: Span::seconds(2),
             idle: Span::seconds(60),
+            handshake: Span::seconds(10),
+            headers: Span::seconds(10),
+            body: Span::seconds(15),
+            write: Span::seconds(30),
         }
     }
 }

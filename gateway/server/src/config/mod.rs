@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use compose::Diagnostics;
 use compose::SourceOverride;
+use compose::diagnostic::Diagnostic;
 use sources::SourcesConfig;
 
 use crate::cost::CostSettings;
@@ -39,9 +40,18 @@ pub(crate) use authentication::Jwt;
 pub(crate) use authentication::KeyPlace;
 pub(crate) use authentication::TokenPlace;
 pub(crate) use edge::ClientAddress;
+pub(crate) use edge::Compression;
+pub(crate) use edge::Cors;
+pub(crate) use edge::Edge;
 pub(crate) use edge::ForwardedHeader;
+pub(crate) use edge::Origins;
+pub(crate) use edge::StatusProfile;
+pub(crate) use edge::TlsFiles;
+pub(crate) use edge::Token;
 pub(crate) use env::Environment;
 pub(crate) use schema::json_schema;
+#[cfg(test)]
+pub(crate) use tests::cors_for_tests;
 
 /// Everything the program needs to know, in the form in which it needs it.
 #[derive(Debug, Clone)]
@@ -65,6 +75,10 @@ pub(crate) struct Config {
     pub(crate) rate_limits: rate_limits::Settings,
     /// Operations that are named instead of sent.
     pub(crate) persisted: documents::Settings,
+    pub(crate) edge: Edge,
+    /// Operations of one request; none where lists are not accepted.
+    pub(crate) batching: Option<usize>,
+    pub(crate) status_profile: StatusProfile,
     /// Where clients reach this gateway, for the addresses of problem types. None: `localhost`.
     pub(crate) problems: Option<String>,
     /// How many plans are kept.
@@ -100,8 +114,45 @@ pub(crate) struct HttpLimits {
     pub(crate) headers: usize,
     /// Brackets of a JSON body that stand open at once.
     pub(crate) json_depth: usize,
-    /// Time for the headers of a request, and for a connection without one.
+    /// Bytes of an address.
+    pub(crate) uri: usize,
+    /// Connections that are open at once.
+    pub(crate) connections: usize,
+    /// Those of one address.
+    pub(crate) connections_per_address: usize,
+    /// Time without a request.
     pub(crate) idle: Duration,
+    /// Time for the handshake of TLS.
+    pub(crate) handshake: Duration,
+    /// Time for the head of a request.
+    pub(crate) head_time: Duration,
+    /// Time for the body of a request.
+    pub(crate) body_time: Duration,
+    /// Time in which a client takes nothing of its answer.
+    pub(crate) write: Duration,
+}
+
+impl Config {
+    /// The port of operators lets nobody in whom it cannot tell from anybody else.
+    pub(crate) fn check_admin(&self) -> Result<(), Diagnostics> {
+        let certificates = self
+            .edge
+            .admin_tls
+            .as_ref()
+            .and_then(|tls| tls.clients.as_ref());
+        let certificates = certificates.is_some_and(|clients| clients.required);
+        let guarded = certificates || !self.edge.admin_tokens.is_empty();
+        match guarded || self.admin.ip().is_loopback() {
+            true => Ok(()),
+            false => Err(problem::only(
+                Diagnostic::error(
+                    "OPEN_ADMIN_PORT",
+                    format!("admin.listen is {}, where anybody could act", self.admin),
+                )
+                .help("set admin.tokens, or listen on 127.0.0.1"),
+            )),
+        }
+    }
 }
 
 /// Which identical work is shared while it is in flight.

@@ -189,6 +189,45 @@ fn problem_types_are_named_below_an_absolute_address() {
     }
 }
 
+/// CORS as a file with these origins would set it.
+pub(crate) fn cors_for_tests(origins: &[&str], credentials: bool) -> Result<Cors, Diagnostics> {
+    let text = format!(
+        "subgraphs: {{ u: {{ schema: a }} }}\ncors: {{ origins: {origins:?}, credentials: {credentials} }}\n"
+    );
+    Ok(parse(&text, &env(&[]))?.edge.cors.unwrap())
+}
+
+#[test]
+fn an_admin_port_that_others_reach_needs_tokens_or_certificates() {
+    let with = |admin: &str| {
+        let text = format!("subgraphs: {{ u: {{ schema: a }} }}\nadmin: {{ {admin} }}\n");
+        parse(&text, &env(&[])).unwrap().check_admin()
+    };
+    let told = with("listen: 0.0.0.0:4001").unwrap_err();
+    assert_eq!(told.codes(), ["OPEN_ADMIN_PORT"]);
+    let tls = |required: bool| {
+        format!(
+            "listen: 0.0.0.0:4001, tls: {{ certificate: c, key: k, clients: {{ ca: a, required: {required} }} }}"
+        )
+    };
+    assert!(with(&tls(false)).is_err());
+    for guarded in [
+        "listen: 127.0.0.1:4001",
+        "listen: \"[::1]:4001\"",
+        "listen: 0.0.0.0:4001, tokens: { deploy: 0123456789abcdef }",
+        &tls(true),
+    ] {
+        assert!(with(guarded).is_ok(), "{guarded}");
+    }
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused() {
+    let told = refused("subgraphs: { u: { schema: a } }\nadmin: { tokens: { deploy: short } }\n");
+    assert!(told.contains("shorter than 16 characters"), "{told}");
+    assert!(!told.contains("`short`"), "{told}");
+}
+
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let told = load(Path::new("no/such.yaml"), &env(&[])).unwrap_err();

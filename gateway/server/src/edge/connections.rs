@@ -1,13 +1,15 @@
-//! Every open connection: one clock for the timeouts of all of them, and one way to end them.
+//! Every open connection: how many there may be, how long each may keep us waiting, and one way to end them.
 //!
-//! Owns the coarse clock. A timer for the headers of each request would cost
-//! each request; here a connection writes down when it wants to be woken, and
-//! one task looks at all of them now and then. Timeouts are therefore late by
-//! at most one look. Knows nothing of HTTP.
+//! Owns the coarse clock. A timer for each wait would cost each request; here
+//! a connection writes down what it waits for and since when, and one task
+//! looks at all of them now and then. Timeouts are therefore late by at most
+//! one look. Knows nothing of HTTP.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::future::poll_fn;
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -15,27 +17,40 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::task::Context;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::SeqCst;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
-use hyper::rt::Sleep;
-use hyper::rt::Timer;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A connection that does not want to be woken.
+/// A moment that does not come.
 const NEVER: u64 = u64::MAX;
+
+/// How long a client may keep us waiting, and how many may do so at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// For its next request.
+    pub(crate) idle: Duration,
+    /// For the rest of a request's head, once it has begun to come.
+    pub(crate) head: Duration,
+    /// For it to take more of what it was answered.
+    pub(crate) write: Duration,
+    /// Connections.
+    pub(crate) all: usize,
+    /// Connections of one address; of one network of 64 bits for IPv6.
+    pub(crate) per_address: usize,
+}
 
 /// All connections of one port.
 pub(super) struct Connections {
     began: Instant,
     /// Milliseconds since then, as of the last look.
     now: AtomicU64,
-    /// How long a connection may take to send its first request.
-    patience: Duration,
+    bounds: Bounds,
     stopping: AtomicBool,
     open: Mutex<Open>,
     emptied: Notify,
@@ -44,31 +59,56 @@ pub(super) struct Connections {
 #[derive(Default)]
 struct Open {
     last: u64,
-    connections: HashMap<u64, Arc<Alarm>>,
+    connections: HashMap<u64, Arc<Pulse>>,
+    by_address: HashMap<IpAddr, usize>,
 }
 
-/// When one connection wants to be woken.
-struct Alarm {
+/// What one connection waits for, and since when.
+pub(super) struct Pulse {
+    all: Arc<Connections>,
     waker: AtomicWaker,
-    at: AtomicU64,
-    /// It has sent a request.
-    spoken: AtomicBool,
+    /// Requests that are being answered.
+    busy: AtomicUsize,
+    /// When it was last of use: a request was answered, or a part of an answer taken.
+    used: AtomicU64,
+    /// When the head of a request began to come.
+    head: AtomicU64,
+    /// When the client stopped taking what is written.
+    stalled: AtomicU64,
+    /// Several requests share it: a head is no longer told from other bytes.
+    multiplexed: AtomicBool,
+    /// Answers that a multiplexed client has not taken whole, and since when it has taken none.
+    owed: AtomicUsize,
+    owed_since: AtomicU64,
+    /// When it was told to end.
+    ending: AtomicU64,
+    cut: AtomicBool,
 }
 
 /// One open connection; no longer open once it is dropped.
 pub(super) struct Connection {
-    all: Arc<Connections>,
     number: u64,
-    alarm: Arc<Alarm>,
+    /// Counted under this address.
+    address: Option<IpAddr>,
+    pulse: Arc<Pulse>,
+}
+
+/// What a look at a connection brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Stay,
+    /// It may finish what it is doing.
+    End,
+    /// It has kept us waiting for too long.
+    Cut,
 }
 
 impl Connections {
-    /// For connections that may be silent for as long as this.
-    pub(super) fn new(patience: Duration) -> Arc<Self> {
+    pub(super) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             now: AtomicU64::new(0),
-            patience,
+            bounds,
             stopping: AtomicBool::new(false),
             open: Mutex::default(),
             emptied: Notify::new(),
@@ -77,43 +117,52 @@ impl Connections {
 
     /// Looks at all connections now and then. Never ends.
     pub(super) async fn watch(&self) {
-        let look = self.patience / 8;
+        let Bounds {
+            idle, head, write, ..
+        } = self.bounds;
+        let look = idle.min(head).min(write) / 8;
         let look = look.clamp(Duration::from_millis(5), Duration::from_secs(1));
         loop {
             tokio::time::sleep(look).await;
             let now = millis(self.began.elapsed());
-            self.now.store(now, Ordering::Relaxed);
-            for alarm in self.lock().connections.values() {
-                if alarm.at.load(Ordering::Relaxed) <= now {
-                    alarm.waker.wake();
-                }
+            self.now.store(now, Relaxed);
+            for pulse in self.lock().connections.values() {
+                pulse.judge(now);
             }
         }
     }
 
-    /// A connection that was just accepted.
-    pub(super) fn open(self: &Arc<Self>) -> Connection {
-        let alarm = Arc::new(Alarm {
-            waker: AtomicWaker::new(),
-            at: AtomicU64::new(NEVER),
-            spoken: AtomicBool::new(false),
-        });
+    /// A connection that was just accepted, or none where there is no room for it.
+    /// Without an address it counts towards no address: a proxy's clients are many.
+    pub(super) fn open(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Connection> {
+        let address = address.map(network);
         let mut open = self.lock();
+        if open.connections.len() >= self.bounds.all {
+            return None;
+        }
+        if let Some(address) = address {
+            let count = open.by_address.entry(address).or_default();
+            if *count >= self.bounds.per_address {
+                return None;
+            }
+            *count += 1;
+        }
         open.last += 1;
         let number = open.last;
-        open.connections.insert(number, alarm.clone());
-        Connection {
-            all: self.clone(),
+        let pulse = Arc::new(Pulse::new(self.clone()));
+        open.connections.insert(number, pulse.clone());
+        Some(Connection {
             number,
-            alarm,
-        }
+            address,
+            pulse,
+        })
     }
 
     /// Tells all connections to end, and returns once they have.
     pub(super) async fn end(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
-        for alarm in self.lock().connections.values() {
-            alarm.waker.wake();
+        self.stopping.store(true, SeqCst);
+        for pulse in self.lock().connections.values() {
+            pulse.waker.wake();
         }
         loop {
             let emptied = self.emptied.notified();
@@ -130,22 +179,21 @@ impl Connections {
     }
 }
 
+/// Whoever has one address of an IPv6 network has all of them.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
 impl Connection {
-    /// For whoever sets timeouts for this connection.
-    pub(super) fn timer(&self) -> CoarseTimer {
-        CoarseTimer {
-            all: self.all.clone(),
-            alarm: self.alarm.clone(),
-        }
+    /// For whoever tells what happens on it.
+    pub(super) fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
     }
 
-    /// To be called at each request.
-    pub(super) fn speaks(&self) -> impl Fn() + Send + 'static {
-        let alarm = self.alarm.clone();
-        move || alarm.spoken.store(true, Ordering::Relaxed)
-    }
-
-    /// Runs the connection; `end` is called once when all are told to end. None where it said nothing for too long.
+    /// Runs the connection; `end` is called once when it is told to end. None where it was cut.
     pub(super) async fn run<C: Future>(
         self,
         connection: C,
@@ -153,21 +201,19 @@ impl Connection {
     ) -> Option<C::Output> {
         let mut connection = Box::pin(connection);
         let mut told = false;
-        let mut silence = Some(self.timer().sleep(self.all.patience));
+        let pulse = &self.pulse;
         poll_fn(|cx| {
             // Before looking whether to stop, or being told could be missed.
-            self.alarm.waker.register(cx.waker());
-            if !told && self.all.stopping.load(Ordering::SeqCst) {
+            pulse.waker.register(cx.waker());
+            if pulse.cut.load(SeqCst) {
+                return Poll::Ready(None);
+            }
+            let stopping = pulse.all.stopping.load(SeqCst);
+            if !told && (stopping || pulse.ending.load(SeqCst) != NEVER) {
                 told = true;
                 end(connection.as_mut());
             }
-            if self.alarm.spoken.load(Ordering::Relaxed) {
-                silence = None;
-            }
-            match silence.as_mut().map(|silence| silence.as_mut().poll(cx)) {
-                Some(Poll::Ready(())) => Poll::Ready(None),
-                _ => connection.as_mut().poll(cx).map(Some),
-            }
+            connection.as_mut().poll(cx).map(Some)
         })
         .await
     }
@@ -175,72 +221,130 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut open = self.all.lock();
+        let all = &self.pulse.all;
+        let mut open = all.lock();
         open.connections.remove(&self.number);
+        if let Some(address) = self.address
+            && let Some(count) = open.by_address.get_mut(&address)
+        {
+            *count -= 1;
+            if *count == 0 {
+                open.by_address.remove(&address);
+            }
+        }
         if open.connections.is_empty() {
-            self.all.emptied.notify_waiters();
+            all.emptied.notify_waiters();
         }
     }
 }
 
-/// Timeouts of one connection, on the clock of all.
-#[derive(Clone)]
-pub(super) struct CoarseTimer {
-    all: Arc<Connections>,
-    alarm: Arc<Alarm>,
-}
-
-impl CoarseTimer {
-    fn coarse_now(&self) -> std::time::Instant {
-        let now = Duration::from_millis(self.all.now.load(Ordering::Relaxed));
-        (self.all.began + now).into_std()
-    }
-}
-
-impl Timer for CoarseTimer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.sleep_until(self.coarse_now() + duration)
-    }
-
-    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
-        let at = Instant::from_std(deadline).saturating_duration_since(self.all.began);
-        Box::pin(CoarseSleep {
-            all: self.all.clone(),
-            alarm: self.alarm.clone(),
-            at: millis(at),
-        })
-    }
-
-    fn now(&self) -> std::time::Instant {
-        self.coarse_now()
-    }
-}
-
-struct CoarseSleep {
-    all: Arc<Connections>,
-    alarm: Arc<Alarm>,
-    at: u64,
-}
-
-impl Sleep for CoarseSleep {}
-
-impl Future for CoarseSleep {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if self.all.now.load(Ordering::Relaxed) >= self.at {
-            return Poll::Ready(());
+impl Pulse {
+    fn new(all: Arc<Connections>) -> Self {
+        Self {
+            waker: AtomicWaker::new(),
+            busy: AtomicUsize::new(0),
+            used: AtomicU64::new(all.now.load(Relaxed)),
+            head: AtomicU64::new(NEVER),
+            stalled: AtomicU64::new(NEVER),
+            multiplexed: AtomicBool::new(false),
+            owed: AtomicUsize::new(0),
+            owed_since: AtomicU64::new(NEVER),
+            ending: AtomicU64::new(NEVER),
+            cut: AtomicBool::new(false),
+            all,
         }
-        // The connection's own waker is registered each time that it is polled.
-        self.alarm.at.fetch_min(self.at, Ordering::Relaxed);
-        Poll::Pending
+    }
+
+    fn now(&self) -> u64 {
+        self.all.now.load(Relaxed)
+    }
+
+    /// The client sent something.
+    pub(super) fn heard(&self) {
+        let between = self.busy.load(Relaxed) == 0 && !self.multiplexed.load(Relaxed);
+        if between && self.head.load(Relaxed) == NEVER {
+            self.head.store(self.now(), Relaxed);
+        }
+    }
+
+    /// Requests share this connection from now on.
+    pub(super) fn multiplexes(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.head.store(NEVER, Relaxed);
+    }
+
+    /// A request has arrived, and is being answered until `ends`.
+    pub(super) fn begins(&self) {
+        self.head.store(NEVER, Relaxed);
+        self.busy.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn ends(&self) {
+        self.used.store(self.now(), Relaxed);
+        self.busy.fetch_sub(1, Relaxed);
+    }
+
+    /// The client took something.
+    pub(super) fn wrote(&self) {
+        self.used.store(self.now(), Relaxed);
+        self.stalled.store(NEVER, Relaxed);
+    }
+
+    /// The client takes nothing just now.
+    pub(super) fn stalls(&self) {
+        if self.stalled.load(Relaxed) == NEVER {
+            self.stalled.store(self.now(), Relaxed);
+        }
+    }
+
+    /// An answer that is owed until it has been taken whole.
+    pub(super) fn owes(self: &Arc<Self>) -> Owed {
+        if self.owed.fetch_add(1, Relaxed) == 0 {
+            self.owed_since.store(self.now(), Relaxed);
+        }
+        Owed(self.clone())
+    }
+
+    fn judge(&self, now: u64) {
+        match self.verdict(now) {
+            Verdict::Stay => return,
+            Verdict::End => self.ending.store(now, SeqCst),
+            Verdict::Cut => self.cut.store(true, SeqCst),
+        }
+        self.waker.wake();
+    }
+
+    fn verdict(&self, now: u64) -> Verdict {
+        let Bounds {
+            idle, head, write, ..
+        } = self.all.bounds;
+        let passed = |since: &AtomicU64, bound: Duration| {
+            let since = since.load(Relaxed);
+            since != NEVER && now.saturating_sub(since) >= millis(bound)
+        };
+        let waits = self.busy.load(Relaxed) == 0;
+        let owed = self.owed.load(Relaxed) > 0;
+        if passed(&self.stalled, write) || passed(&self.ending, write) && waits {
+            return Verdict::Cut;
+        }
+        if owed && passed(&self.owed_since, write) || waits && passed(&self.head, head) {
+            return Verdict::Cut;
+        }
+        let told = self.ending.load(SeqCst) != NEVER;
+        match waits && !owed && !told && passed(&self.used, idle) {
+            true => Verdict::End,
+            false => Verdict::Stay,
+        }
     }
 }
 
-impl Drop for CoarseSleep {
+/// A part of an answer that the client has not taken yet.
+pub(super) struct Owed(Arc<Pulse>);
+
+impl Drop for Owed {
     fn drop(&mut self) {
-        // Another one that still waits is polled again, and sets it again, when the connection next is.
-        self.alarm.at.store(NEVER, Ordering::Relaxed);
+        self.0.owed_since.store(self.0.now(), Relaxed);
+        self.0.owed.fetch_sub(1, Relaxed);
     }
 }
 
@@ -252,69 +356,115 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_sleep_ends_at_its_time_or_one_look_later() {
-        let all = Connections::new(Duration::from_secs(8));
-        let connection = all.open();
-        connection.speaks()();
-        let timer = connection.timer();
+    const BOUNDS: Bounds = Bounds {
+        idle: Duration::from_secs(60),
+        head: Duration::from_secs(8),
+        write: Duration::from_secs(16),
+        all: 3,
+        per_address: 2,
+    };
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    /// Seconds after which a connection to which this happened is cut, or told to end.
+    async fn ended(happens: impl FnOnce(&Arc<Pulse>)) -> (u64, bool) {
+        let all = Connections::new(BOUNDS);
+        let connection = all.open(None).unwrap();
+        let pulse = connection.pulse().clone();
+        happens(&pulse);
         let begun = Instant::now();
-        let slept = connection.run(timer.sleep(Duration::from_millis(2_500)), |_| {});
+        let told = Arc::new(AtomicBool::new(false));
+        let ends = connection.run(Talk(told.clone()), |talk| talk.0.store(true, SeqCst));
         tokio::select! {
-            slept = slept => assert_eq!(slept, Some(())),
+            output = ends => assert_eq!(output.is_some(), told.load(SeqCst)),
             () = all.watch() => {}
         }
-        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+        (begun.elapsed().as_secs(), told.load(SeqCst))
+    }
+
+    /// Goes on until it is told to end.
+    struct Talk(Arc<AtomicBool>);
+
+    impl Future for Talk {
+        type Output = ();
+        fn poll(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<()> {
+            match self.0.load(SeqCst) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_says_nothing_is_given_up() {
-        let all = Connections::new(Duration::from_secs(8));
-        let begun = Instant::now();
-        let silent = all.open().run(std::future::pending::<()>(), |_| {});
-        tokio::select! {
-            said = silent => assert_eq!(said, None),
-            () = all.watch() => {}
-        }
-        assert_eq!(begun.elapsed(), Duration::from_secs(8));
+    async fn a_silent_connection_is_told_to_end() {
+        assert_eq!(ended(|_| {}).await, (60, true));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_sleep_that_was_dropped_wakes_nobody() {
-        let all = Connections::new(Duration::from_secs(8));
-        let connection = all.open();
-        connection.speaks()();
-        let timer = connection.timer();
-        let alarm = connection.alarm.clone();
-        let work = async move {
-            let mut sleep = timer.sleep(Duration::from_secs(1));
-            let first = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx)));
-            assert!(first.await.is_pending());
-            assert_ne!(alarm.at.load(Ordering::Relaxed), NEVER);
-            drop(sleep);
-            assert_eq!(alarm.at.load(Ordering::Relaxed), NEVER);
+    async fn a_head_that_does_not_come_whole_is_cut() {
+        assert_eq!(ended(|pulse| pulse.heard()).await, (8, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_of_a_multiplexed_connection_are_no_head() {
+        let frames = |pulse: &Arc<Pulse>| {
+            pulse.multiplexes();
+            pulse.heard();
         };
-        connection.run(work, |_| {}).await;
+        assert_eq!(ended(frames).await, (60, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_cut() {
+        assert_eq!(ended(|pulse| pulse.stalls()).await, (16, false));
+        let owes = |pulse: &Arc<Pulse>| {
+            pulse.multiplexes();
+            std::mem::forget(pulse.owes());
+        };
+        assert_eq!(ended(owes).await, (16, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_being_answered_is_left_alone() {
+        let all = Connections::new(BOUNDS);
+        let connection = all.open(None).unwrap();
+        connection.pulse().begins();
+        assert_eq!(connection.pulse().verdict(10_000_000), Verdict::Stay);
+        connection.pulse().ends();
+        assert_eq!(connection.pulse().verdict(10_000_000), Verdict::End);
+    }
+
+    #[test]
+    fn connections_are_counted_in_all_and_by_address() {
+        let all = Connections::new(BOUNDS);
+        let one = all.open(address("192.0.2.1")).unwrap();
+        let two = all.open(address("192.0.2.1")).unwrap();
+        assert!(all.open(address("192.0.2.1")).is_none());
+        let three = all.open(address("192.0.2.2")).unwrap();
+        assert!(all.open(address("192.0.2.3")).is_none());
+        drop((one, three));
+        assert!(all.open(address("192.0.2.1")).is_some());
+        drop(two);
+        assert!(all.lock().by_address.is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address_and_proxies_as_none() {
+        let all = Connections::new(BOUNDS);
+        let _open = ["2001:db8::1", "2001:db8::2"].map(|text| all.open(address(text)).unwrap());
+        assert!(all.open(address("2001:db8::3")).is_none());
+        assert!(all.open(None).is_some());
     }
 
     #[tokio::test]
     async fn all_connections_are_told_to_end_and_waited_for() {
-        struct Talk(Arc<AtomicBool>);
-        impl Future for Talk {
-            type Output = ();
-            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-                match self.0.load(Ordering::SeqCst) {
-                    true => Poll::Ready(()),
-                    false => Poll::Pending,
-                }
-            }
-        }
-        let all = Connections::new(Duration::from_secs(8));
+        let all = Connections::new(BOUNDS);
         let talks: Vec<_> = (0..3)
             .map(|_| {
-                let talk = Talk(Arc::default());
-                let end = |talk: Pin<&mut Talk>| talk.0.store(true, Ordering::SeqCst);
-                tokio::spawn(all.open().run(talk, end))
+                let end = |talk: Pin<&mut Talk>| talk.0.store(true, SeqCst);
+                tokio::spawn(all.open(None).unwrap().run(Talk(Arc::default()), end))
             })
             .collect();
         tokio::task::yield_now().await;

@@ -32,6 +32,12 @@ pub(super) fn check(headers: &HeaderMap, content: ContentType) -> Result<(), Pro
     }
 }
 
+/// Whether a browser sends this on behalf of a web page.
+pub(super) fn comes_from_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    headers.contains_key(ORIGIN) || site.is_some_and(|site| site != "none")
+}
+
 fn has_preflight_header(headers: &HeaderMap) -> bool {
     PREFLIGHT.iter().any(|name| headers.contains_key(*name))
 }

@@ -8,16 +8,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
+use http::header::ACCEPT_ENCODING;
+use http::header::CACHE_CONTROL;
+use http::header::CONTENT_ENCODING;
 use http::header::CONTENT_TYPE;
 use http::header::WWW_AUTHENTICATE;
+use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Full;
 use plan::Refusal;
 use tokio::time::Instant;
 
 use super::Request;
 use super::Response;
+use super::batch;
 use super::body;
 use super::csrf;
 use super::denied;
@@ -25,9 +31,11 @@ use super::ids::Ids;
 use super::negotiate;
 use super::negotiate::ContentType;
 use super::negotiate::MediaType;
+use super::params;
 use super::params::Params;
 use super::problem::Kind;
 use super::problem::Problem;
+use super::status;
 use super::trace_context;
 use crate::authenticate::Denied;
 use crate::authenticate::Principal;
@@ -75,8 +83,14 @@ async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Proble
     }
     csrf::check(&head.headers, content)?;
     let run = Run::begin(arrival, media, &head.headers).await?;
-    let body = body::read(body, run.graph.settings.http.body, run.deadline).await?;
-    let params = Params::of_body(&body, run.graph.settings.http.json_depth)?;
+    let limits = &run.graph.settings.http;
+    let whole = run.deadline.min(Instant::now() + limits.body_time);
+    let body = body::read(body, limits.body, whole).await?;
+    if params::is_list(&body) {
+        return Box::pin(batch::answer(&run, &body, &head.headers)).await;
+    }
+    let params = Params::of_body(&body, run.graph.settings.http.json_depth)
+        .map_err(|problem| compressed(&head.headers).unwrap_or(problem))?;
     run.answer(params, head.headers, true).await
 }
 
@@ -112,6 +126,16 @@ async fn principal(graph: &Graph, headers: &HeaderMap) -> Result<Principal, Prob
     })
 }
 
+/// A compressed body is not decompressed, but its sender is told why it could not be read.
+fn compressed(headers: &HeaderMap) -> Option<Problem> {
+    let encoded = headers.contains_key(CONTENT_ENCODING);
+    encoded.then(|| {
+        let detail = "Send the body as it is, without Content-Encoding.";
+        let identity = HeaderValue::from_static("identity");
+        Problem::new(Kind::UnsupportedMediaType, detail).header(ACCEPT_ENCODING, identity)
+    })
+}
+
 fn unsupported() -> Problem {
     Problem::new(
         Kind::UnsupportedMediaType,
@@ -126,10 +150,10 @@ fn asks_for_cost(headers: &HeaderMap) -> bool {
 }
 
 /// What is settled before the parameters are looked at.
-struct Run<'r> {
-    arrival: Arrival<'r>,
+pub(super) struct Run<'r> {
+    pub(super) arrival: Arrival<'r>,
     /// The graph in service when the request arrived: it stays this one's.
-    graph: Arc<Graph>,
+    pub(super) graph: Arc<Graph>,
     media: MediaType,
     deadline: Instant,
     principal: Principal,
@@ -152,8 +176,9 @@ impl<'r> Run<'r> {
         })
     }
 
-    async fn answer(
-        self,
+    /// Answers one operation.
+    pub(super) async fn answer(
+        &self,
         mut params: Params<'_>,
         headers: HeaderMap,
         mutations: bool,
@@ -207,14 +232,17 @@ impl<'r> Run<'r> {
     }
 
     fn executed(&self, asked: Asked, answer: Answer) -> Response {
+        let profile = self.graph.settings.status_profile;
+        let status = status::executed(profile, self.media, answer.errors);
         if self.graph.settings.access_log {
-            access::answered(asked, &answer, StatusCode::OK);
+            access::answered(asked, &answer, status);
         }
-        self.respond(StatusCode::OK, answer.body)
+        self.respond(status, answer.body)
     }
 
     fn refused(&self, asked: Asked, refusal: &Refusal) -> Response {
-        let status = self.status(refusal);
+        let profile = self.graph.settings.status_profile;
+        let status = status::refused(profile, self.media, refusal.code);
         if self.graph.settings.access_log {
             access::refused(asked, refusal.code.as_str(), status);
         }
@@ -224,22 +252,15 @@ impl<'r> Run<'r> {
         )
     }
 
-    /// `application/json` says 200 for whatever is a GraphQL response; only the other type tells them apart.
-    fn status(&self, refusal: &Refusal) -> StatusCode {
-        match self.media {
-            MediaType::Json => StatusCode::OK,
-            MediaType::GraphqlResponse => StatusCode::from_u16(refusal.code.http_status())
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-        }
-    }
-
-    fn respond(&self, status: StatusCode, body: Bytes) -> Response {
+    pub(super) fn respond(&self, status: StatusCode, body: Bytes) -> Response {
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        // The content type and both ids.
-        headers.reserve(3);
+        // These and both ids.
+        headers.reserve(5);
         headers.insert(CONTENT_TYPE, self.media.header());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response
     }
 }

@@ -4,9 +4,13 @@
 //! rules of GraphQL over HTTP and the CSRF rule. Knows nothing of how an
 //! operation is planned or run.
 
+mod admin;
+mod batch;
 mod body;
 mod client_address;
+mod compress;
 mod connections;
+mod cors;
 mod csrf;
 mod denied;
 mod graphql;
@@ -18,10 +22,15 @@ mod playground;
 pub(crate) mod problem;
 mod routes;
 mod serve;
+mod socket;
+mod status;
+mod taken;
+pub(crate) mod tls;
 mod trace_context;
 
 pub(crate) use routes::admin;
 pub(crate) use routes::public;
+pub(crate) use serve::Port;
 pub(crate) use serve::serve;
 
 /// A response of ours: always whole.

@@ -10,13 +10,16 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
+use serde::de::DeserializeSeed;
 use serde::de::Error;
 use serde::de::IgnoredAny;
 use serde::de::MapAccess;
+use serde::de::SeqAccess;
 use serde::de::Visitor;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use super::problem::Kind;
 use super::problem::Problem;
 use crate::documents::Asked;
 use crate::documents::PersistedQuery;
@@ -37,10 +40,24 @@ pub(super) struct Params<'r> {
 impl<'r> Params<'r> {
     /// From the body of a POST.
     pub(super) fn of_body(body: &'r [u8], depth: usize) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| Problem::malformed("The body is not UTF-8 text."))?;
+        let text = text(body)?;
         let members: Members<'r> = json(text, depth, "The body")?;
         members.into_params()
+    }
+
+    /// From the body of a POST that is a list, of at most `max` operations.
+    pub(super) fn of_list(body: &'r [u8], depth: usize, max: usize) -> Result<Vec<Self>, Problem> {
+        let text = text(body)?;
+        bounded(text, depth + 1, "The body")?;
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let list = List { max }.deserialize(&mut parser);
+        let list = list.and_then(|list| parser.end().map(|()| list));
+        let (list, count) = list.map_err(|error| not_json("The body", &error))?;
+        match count {
+            0 => Err(Problem::malformed("The list holds no operation.")),
+            count if count > max => Err(too_many(count, max)),
+            _ => list.into_iter().map(Members::into_params).collect(),
+        }
     }
 
     /// From the query string of a GET.
@@ -74,6 +91,16 @@ impl<'r> Params<'r> {
     }
 }
 
+/// Whether a body can only be a list.
+pub(super) fn is_list(body: &[u8]) -> bool {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    first == Some(&b'[')
+}
+
+fn text(body: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(body).map_err(|_| Problem::malformed("The body is not UTF-8 text."))
+}
+
 /// Parameters that are JSON text in a query string; empty is absent.
 fn in_url<'t, T: Deserialize<'t>>(
     text: &'t str,
@@ -87,12 +114,26 @@ fn in_url<'t, T: Deserialize<'t>>(
 }
 
 fn json<'t, T: Deserialize<'t>>(text: &'t str, depth: usize, what: &str) -> Result<T, Problem> {
-    if is_deeper_than(text.as_bytes(), depth) {
-        return Err(Problem::malformed(format!(
+    bounded(text, depth, what)?;
+    serde_json::from_str(text).map_err(|error| not_json(what, &error))
+}
+
+fn bounded(text: &str, depth: usize, what: &str) -> Result<(), Problem> {
+    match is_deeper_than(text.as_bytes(), depth) {
+        false => Ok(()),
+        true => Err(Problem::malformed(format!(
             "{what} is nested more than {depth} levels deep."
-        )));
+        ))),
     }
-    serde_json::from_str(text).map_err(|error| Problem::malformed(format!("{what}: {error}.")))
+}
+
+fn not_json(what: &str, error: &serde_json::Error) -> Problem {
+    Problem::malformed(format!("{what}: {error}."))
+}
+
+fn too_many(count: usize, max: usize) -> Problem {
+    let detail = format!("The list holds {count} operations; at most {max} are accepted.");
+    Problem::new(Kind::BatchTooLarge, detail).member("limit", max)
 }
 
 /// Counts brackets outside of strings, without recursion.
@@ -207,6 +248,41 @@ impl<'de> Visitor<'de> for MembersVisitor {
             }
         }
         Ok(members)
+    }
+}
+
+/// A list of operations: those beyond `max` are counted and not kept.
+struct List {
+    max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for List {
+    type Value = (Vec<Members<'de>>, usize);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List {
+    type Value = (Vec<Members<'de>>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of operations")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while list.len() < self.max
+            && let Some(members) = seq.next_element()?
+        {
+            list.push(members);
+        }
+        let mut count = list.len();
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok((list, count))
     }
 }
 
@@ -420,6 +496,35 @@ mod tests {
         assert!(body(&nested(1_000_000)).is_err());
         let text = format!(r#"{{"query":"{}\"{}"}}"#, "[".repeat(100), "{".repeat(100));
         assert!(body(&text).is_ok());
+    }
+
+    #[test]
+    fn a_list_holds_as_many_operations_as_are_accepted_in_its_order() {
+        fn list(text: &str) -> Result<Vec<Params<'_>>, u16> {
+            Params::of_list(text.as_bytes(), 64, 2).map_err(|problem| problem.status())
+        }
+        let two = r#" [{"query":"{a}"}, {"query":"{b}"}]"#;
+        assert!(is_list(two.as_bytes()) && !is_list(b"{}") && !is_list(b""));
+        let documents = |list: Vec<Params<'_>>| -> Vec<String> {
+            let text = |params: Params<'_>| params.query.unwrap().into_owned();
+            list.into_iter().map(text).collect()
+        };
+        assert_eq!(
+            list(two).map(documents),
+            Ok(vec!["{a}".into(), "{b}".into()])
+        );
+        let many = format!("[{}{{}}]", "{},".repeat(100_000));
+        assert_eq!(list(&many).unwrap_err(), 413);
+        for wrong in [
+            "[]",
+            "[{}]",
+            "[1]",
+            "[[]]",
+            r#"[{"query":"{a}"}"#,
+            r#"[{"query":"{a}"}] x"#,
+        ] {
+            assert_eq!(list(wrong).unwrap_err(), 400, "{wrong}");
+        }
     }
 
     #[test]

@@ -10,8 +10,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::StatusCode;
 use http::header::ALLOW;
 use http::header::CACHE_CONTROL;
 use http::header::CONTENT_TYPE;
@@ -72,6 +75,21 @@ impl Problem {
         self
     }
 
+    /// As the answer to one operation of several, which have one status together.
+    pub(super) fn into_graphql(self, correlation_id: &str) -> Bytes {
+        let code = self.kind.slug().to_uppercase().replace('-', "_");
+        let mut extensions = json!({
+            "code": code,
+            "retryable": self.kind.retryable(),
+            "correlationId": correlation_id,
+        });
+        for (name, value) in self.members {
+            extensions[name] = value;
+        }
+        let error = json!({ "message": self.detail, "extensions": extensions });
+        json!({ "errors": [error] }).to_string().into()
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> u16 {
         self.kind.status().as_u16()
@@ -94,6 +112,40 @@ impl Pages {
 
     /// A problem as it is sent.
     pub(super) fn render(&self, problem: Problem, ids: &Ids) -> Response {
+        self.write(problem, ids).map(Full::from)
+    }
+
+    /// The whole answer to a request that the HTTP/1 parser could not read.
+    pub(super) fn unreadable(&self, status: StatusCode) -> Bytes {
+        self.whole(match status {
+            StatusCode::URI_TOO_LONG => Problem::new(Kind::UriTooLong, "The address is too long."),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Problem::new(
+                Kind::HeadersTooLarge,
+                "There are too many headers, or too long ones.",
+            ),
+            _ => Problem::malformed("This is no HTTP request that can be read."),
+        })
+    }
+
+    /// A connection's only answer: it is closed after it.
+    pub(super) fn whole(&self, problem: Problem) -> Bytes {
+        let ids = Ids::of(&HeaderMap::new());
+        let mut response = self.write(problem, &ids);
+        ids.stamp(response.headers_mut());
+        let (head, body) = response.into_parts();
+        let mut text = format!("HTTP/1.1 {}\r\n", head.status);
+        for (name, value) in &head.headers {
+            // Ours are all text.
+            text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or("")));
+        }
+        let length = body.len();
+        text.push_str(&format!(
+            "connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        ));
+        text.into()
+    }
+
+    fn write(&self, problem: Problem, ids: &Ids) -> http::Response<String> {
         let kind = problem.kind;
         let mut body = json!({
             "type": format!("{}{}", self.base, kind.slug()),
@@ -107,7 +159,7 @@ impl Pages {
         for (name, value) in problem.members {
             body[name] = value;
         }
-        let mut response = Response::new(Full::from(body.to_string()));
+        let mut response = http::Response::new(body.to_string());
         *response.status_mut() = kind.status();
         let headers = response.headers_mut();
         for (name, value) in [
@@ -177,7 +229,6 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
     use http::header::RETRY_AFTER;
     use http_body_util::BodyExt as _;
 

@@ -6,8 +6,13 @@ use axum::Router;
 use axum::extract::Path;
 use axum::extract::State;
 use axum::routing::get;
+use axum::routing::post;
+use http::HeaderValue;
+use tokio::sync::mpsc;
 
 use super::Response;
+use super::admin::Guard;
+use super::admin::reload;
 use super::health;
 use super::playground;
 use super::problem;
@@ -15,10 +20,12 @@ use super::problem::Kind;
 use super::problem::Pages;
 use super::problem::Problem;
 use super::serve::Server;
+use crate::config::Edge;
+use crate::graph::reload::Wanted;
 use crate::pipeline::Gateway;
 
 /// What clients connect to.
-pub(crate) fn public(gateway: Arc<Gateway>, pages: Pages) -> Server {
+pub(crate) fn public(gateway: Arc<Gateway>, pages: Pages, edge: &Edge) -> Server {
     let routes = Router::new()
         .route("/health", get(async || health::live()))
         .route("/ready", get(ready))
@@ -31,19 +38,42 @@ pub(crate) fn public(gateway: Arc<Gateway>, pages: Pages) -> Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: Some(gateway),
         pages,
+        guard: None,
+        cors: edge.cors.clone(),
+        compression: edge.compression,
+        hsts: hsts(edge, edge.tls.is_some()),
     }
 }
 
 /// What operators connect to.
-pub(crate) fn admin(gateway: Arc<Gateway>, pages: Pages) -> Server {
+pub(crate) fn admin(
+    gateway: Arc<Gateway>,
+    pages: Pages,
+    edge: &Edge,
+    reloads: mpsc::Sender<Wanted>,
+) -> Server {
+    let reload_now = move |operator| reload(reloads.clone(), operator);
     let routes = Router::new()
         .route("/health/live", get(async || health::live()))
-        .route("/health/ready", get(ready));
+        .route("/health/ready", get(ready))
+        .route("/reload", post(reload_now).fallback(post_only));
     Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: None,
         pages,
+        guard: Some(Guard {
+            tokens: edge.admin_tokens.clone(),
+        }),
+        cors: None,
+        compression: None,
+        hsts: hsts(edge, edge.admin_tls.is_some()),
     }
+}
+
+/// Nobody believes it who was not told over TLS.
+fn hsts(edge: &Edge, tls: bool) -> Option<HeaderValue> {
+    let age = edge.hsts.filter(|_| tls)?.as_secs();
+    HeaderValue::from_str(&format!("max-age={age}")).ok()
 }
 
 fn finish(routes: Router<Arc<Gateway>>) -> Router<Arc<Gateway>> {
@@ -75,6 +105,10 @@ async fn problem_page(Path(slug): Path<String>) -> Result<Response, Problem> {
 
 async fn not_found() -> Problem {
     nothing_here()
+}
+
+async fn post_only() -> Problem {
+    Problem::method_not_allowed("POST", "Only POST is answered here.")
 }
 
 async fn get_only() -> Problem {

@@ -1,9 +1,9 @@
 //! Connections: accepting them, bounding them, and draining them at the end.
 //!
-//! Owns the stack between a socket and a route, outermost first: header limits
-//! and timeouts of the HTTP implementation, the ids of a request and the span
-//! that carries them, then the route. `/graphql` is one comparison; the rest
-//! goes through the router.
+//! Owns the stack between a socket and a route, outermost first: room for the
+//! connection, TLS, header limits of the HTTP implementation, CORS and the ids
+//! of a request, then the route. `/graphql` is one comparison; the rest goes
+//! through the router.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -12,14 +12,24 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use bytes::Bytes;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Version;
+use http::header::CACHE_CONTROL;
+use http::header::CONTENT_SECURITY_POLICY;
+use http::header::ORIGIN;
+use http::header::REFERRER_POLICY;
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Either;
-use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -27,14 +37,25 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::Request;
+use super::Response;
+use super::admin::Guard;
+use super::compress;
+use super::connections::Bounds;
 use super::connections::Connection;
 use super::connections::Connections;
+use super::connections::Pulse;
 use super::graphql;
 use super::graphql::Arrival;
 use super::ids::Ids;
 use super::problem::Kind;
 use super::problem::Pages;
 use super::problem::Problem;
+use super::socket::Socket;
+use super::taken::Taken;
+use super::tls::Tls;
+use crate::config::ClientAddress;
+use crate::config::Compression;
+use crate::config::Cors;
 use crate::config::HttpLimits;
 use crate::deadline::until;
 use crate::observe::log;
@@ -44,6 +65,10 @@ use crate::pipeline::Gateway;
 const HEADERS: usize = 100;
 /// Streams of one HTTP/2 connection.
 const STREAMS: u32 = 250;
+/// Streams that a client may open and reset before they were looked at.
+const RESETS: usize = 20;
+/// Streams that we may have to reset since the client broke a rule.
+const FAULTS: usize = 100;
 
 /// What answers on one port.
 pub(crate) struct Server {
@@ -53,40 +78,56 @@ pub(crate) struct Server {
     pub(super) routes: Router,
     /// What problems refer to.
     pub(super) pages: Pages,
+    /// Who is let in, where not everybody is.
+    pub(super) guard: Option<Guard>,
+    pub(super) cors: Option<Cors>,
+    pub(super) compression: Option<Compression>,
+    /// Over TLS only.
+    pub(super) hsts: Option<HeaderValue>,
+}
+
+/// One port.
+pub(crate) struct Port {
+    pub(crate) server: Server,
+    pub(crate) limits: HttpLimits,
+    pub(crate) tls: Option<Arc<Tls>>,
+    /// Whose connections are those of many clients.
+    pub(crate) proxies: ClientAddress,
+}
+
+/// What all connections of a port share.
+struct Shared {
+    port: Port,
+    http: auto::Builder<TokioExecutor>,
+    connections: Arc<Connections>,
 }
 
 /// Serves until `stop` turns true, then lets requests in flight go on for `drain`.
 pub(crate) async fn serve(
     listener: TcpListener,
-    server: Server,
-    limits: HttpLimits,
+    port: Port,
     mut stop: watch::Receiver<bool>,
     drain: Duration,
 ) {
-    let server = Arc::new(server);
-    let connections = Connections::new(limits.idle);
-    let clock = connections.clone();
-    let clock = tokio::spawn(async move { clock.watch().await });
+    let shared = Arc::new(Shared::new(port));
+    let watcher = tokio::spawn(shared.clone().watch());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => {
-                    let connection = connections.open();
-                    converse(socket, peer.ip().to_canonical(), &server, &limits, connection);
-                }
+                Ok((socket, peer)) => shared.accept(socket, peer.ip().to_canonical()),
                 Err(error) => refused(&error).await,
             },
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
     drop(listener);
-    if until(Instant::now() + drain, connections.end())
+    if until(Instant::now() + drain, shared.connections.end())
         .await
         .is_none()
     {
         tracing::warn!("requests were still in flight when the time to drain ended");
     }
-    clock.abort();
+    watcher.abort();
 }
 
 /// Out of file descriptors, say: taking a breath lets some be closed.
@@ -95,62 +136,193 @@ async fn refused(error: &std::io::Error) {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-fn converse(
-    socket: TcpStream,
-    peer: IpAddr,
-    server: &Arc<Server>,
-    limits: &HttpLimits,
-    connection: Connection,
-) {
-    // A response is one write: waiting for more to send would only delay it.
-    let _ = socket.set_nodelay(true);
-    let (server, speaks) = (server.clone(), connection.speaks());
-    let service = service_fn(move |request| {
-        speaks();
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(peer, request).await) }
-    });
-    let http = protocol(limits, &connection);
-    let conversation = http
-        .serve_connection(TokioIo::new(socket), service)
-        .into_owned();
-    tokio::spawn(async move {
-        let ended = connection.run(conversation, |c| c.graceful_shutdown());
-        if let Some(Err(error)) = ended.await {
-            tracing::debug!(%error, "a connection ended early");
+impl Shared {
+    fn new(port: Port) -> Self {
+        let limits = &port.limits;
+        let bounds = Bounds {
+            idle: limits.idle,
+            head: limits.head_time,
+            write: limits.write,
+            all: limits.connections,
+            per_address: limits.connections_per_address,
+        };
+        Self {
+            http: protocol(limits),
+            connections: Connections::new(bounds),
+            port,
         }
-    });
+    }
+
+    async fn watch(self: Arc<Self>) {
+        let certificates = async {
+            match &self.port.tls {
+                Some(tls) => tls.watch().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::join!(self.connections.watch(), certificates);
+    }
+
+    fn accept(self: &Arc<Self>, socket: TcpStream, peer: IpAddr) {
+        let counted = (!self.port.proxies.trusts(peer)).then_some(peer);
+        match self.connections.open(counted) {
+            Some(connection) => drop(tokio::spawn(
+                self.clone().converse(socket, peer, connection),
+            )),
+            None => self.turn_away(&socket),
+        }
+    }
+
+    /// Says so where that can be said without waiting.
+    fn turn_away(&self, socket: &TcpStream) {
+        tracing::debug!("a connection was turned away: there are too many");
+        if self.port.tls.is_none() {
+            let problem = Problem::new(Kind::Overloaded, "There are too many connections.");
+            let told = self.port.server.pages.whole(problem);
+            // As much as the socket takes at once; the client may be gone.
+            let _ = socket.try_write(&told);
+        }
+    }
+
+    async fn converse(self: Arc<Self>, socket: TcpStream, peer: IpAddr, connection: Connection) {
+        // A response is one write: waiting for more to send would only delay it.
+        let _ = socket.set_nodelay(true);
+        match &self.port.tls {
+            None => self.clone().talk(socket, peer, connection).await,
+            Some(tls) => {
+                if let Some(socket) = tls.accept(socket, self.port.limits.handshake).await {
+                    Box::pin(self.clone().talk(socket, peer, connection)).await;
+                }
+            }
+        }
+    }
+
+    async fn talk<S>(self: Arc<Self>, socket: S, peer: IpAddr, connection: Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let pulse = connection.pulse().clone();
+        let socket = Socket::new(socket, pulse.clone(), self.port.server.pages.clone());
+        let talk = Arc::new(Talk {
+            shared: self.clone(),
+            pulse,
+            peer,
+        });
+        let service = service_fn(move |request| {
+            let busy = Busy::begin(talk.clone(), &request);
+            async move { Ok::<_, Infallible>(busy.answer(request).await) }
+        });
+        let conversation = self.http.serve_connection(TokioIo::new(socket), service);
+        let ended = connection.run(conversation, |c| c.graceful_shutdown());
+        match ended.await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+            None => tracing::debug!("a connection was cut: the client kept us waiting"),
+        }
+    }
 }
 
-fn protocol(limits: &HttpLimits, connection: &Connection) -> auto::Builder<TokioExecutor> {
+/// Timeouts of HTTP/1 are the connection's own: see `connections`.
+fn protocol(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
     let mut http = auto::Builder::new(TokioExecutor::new());
+    let head = limits.headers + limits.uri;
     http.http1()
-        .timer(connection.timer())
-        .header_read_timeout(limits.idle)
-        .max_buf_size(limits.headers.max(8 * 1024));
+        .header_read_timeout(None)
+        .max_buf_size(head.max(8 * 1024));
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(limits.idle)
+        .keep_alive_timeout(limits.write)
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(FAULTS)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX));
     http
 }
 
-/// A response of ours, or one of the router's.
-type Answer = http::Response<Either<Full<Bytes>, Body>>;
+/// One connection's share in its requests.
+struct Talk {
+    shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
+    peer: IpAddr,
+}
+
+/// A request that is being answered.
+struct Busy(Arc<Talk>);
+
+impl Busy {
+    fn begin(talk: Arc<Talk>, request: &Request) -> Self {
+        if request.version() == Version::HTTP_2 {
+            talk.pulse.multiplexes();
+        }
+        talk.pulse.begins();
+        Self(talk)
+    }
+
+    async fn answer(self, request: Request) -> http::Response<Taken<Answered>> {
+        let Talk {
+            shared,
+            pulse,
+            peer,
+        } = &*self.0;
+        let multiplexed = request.version() == Version::HTTP_2;
+        let answer = shared
+            .port
+            .server
+            .answer(*peer, request, &shared.port.limits)
+            .await;
+        let owed = multiplexed.then(|| pulse.owes());
+        answer.map(|body| Taken::new(body, owed))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.pulse.ends();
+    }
+}
+
+/// The body of a response of ours, or of one of the router's.
+type Answered = Either<http_body_util::Full<bytes::Bytes>, Body>;
+type Answer = http::Response<Answered>;
 
 impl Server {
-    async fn answer(&self, peer: IpAddr, request: Request) -> Answer {
+    async fn answer(&self, peer: IpAddr, request: Request, limits: &HttpLimits) -> Answer {
         let ids = Ids::of(request.headers());
-        let mut answer = log::on_behalf(ids.labels(), self.route(&ids, peer, request)).await;
-        ids.stamp(answer.headers_mut());
+        let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&request));
+        if let Some(mut answer) = preflight {
+            ids.stamp(answer.headers_mut());
+            return answer.map(Either::Left);
+        }
+        let cors = self.cors.as_ref();
+        let origin = cors.and_then(|_| request.headers().get(ORIGIN).cloned());
+        let compression = self.compression.as_ref();
+        let encoding = compression.and_then(|_| compress::accepted(request.headers()));
+        let mut answer =
+            log::on_behalf(ids.labels(), self.route(&ids, peer, request, limits)).await;
+        if let Some(compression) = compression {
+            answer = Box::pin(compressed(compression, encoding, answer)).await;
+        }
+        let headers = answer.headers_mut();
+        ids.stamp(headers);
+        if let Some(cors) = cors {
+            cors.stamp(origin.as_ref(), headers);
+        }
+        if let Some(hsts) = &self.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         answer
     }
 
-    async fn route(&self, ids: &Ids, peer: IpAddr, request: Request) -> Answer {
-        // HTTP/1 is refused by its parser; HTTP/2 is bounded in bytes only.
-        if request.headers().len() > HEADERS {
-            return self.refuse(too_many_headers(), ids);
+    async fn route(
+        &self,
+        ids: &Ids,
+        peer: IpAddr,
+        request: Request,
+        limits: &HttpLimits,
+    ) -> Answer {
+        if let Err(problem) = within(limits, &request) {
+            return self.refuse(problem, ids);
         }
         match &self.graphql {
             Some(gateway) if request.uri().path() == "/graphql" => {
@@ -165,17 +337,24 @@ impl Server {
                     Err(problem) => self.refuse(problem, ids),
                 }
             }
-            _ => Box::pin(self.other(ids, request)).await,
+            _ => Box::pin(self.other(ids, peer, request)).await,
         }
     }
 
-    async fn other(&self, ids: &Ids, request: Request) -> Answer {
+    async fn other(&self, ids: &Ids, peer: IpAddr, mut request: Request) -> Answer {
+        if let Some(guard) = &self.guard {
+            match guard.admit(peer, &request) {
+                Ok(operator) => drop(request.extensions_mut().insert(operator)),
+                Err(problem) => return self.refuse(problem, ids),
+            }
+        }
         let routed = self.routes.clone().oneshot(request.map(Body::new)).await;
         let mut routed = routed.unwrap_or_else(|never| match never {});
-        match routed.extensions_mut().remove::<Problem>() {
-            Some(problem) => self.refuse(problem, ids),
-            None => routed.map(Either::Right),
+        if let Some(problem) = routed.extensions_mut().remove::<Problem>() {
+            return self.refuse(problem, ids);
         }
+        harmless(routed.headers_mut());
+        routed.map(Either::Right)
     }
 
     fn refuse(&self, problem: Problem, ids: &Ids) -> Answer {
@@ -183,6 +362,50 @@ impl Server {
     }
 }
 
-fn too_many_headers() -> Problem {
-    Problem::new(Kind::HeadersTooLarge, "At most 100 headers are accepted.")
+/// What the HTTP implementation does not bound itself, or only for one version.
+fn within(limits: &HttpLimits, request: &Request) -> Result<(), Problem> {
+    let uri = request.uri().path_and_query();
+    if uri.is_some_and(|uri| uri.as_str().len() > limits.uri) {
+        let detail = format!("The address is longer than {} bytes.", limits.uri);
+        return Err(Problem::new(Kind::UriTooLong, detail).member("limit", limits.uri));
+    }
+    if request.headers().len() > HEADERS {
+        let detail = "At most 100 headers are accepted.";
+        return Err(Problem::new(Kind::HeadersTooLarge, detail).member("limit", HEADERS));
+    }
+    Ok(())
+}
+
+/// Whatever a browser makes of it: no page of ours is framed, sniffed, kept or named to others, unless it says so.
+fn harmless(headers: &mut HeaderMap) {
+    let defaults: [(HeaderName, &'static str); 4] = [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
+    ];
+    for (name, value) in defaults {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// What the router answers is a page of the playground, which is not compressed.
+async fn compressed(
+    compression: &Compression,
+    encoding: Option<compress::Encoding>,
+    answer: Answer,
+) -> Answer {
+    let (head, body) = answer.into_parts();
+    match body {
+        Either::Left(whole) => {
+            let whole = Response::from_parts(head, whole);
+            compression.apply(encoding, whole).await.map(Either::Left)
+        }
+        routed => Answer::from_parts(head, routed),
+    }
 }

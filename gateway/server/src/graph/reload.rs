@@ -17,6 +17,7 @@ use notify::RecursiveMode;
 use notify::Watcher as _;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
 use super::Graph;
 use super::load::Loaded;
@@ -30,6 +31,9 @@ use crate::pipeline::Gateway;
 const WARM: usize = 200;
 /// Editors write a file in several steps, and a deployment several files.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// Wants the newest files in service. Whoever waits is told the graph's version, or the codes of what is wrong.
+pub(crate) type Wanted = Option<oneshot::Sender<Result<String, Vec<&'static str>>>>;
 
 /// Where a configuration comes from, again and again.
 #[derive(Clone)]
@@ -81,10 +85,11 @@ impl Reloader {
     }
 
     /// Reloads at every change of a watched file and at every signal, until the process ends.
-    pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<()>) {
+    pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<Wanted>) {
         let (changed, mut changes) = mpsc::unbounded_channel();
         let mut watcher = self.watcher(changed);
         loop {
+            let mut waits = None;
             tokio::select! {
                 Some(path) = changes.recv() => {
                     if !self.concerns(&path) {
@@ -92,16 +97,28 @@ impl Reloader {
                     }
                     settle(&mut changes).await;
                 }
-                Some(()) = signals.recv() => {}
+                Some(wanted) = signals.recv() => waits = wanted,
                 else => return,
             }
-            if let Err(diagnostics) = self.reload().await {
+            let outcome = self.reload().await;
+            if let Err(diagnostics) = &outcome {
                 tracing::error!("the graph in service stays: {diagnostics}");
+            }
+            if let Some(waits) = waits {
+                // Whoever asked may be gone.
+                let _ = waits.send(self.told(outcome));
             }
             if let Some(watcher) = &mut watcher {
                 watch(watcher, &self.watched());
             }
         }
+    }
+
+    fn told(&self, outcome: Result<(), Diagnostics>) -> Result<String, Vec<&'static str>> {
+        let version = self.gateway.graph.load().supergraph.version();
+        outcome
+            .map(|()| format!("{version:016x}"))
+            .map_err(|diagnostics| diagnostics.codes())
     }
 
     fn watcher(
@@ -189,11 +206,17 @@ async fn settle(changes: &mut mpsc::UnboundedReceiver<PathBuf>) {
 fn needs_restart(old: &Config, new: &Config) {
     let settled = |config: &Config| {
         let (log, problems) = (config.log.clone(), config.problems.clone());
-        (config.listen, config.admin, log, problems)
+        (
+            config.listen,
+            config.admin,
+            log,
+            problems,
+            config.edge.clone(),
+        )
     };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin`, `log` and `problems` are read at the start only: restart to change them"
+            "`listen`, `admin`, `log`, `problems`, `tls`, `cors`, `compression` and `http.hsts` are read at the start only: restart to change them"
         );
     }
 }

@@ -59,6 +59,8 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<()> {
         .level
         .parse()
         .with_context(|| format!("log.level: `{}` is no level", log.level))?;
+    // What operators did is written whatever the level.
+    let filter = filter.with_target("audit", tracing::Level::INFO);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let terminal = std::io::stderr().is_terminal();
     let pretty = match log.format {

@@ -2,5 +2,6 @@
 //! developer asks for. Wraps the stages and never interleaves with them.
 
 pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod log;
 pub(crate) mod report;

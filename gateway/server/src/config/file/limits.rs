@@ -29,6 +29,12 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) body: Size,
     /// A request's headers together, at most 100 of them.
     pub(in crate::config) headers: Size,
+    /// A request's address.
+    pub(in crate::config) uri: Size,
+    /// Connections of clients that are open at once.
+    pub(in crate::config) connections: usize,
+    /// Those of one address (of one /64 for IPv6). Trusted proxies are not counted.
+    pub(in crate::config) connections_per_address: usize,
     /// Brackets of a JSON body that stand open at once.
     pub(in crate::config) json_depth: usize,
     /// A service's reply, after decompression.
@@ -73,6 +79,9 @@ impl Default for Limits {
         Self {
             body: Size::kib(1024),
             headers: Size::kib(32),
+            uri: Size::kib(16),
+            connections: 10_000,
+            connections_per_address: 1_000,
             json_depth: 64,
             reply: Size::kib(16 * 1024),
             mode: LimitMode::Enforce,

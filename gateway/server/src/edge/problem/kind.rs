@@ -81,6 +81,8 @@ kinds! {
     UriTooLong = URI_TOO_LONG "uri-too-long" "URI too long" Useless;
     /// A body that is not JSON in UTF-8.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Unsupported media type" Useless;
+    /// What the operator asked to put in service cannot be.
+    ReloadRefused = UNPROCESSABLE_ENTITY "reload-refused" "Reload refused" Useless;
     /// A rate limit.
     QuotaExceeded = TOO_MANY_REQUESTS "quota-exceeded" "Quota exceeded" Later;
     /// More headers, or longer ones, than are read.

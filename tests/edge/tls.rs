@@ -1,0 +1,162 @@
+//! TLS on the port of clients: protocols, certificates that change, certificates of clients.
+
+use rcgen::BasicConstraints;
+use rcgen::CertificateParams;
+use rcgen::CertifiedIssuer;
+use rcgen::IsCa;
+use rcgen::KeyPair;
+use reqwest::Certificate;
+use reqwest::Identity;
+use reqwest::Version;
+use serde_json::json;
+
+use super::binary::Folder;
+use super::binary::Gateway;
+use super::lifecycle::until;
+use super::raw::Raw;
+use super::scripted::Scripted;
+
+const TLS: &str = "tls: { certificate: cert.pem, key: key.pem";
+
+/// An authority that tests trust.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("an authority"))
+    }
+
+    /// A certificate and its key, for localhost and 127.0.0.1.
+    fn issue(&self) -> (String, String) {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let params = CertificateParams::new(names).expect("parameters");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn certificate(&self) -> Certificate {
+        Certificate::from_pem(self.0.pem().as_bytes()).expect("a certificate")
+    }
+}
+
+async fn gateway(authority: &Authority, config: &str) -> (Folder, Gateway) {
+    let service = Scripted::open("{}").await;
+    let folder = service.folder(&format!("http: {{ hsts: 24h }}\n{config}"));
+    let (certificate, key) = authority.issue();
+    folder.write("cert.pem", &certificate);
+    folder.write("key.pem", &key);
+    folder.write("ca.pem", &authority.0.pem());
+    let url = service.url();
+    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    (folder, gateway)
+}
+
+fn trusting(authority: &Authority) -> reqwest::ClientBuilder {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([authority.certificate()])
+}
+
+async fn ask(client: &reqwest::Client, gateway: &Gateway) -> reqwest::Result<reqwest::Response> {
+    let asked = client.post(&gateway.url);
+    let asked = asked.header("content-type", "application/json");
+    asked
+        .body(json!({ "query": "{ __typename }" }).to_string())
+        .send()
+        .await
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_spoken_and_browsers_are_told_to_stay() {
+    let authority = Authority::new();
+    let (_folder, gateway) = gateway(&authority, &format!("{TLS} }}")).await;
+    assert!(gateway.url.starts_with("https://"), "{}", gateway.url);
+    let client = trusting(&authority).build().expect("a client");
+    let answer = ask(&client, &gateway).await.expect("an answer");
+    assert_eq!(answer.version(), Version::HTTP_2);
+    assert_eq!(
+        answer.headers()["strict-transport-security"],
+        "max-age=86400"
+    );
+    let client = trusting(&authority).http1_only().build().expect("a client");
+    let answer = ask(&client, &gateway).await.expect("an answer");
+    assert_eq!(answer.version(), Version::HTTP_11);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_without_dropping_anybody_and_a_broken_one_is_not() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (folder, gateway) = gateway(&old, &format!("{TLS} }}")).await;
+    let kept = trusting(&old).http1_only().build().expect("a client");
+    ask(&kept, &gateway).await.expect("an answer");
+
+    folder.write("key.pem", "nonsense");
+    until(|| gateway.log().contains("the certificate in use stays")).await;
+    let fresh = trusting(&old).build().expect("a client");
+    ask(&fresh, &gateway)
+        .await
+        .expect("the old certificate still serves");
+
+    let (certificate, key) = new.issue();
+    folder.write("cert.pem", &certificate);
+    folder.write("key.pem", &key);
+    until(|| gateway.log().contains("a new certificate is in use")).await;
+    let fresh = trusting(&new).build().expect("a client");
+    ask(&fresh, &gateway)
+        .await
+        .expect("the new certificate serves");
+    ask(&kept, &gateway)
+        .await
+        .expect("the open connection goes on");
+    let late = trusting(&old).build().expect("a client");
+    assert!(ask(&late, &gateway).await.is_err());
+}
+
+#[tokio::test]
+async fn clients_without_a_certificate_are_let_in_only_where_it_is_optional() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let identity = |authority: &Authority| {
+        let (certificate, key) = authority.issue();
+        Identity::from_pem(format!("{certificate}{key}").as_bytes()).expect("an identity")
+    };
+    let clients = ", clients: { ca: ca.pem, required:";
+    let (_required, required) = gateway(&authority, &format!("{TLS}{clients} true }} }}")).await;
+    let (_optional, optional) = gateway(&authority, &format!("{TLS}{clients} false }} }}")).await;
+    let nobody = trusting(&authority).build().expect("a client");
+    let known = trusting(&authority)
+        .identity(identity(&authority))
+        .build()
+        .expect("a client");
+    let unknown = trusting(&authority)
+        .identity(identity(&stranger))
+        .build()
+        .expect("a client");
+    assert!(ask(&nobody, &required).await.is_err());
+    assert!(ask(&unknown, &required).await.is_err());
+    assert_eq!(
+        ask(&known, &required).await.expect("an answer").status(),
+        200
+    );
+    assert_eq!(
+        ask(&nobody, &optional).await.expect("an answer").status(),
+        200
+    );
+    assert!(ask(&unknown, &optional).await.is_err());
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_given_up() {
+    let authority = Authority::new();
+    let config = format!("timeouts: {{ handshake: 200ms }}\n{TLS} }}");
+    let (_folder, gateway) = gateway(&authority, &config).await;
+    let mut silent = Raw::connect(&gateway).await;
+    assert!(silent.rest().await.is_empty());
+    let mut plain = Raw::connect(&gateway).await;
+    plain.send(b"GET / HTTP/1.1\r\n\r\n").await;
+    plain.rest().await;
+}
