@@ -3,6 +3,7 @@
 //! what a test wants.
 
 mod attacks;
+mod authorization;
 mod binary;
 mod command_line;
 mod documents;
@@ -12,6 +13,7 @@ mod floods;
 mod identity;
 mod lifecycle;
 mod limits;
+mod policies;
 mod rate_limits;
 mod raw;
 mod scripted;

@@ -3,7 +3,11 @@
 //! agree in data, in the paths of errors, and in their order; the gateway never
 //! makes more calls than its plan has steps, and nothing costs more than was
 //! charged before it ran.
+//! So too where a random part of the world is denied to a random caller: as if
+//! each denied field raised an error, and without the calls that only denied
+//! fields need.
 
+mod demands;
 mod operations;
 mod reference;
 mod service;
@@ -27,7 +31,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value as Json;
 
+use self::demands::Caller;
 use self::operations::Operation;
+use self::reference::Scene;
 use self::world::World;
 
 /// Operations for each world.
@@ -39,7 +45,7 @@ const WORLDS: u64 = 8;
 async fn random_operations_agree_with_a_plain_executor() {
     let (mut compared, mut paid) = (0, 0);
     for seed in 0..WORLDS {
-        compared += compare_world(seed, &mut paid).await;
+        compared += compare_world(seed, false, &mut paid).await;
     }
     assert!(
         compared > WORLDS * OPERATIONS / 2,
@@ -58,10 +64,26 @@ struct Cost {
     actual: u64,
 }
 
-async fn compare_world(seed: u64, paid: &mut u64) -> u64 {
+#[tokio::test]
+async fn random_operations_with_random_demands_agree_with_an_executor_whose_denied_fields_fail() {
+    let mut compared = 0;
+    for seed in 0..WORLDS {
+        compared += compare_world(seed, true, &mut 0).await;
+    }
+    assert!(
+        compared > WORLDS * OPERATIONS / 2,
+        "most operations are valid: {compared}"
+    );
+}
+
+async fn compare_world(seed: u64, protected: bool, paid: &mut u64) -> u64 {
     let world = Arc::new(World::new(seed));
     let service = service::serve(world.clone()).await;
-    let graph = graph(&format!("http://{}", service.address));
+    let mut scattering = StdRng::seed_from_u64(seed);
+    let graph = graph(
+        &format!("http://{}", service.address),
+        protected.then_some(&mut scattering),
+    );
     let sources = sources::connect(&graph, &sources::SourcesConfig::default()).expect("sources");
     let mut compared = 0;
     for number in 0..OPERATIONS {
@@ -74,9 +96,16 @@ async fn compare_world(seed: u64, paid: &mut u64) -> u64 {
         let plan = plan::plan(&graph, &document, None, &limits)
             .unwrap_or_else(|bad| panic!("{seed}/{number}: {bad}\n{}", operation.text));
         service.calls.store(0, Ordering::SeqCst);
-        let (data, errors, cost) = gateway(&plan, &sources, &operation).await;
+        service.asked.lock().expect("one test").clear();
+        let caller = Caller::random(&mut rng);
+        let denied = demands::denied(&graph, &caller);
+        let (data, errors, cost) = gateway(&plan, &sources, &operation, &caller).await;
         let calls = service.calls.load(Ordering::SeqCst);
-        let wanted = expected(&world, &graph, &operation);
+        let scene = Scene {
+            world: &world,
+            denied: &denied,
+        };
+        let wanted = expected(scene, &graph, &operation);
         let name = format!(
             "world {seed}, operation {number}:\n{}\n{plan}",
             operation.text
@@ -86,16 +115,35 @@ async fn compare_world(seed: u64, paid: &mut u64) -> u64 {
             "data of {name}\n{}",
             difference(&wanted.0, &data)
         );
-        assert_eq!(errors, wanted.1, "errors of {name}");
+        let (errors, wanted) = (Json::from(errors), Json::from(wanted.1));
+        assert!(
+            errors == wanted,
+            "errors of {name}\n{}",
+            difference(&wanted, &errors)
+        );
         assert!(calls <= plan.steps().len(), "{calls} calls for {name}");
         assert!(cost.requested >= cost.actual, "{cost:?} for {name}");
         *paid += u64::from(cost.actual > 0);
+        for asked in service.asked.lock().expect("one test").iter() {
+            assert!(
+                !denied.contains(*asked),
+                "{asked} is denied, and asked for in {name}"
+            );
+        }
         compared += 1;
     }
     compared
 }
 
-fn graph(url: &str) -> Arc<Supergraph> {
+fn graph(url: &str, scattering: Option<&mut StdRng>) -> Arc<Supergraph> {
+    let (people, posts) = (
+        include_str!("people.graphql"),
+        include_str!("posts.graphql"),
+    );
+    let (people, posts) = match scattering {
+        Some(rng) => demands::scatter(people, posts, rng),
+        None => (people.to_owned(), posts.to_owned()),
+    };
     let file = |name: &str, sdl: &str| SubgraphFile {
         name: name.into(),
         file: format!("{name}.graphql"),
@@ -105,10 +153,7 @@ fn graph(url: &str) -> Arc<Supergraph> {
         url: None,
     };
     let files = SchemaFiles {
-        subgraphs: vec![
-            file("people", include_str!("people.graphql")),
-            file("posts", include_str!("posts.graphql")),
-        ],
+        subgraphs: vec![file("people", &people), file("posts", &posts)],
         ..SchemaFiles::default()
     };
     match compose::compose(&files) {
@@ -121,8 +166,10 @@ async fn gateway(
     plan: &plan::Plan,
     sources: &dyn Sources,
     operation: &Operation,
+    caller: &Caller,
 ) -> (Json, Vec<Json>, Cost) {
     let variables = plan.coerce(&operation.variables).expect("variables");
+    let variables = plan.judge(variables, caller).into_variables();
     let context = Context {
         correlation_id: Arc::from("property"),
         trace: TraceContext::default(),
@@ -155,7 +202,7 @@ fn in_ten_seconds() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
-fn expected(world: &World, graph: &Supergraph, operation: &Operation) -> (Json, Vec<Json>) {
+fn expected(scene: Scene<'_>, graph: &Supergraph, operation: &Operation) -> (Json, Vec<Json>) {
     let schema = graph.api();
     let document = apollo_compiler::ExecutableDocument::parse_and_validate(
         schema,
@@ -163,7 +210,7 @@ fn expected(world: &World, graph: &Supergraph, operation: &Operation) -> (Json, 
         "operation.graphql",
     );
     let document = document.expect("the gateway has found it valid");
-    reference::answer(world, schema, &document, &operation.variables)
+    reference::answer(scene, schema, &document, &operation.variables)
 }
 
 /// The lines that differ.

@@ -1,6 +1,11 @@
 //! The plain executor: one resolver per field over the world's rows, in
 //! process, by apollo-compiler's execution. It knows nothing of sources,
-//! plans or batches, and is what the gateway must agree with.
+//! plans or batches, and is what the gateway must agree with. A field that is
+//! denied raises an error, and so does an object of a denied type.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ops::Deref;
 
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::Schema;
@@ -19,9 +24,28 @@ use super::world::World;
 use super::world::by_id;
 use super::world::text;
 
+/// The world as one caller may see it.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'w> {
+    pub(crate) world: &'w World,
+    /// `User`, `User.age`.
+    pub(crate) denied: &'w HashSet<String>,
+}
+
+impl Deref for Scene<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.world
+    }
+}
+
+/// How many denials of one field are told one by one.
+const MOST_DENIALS: usize = 20;
+
 /// The data, and the paths of the errors in order.
 pub(crate) fn answer(
-    world: &World,
+    world: Scene<'_>,
     schema: &Valid<Schema>,
     document: &Valid<ExecutableDocument>,
     variables: &serde_json::Map<String, Json>,
@@ -35,18 +59,48 @@ pub(crate) fn answer(
         .execute_sync(&Query { world })
         .unwrap_or_else(|bad| panic!("the reference refuses: {}", bad.message()));
     let response = serde_json::to_value(&response).expect("a response is JSON");
-    let paths = response["errors"].as_array().into_iter().flatten();
-    let paths = paths.map(|error| error["path"].clone()).collect();
+    let errors = response["errors"].as_array().into_iter().flatten();
+    let mut denials: HashMap<(String, String), usize> = HashMap::new();
+    let told = errors.filter(|error| is_told(error, &mut denials));
+    let paths = told.map(|error| error["path"].clone()).collect();
     (response["data"].clone(), paths)
 }
 
+/// A long list of denials is cut short, place by place of the operation.
+fn is_told(error: &Json, denials: &mut HashMap<(String, String), usize>) -> bool {
+    let message = error["message"].as_str().unwrap_or_default();
+    if !message.contains(DENIED) {
+        return true;
+    }
+    let path = error["path"].as_array().into_iter().flatten();
+    let keys: Vec<&str> = path.filter_map(Json::as_str).collect();
+    let told = denials
+        .entry((keys.join("."), message.to_owned()))
+        .or_default();
+    *told += 1;
+    *told <= MOST_DENIALS
+}
+
+const DENIED: &str = "denied: ";
+
+impl Scene<'_> {
+    fn check(&self, what: &str) -> Result<(), ExecutionError> {
+        match self.denied.contains(what) {
+            true => Err(ExecutionError {
+                message: format!("{DENIED}{what}"),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
 struct Query<'w> {
-    world: &'w World,
+    world: Scene<'w>,
 }
 
 /// A row, or a part of one.
 struct Row<'w> {
-    world: &'w World,
+    world: Scene<'w>,
     ty: &'static str,
     row: Json,
 }
@@ -60,6 +114,7 @@ impl ObjectValue for Query<'_> {
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
         let world = self.world;
+        world.check(&format!("Query.{}", info.field_name()))?;
         let id = id_argument(info);
         match info.field_name() {
             "user" => Ok(object(world, "User", by_id(&world.users, &id))),
@@ -78,14 +133,13 @@ impl ObjectValue for Query<'_> {
             }
             "being" => {
                 let beings = world.beings();
-                Ok(being(
-                    world,
-                    beings.into_iter().find(|row| text(&row["id"]) == id),
-                ))
+                being(world, beings.into_iter().find(|row| text(&row["id"]) == id))
             }
             "beings" => {
                 let beings = world.beings().into_iter();
-                Ok(list(beings.map(|row| being(world, Some(row))).collect()))
+                Ok(fallible(
+                    beings.map(|row| being(world, Some(row))).collect(),
+                ))
             }
             "posts" => {
                 let posts = world.posts.iter();
@@ -106,6 +160,7 @@ impl ObjectValue for Row<'_> {
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Resolved<'a> {
         let (world, row) = (self.world, &self.row);
+        world.check(&format!("{}.{}", self.ty, info.field_name()))?;
         match (self.ty, info.field_name()) {
             (_, "id") => Ok(leaf(&row["id"])),
             ("User", "age") => checked(&row["age"], row["age"].is_i64()),
@@ -155,10 +210,10 @@ impl ObjectValue for Row<'_> {
             ("Post", "reviewer") => Ok(reference(world, "Robot", &row["reviewer_id"])),
             ("Picture", "credit") => Ok(reference(world, "User", &row["credit_id"])),
             ("Post", "related") => Ok(references(world, "Post", &row["related_ids"])),
-            ("Post", "lead") => Ok(block(world, &row["lead"])),
+            ("Post", "lead") => block(world, &row["lead"]),
             ("Post", "blocks") => {
                 let blocks = row["blocks"].as_array().into_iter().flatten();
-                Ok(list(blocks.map(|row| block(world, row)).collect()))
+                Ok(fallible(blocks.map(|row| block(world, row)).collect()))
             }
             (_, name) => Ok(leaf(&row[snake_case(name)])),
         }
@@ -206,27 +261,37 @@ fn leaves<'a>(value: &Json) -> ResolvedValue<'a> {
     }
 }
 
+fn fallible(items: Vec<Resolved<'_>>) -> ResolvedValue<'_> {
+    ResolvedValue::List(Box::new(items.into_iter()))
+}
+
 fn list(items: Vec<ResolvedValue<'_>>) -> ResolvedValue<'_> {
     ResolvedValue::List(Box::new(items.into_iter().map(Ok)))
 }
 
-fn object<'w>(world: &'w World, ty: &'static str, row: Option<&Json>) -> ResolvedValue<'w> {
+fn object<'w>(world: Scene<'w>, ty: &'static str, row: Option<&Json>) -> ResolvedValue<'w> {
     let row = row.cloned();
     ResolvedValue::nullable_object(row.map(|row| Row { world, ty, row }))
 }
 
-fn being<'w>(world: &'w World, row: Option<&Json>) -> ResolvedValue<'w> {
+fn being<'w>(world: Scene<'w>, row: Option<&Json>) -> Resolved<'w> {
     let robot = row.is_some_and(|row| row["kind"] == "robot");
-    object(world, if robot { "Robot" } else { "User" }, row)
+    one_of(world, if robot { "Robot" } else { "User" }, row)
 }
 
-fn block<'w>(world: &'w World, row: &Json) -> ResolvedValue<'w> {
+fn block<'w>(world: Scene<'w>, row: &Json) -> Resolved<'w> {
     let picture = row["type"] == "picture";
     let row = (!row.is_null()).then_some(row);
-    object(world, if picture { "Picture" } else { "Text" }, row)
+    one_of(world, if picture { "Picture" } else { "Text" }, row)
 }
 
-fn composite<'w>(world: &'w World, ty: &'static str, value: &Json) -> Resolved<'w> {
+/// An object behind an interface or union: its own type may be denied.
+fn one_of<'w>(world: Scene<'w>, ty: &'static str, row: Option<&Json>) -> Resolved<'w> {
+    row.map_or(Ok(()), |_| world.check(ty))?;
+    Ok(object(world, ty, row))
+}
+
+fn composite<'w>(world: Scene<'w>, ty: &'static str, value: &Json) -> Resolved<'w> {
     match value {
         Json::Null => Ok(leaf(&Json::Null)),
         Json::Object(_) => Ok(object(world, ty, Some(value))),
@@ -234,7 +299,7 @@ fn composite<'w>(world: &'w World, ty: &'static str, value: &Json) -> Resolved<'
     }
 }
 
-fn composites<'w>(world: &'w World, ty: &'static str, value: &Json) -> Resolved<'w> {
+fn composites<'w>(world: Scene<'w>, ty: &'static str, value: &Json) -> Resolved<'w> {
     let items: Vec<Json> = value.as_array().cloned().unwrap_or_default();
     let items = items
         .into_iter()
@@ -243,7 +308,7 @@ fn composites<'w>(world: &'w World, ty: &'static str, value: &Json) -> Resolved<
 }
 
 /// An entity by its key: null without one; an unknown one is an object that knows its key only.
-fn reference<'w>(world: &'w World, ty: &'static str, id: &Json) -> ResolvedValue<'w> {
+fn reference<'w>(world: Scene<'w>, ty: &'static str, id: &Json) -> ResolvedValue<'w> {
     if id.is_null() {
         return leaf(&Json::Null);
     }
@@ -256,7 +321,7 @@ fn reference<'w>(world: &'w World, ty: &'static str, id: &Json) -> ResolvedValue
     object(world, ty, Some(by_id(rows, &text(id)).unwrap_or(&stub)))
 }
 
-fn references<'w>(world: &'w World, ty: &'static str, ids: &Json) -> ResolvedValue<'w> {
+fn references<'w>(world: Scene<'w>, ty: &'static str, ids: &Json) -> ResolvedValue<'w> {
     let ids = ids.as_array().into_iter().flatten();
     list(ids.map(|id| reference(world, ty, id)).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
@@ -23,19 +24,26 @@ use super::world::text;
 struct Shared {
     world: Arc<World>,
     calls: Arc<AtomicUsize>,
+    asked: Asked,
 }
+
+/// What was asked for that only one field or type needs: `User.karma`, `Robot`.
+type Asked = Arc<Mutex<Vec<&'static str>>>;
 
 /// A running service and the number of requests that it has had.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) calls: Arc<AtomicUsize>,
+    pub(crate) asked: Asked,
 }
 
 pub(crate) async fn serve(world: Arc<World>) -> Service {
     let calls = Arc::new(AtomicUsize::new(0));
+    let asked = Asked::default();
     let shared = Shared {
         world,
         calls: calls.clone(),
+        asked: asked.clone(),
     };
     let routes = Router::new()
         .route("/users/{id}", get(user))
@@ -52,12 +60,17 @@ pub(crate) async fn serve(world: Arc<World>) -> Service {
         .expect("a free port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    Service { address, calls }
+    Service {
+        address,
+        calls,
+        asked,
+    }
 }
 
 impl Shared {
-    fn count(&self) {
+    fn count(&self, need: &'static str) {
         self.calls.fetch_add(1, Ordering::SeqCst);
+        self.asked.lock().expect("nobody panics").push(need);
     }
 }
 
@@ -65,7 +78,7 @@ async fn user(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Reply<Json>, StatusCode> {
-    shared.count();
+    shared.count("Query.user");
     one(by_id(&shared.world.users, &id))
 }
 
@@ -73,7 +86,7 @@ async fn being(
     State(shared): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Reply<Json>, StatusCode> {
-    shared.count();
+    shared.count("Query.being");
     let beings = shared.world.beings();
     one(beings.into_iter().find(|being| text(&being["id"]) == id))
 }
@@ -83,7 +96,8 @@ fn one(row: Option<&Json>) -> Result<Reply<Json>, StatusCode> {
 }
 
 async fn users(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
-    shared.count();
+    let by_id = !values(&query, "id").is_empty();
+    shared.count(if by_id { "User" } else { "Query.users" });
     let limit = values(&query, "limit")
         .first()
         .and_then(|limit| limit.parse().ok());
@@ -97,19 +111,24 @@ async fn users(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply
 }
 
 async fn robots(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
-    shared.count();
+    shared.count("Robot");
     let mut found = matching(&shared.world.robots, "id", &values(&query, "id"));
     found.reverse();
     Reply(found.into_iter().collect())
 }
 
 async fn beings(State(shared): State<Shared>) -> Reply<Json> {
-    shared.count();
+    shared.count("Query.beings");
     Reply(shared.world.beings().into_iter().cloned().collect())
 }
 
 async fn posts(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
-    shared.count();
+    let given = |name: &str| !values(&query, name).is_empty();
+    shared.count(match (given("id"), given("author_id")) {
+        (true, _) => "Post",
+        (_, true) => "User.posts",
+        _ => "Query.posts",
+    });
     let by_id = matching(&shared.world.posts, "id", &values(&query, "id"));
     Reply(
         matching(&by_id, "author_id", &values(&query, "author_id"))
@@ -119,7 +138,7 @@ async fn posts(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply
 }
 
 async fn karma(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
-    shared.count();
+    shared.count("User.karma");
     Reply(
         matching(&shared.world.karma, "user", &values(&query, "user"))
             .into_iter()
@@ -128,7 +147,7 @@ async fn karma(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply
 }
 
 async fn weather(State(shared): State<Shared>) -> Reply<Json> {
-    shared.count();
+    shared.count("Query.weather");
     Reply(shared.world.weather.clone())
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) deadline: Option<u64>,
     /// Limits on the document, by name.
     pub(crate) limits: BTreeMap<String, u64>,
+    pub(crate) authorization: Authorization,
     /// The example of `schema/` against its real services, instead of subgraph files and upstreams.
     pub(crate) shop: bool,
 }
@@ -38,6 +39,18 @@ pub(crate) struct SourceConfig {
     pub(crate) timeout: Option<u64>,
     pub(crate) max_reply_bytes: Option<usize>,
     pub(crate) headers: BTreeMap<String, String>,
+}
+
+/// What is decided about the caller, whose identity is the block `claims`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Authorization {
+    /// The policies that hold.
+    pub(crate) policies: Vec<String>,
+    /// Whoever decides policies does not answer.
+    pub(crate) undecided: bool,
+    /// What is denied refuses the whole operation.
+    pub(crate) refuse: bool,
 }
 
 impl Config {

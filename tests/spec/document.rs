@@ -25,7 +25,7 @@ pub(crate) struct Block {
 }
 
 /// What the harness knows, beside files with a dot in their name.
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 12] = [
     "graphql operation",
     "graphql api",
     "yaml config",
@@ -36,6 +36,7 @@ const KNOWN: [&str; 11] = [
     "json response",
     "text calls",
     "text plan",
+    "text policies",
     "text diagnostics",
 ];
 

@@ -13,6 +13,8 @@ use compose::Supergraph;
 use plan::Document;
 use plan::Plan;
 use plan::Refusal;
+use plan::access::Asker;
+use plan::model::Variables;
 use plan::source::CallLog;
 use plan::source::CallRecord;
 use plan::source::Context;
@@ -274,6 +276,14 @@ impl<'c> Gateway<'c> {
                 return Vec::new();
             }
         };
+        let judged = self.judge(&plan, variables, &context.claims, report);
+        let variables = match judged {
+            Ok(variables) => variables,
+            Err(refusal) => {
+                compare_response(refused(&refusal), spec, report);
+                return Vec::new();
+            }
+        };
         let response = execute::execute(&plan, &variables, &*self.sources, &context).await;
         let body = response.finish(None);
         let response = serde_json::from_slice(&body).unwrap_or_else(|bad| {
@@ -298,6 +308,33 @@ impl<'c> Gateway<'c> {
         )
     }
 
+    /// Decides what the plan demands of the caller, as the server does.
+    fn judge(
+        &self,
+        plan: &Plan,
+        variables: Variables,
+        claims: &Json,
+        report: &mut Report<'_>,
+    ) -> Result<Variables, Refusal> {
+        let decided = &self.config.authorization;
+        let mut judgement = plan.judge(variables, &Claims(claims));
+        let asked: String = judgement
+            .policies()
+            .iter()
+            .map(|it| format!("{it}\n"))
+            .collect();
+        report.compare("policies", &asked);
+        let holds = |policy: &str| decided.policies.iter().any(|it| it == policy);
+        judgement.decide(match decided.undecided {
+            true => None,
+            false => Some(&holds),
+        });
+        match judgement.refusal().filter(|_| decided.refuse) {
+            Some(refusal) => Err(refusal),
+            None => Ok(judgement.into_variables()),
+        }
+    }
+
     fn context(&self, spec: &Spec) -> Context {
         let now = Instant::now().into_std();
         Context {
@@ -313,6 +350,20 @@ impl<'c> Gateway<'c> {
             merge_reads: true,
             calls: Some(CallLog::new(now)),
         }
+    }
+}
+
+/// The caller of a spec: whoever has claims is authenticated.
+struct Claims<'c>(&'c Json);
+
+impl Asker for Claims<'_> {
+    fn is_authenticated(&self) -> bool {
+        !self.0.is_null()
+    }
+
+    fn has_scope(&self, scope: &str) -> bool {
+        let scopes = self.0["scope"].as_str().unwrap_or_default();
+        scopes.split(' ').any(|it| it == scope)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns reading SDL, merging it, lowering our directives to resolvers, and
 //! every start-up check. Pure: no clock, no I/O; the caller brings the files.
 
+mod access;
 mod api;
 mod check;
 pub mod contract;
@@ -37,6 +38,7 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     let mut merged = merge::merge(&documents, &mut diagnostics);
     let lowered = lower::lower(files, &documents, &merged.types, &mut diagnostics);
     attach(&mut merged.types, &lowered.resolvers);
+    let demands = access::demand(&mut merged, &documents, &mut diagnostics);
     let api = api::client_schema(&merged, &documents, &mut diagnostics);
     let graph = check::Graph::new(&merged.types, &lowered, &documents);
     check::contract::check(&graph, &mut diagnostics);
@@ -53,6 +55,7 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
             resolvers: lowered.resolvers,
             views: lowered.views,
             encodings: lowered.encodings,
+            demands,
             warnings: diagnostics,
             version: version::of(files),
         }),

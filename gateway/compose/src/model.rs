@@ -51,6 +51,10 @@ index!(
     /// An input encoding of [`Supergraph::encodings`].
     EncodingId
 );
+index!(
+    /// A demand of [`Supergraph::demands`].
+    DemandId
+);
 
 /// One composed graph. Made only by [`crate::compose`].
 #[derive(Debug)]
@@ -63,6 +67,7 @@ pub struct Supergraph {
     pub(crate) resolvers: Vec<Resolver>,
     pub(crate) views: Vec<View>,
     pub(crate) encodings: Vec<Encoding>,
+    pub(crate) demands: Vec<Demand>,
     pub(crate) warnings: crate::Diagnostics,
     pub(crate) version: u64,
 }
@@ -123,6 +128,19 @@ impl Supergraph {
     /// One input encoding.
     pub fn encoding(&self, id: EncodingId) -> &Encoding {
         &self.encodings[id.index()]
+    }
+    /// Every distinct demand on callers. Empty where the graph protects nothing.
+    pub fn demands(&self) -> &[Demand] {
+        &self.demands
+    }
+    /// One demand.
+    pub fn demand(&self, id: DemandId) -> &Demand {
+        &self.demands[id.index()]
+    }
+    /// What the fields of a path below an object demand, whatever the objects on the way turn out to be.
+    pub fn demands_along(&self, ty: &str, path: &[Name]) -> impl Iterator<Item = DemandId> {
+        let demanded = crate::access::along(&self.types, ty, path);
+        demanded.into_iter().map(|demanded| demanded.demand)
     }
     /// One resolver as text, for people.
     pub fn describe(&self, id: ResolverId) -> impl std::fmt::Display + '_ {
@@ -241,6 +259,8 @@ pub struct TypeDef {
     pub inaccessible: bool,
     /// `@tag` names of every subgraph.
     pub tags: Vec<String>,
+    /// What a caller must show to see an object of this type; all of it.
+    pub demands: Vec<Demanded>,
 }
 
 /// The kind of a composite type.
@@ -298,6 +318,47 @@ pub struct FieldDef {
     pub list_size: Option<ListSize>,
     /// `@cost(weight:)` of the first subgraph that has one.
     pub cost: Option<f64>,
+    /// What a caller must show to read the field; all of it. What its type, its interfaces, its
+    /// value's type and the fields that it `@requires` demand is here too.
+    pub demands: Vec<Demanded>,
+}
+
+/// Something that a caller must show: what one `@authenticated`, `@requiresScopes` or `@policy` says.
+/// The variants stand in the order in which they are decided, cheapest first.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Demand {
+    /// A verified identity.
+    Authenticated,
+    /// Every scope of one of the lists.
+    Scopes(Vec<Vec<String>>),
+    /// Every policy of one of the lists holds.
+    Policies(Vec<Vec<String>>),
+}
+
+/// A demand on a type or field, and who makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demanded {
+    /// What is demanded.
+    pub demand: DemandId,
+    /// The element that carries the directive: `User`, `User.email`.
+    pub element: String,
+    /// `file:line:column` of the directive, for `explain` and messages.
+    pub place: String,
+}
+
+/// As a subgraph file writes it.
+impl std::fmt::Display for Demand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Demand::Authenticated => f.write_str("@authenticated"),
+            Demand::Scopes(lists) => {
+                write!(f, "@requiresScopes(scopes: {})", Json::from(lists.clone()))
+            }
+            Demand::Policies(lists) => {
+                write!(f, "@policy(policies: {})", Json::from(lists.clone()))
+            }
+        }
+    }
 }
 
 /// `@cost` of everything but fields, of the first subgraph that has one.

@@ -48,6 +48,8 @@ pub struct FieldError {
     pub retry_after_ms: Option<u64>,
     /// A mutation that may or may not have happened.
     pub outcome_unknown: bool,
+    /// How many more places are null for the same reason, of which no error tells.
+    pub further: usize,
 }
 
 impl Response {
@@ -95,6 +97,7 @@ impl FieldError {
             problem: error.problem.clone(),
             retry_after_ms: error.retry_after.map(|wait| wait.as_millis() as u64),
             outcome_unknown: error.outcome_unknown,
+            further: 0,
         }
     }
 
@@ -108,6 +111,7 @@ impl FieldError {
             problem: None,
             retry_after_ms: None,
             outcome_unknown: false,
+            further: 0,
         }
     }
 
@@ -140,6 +144,9 @@ impl FieldError {
         }
         if self.outcome_unknown {
             extensions.insert("outcome".into(), "UNKNOWN".into());
+        }
+        if self.further > 0 {
+            extensions.insert("further".into(), self.further.into());
         }
         let retryable = self.code.retryable() && !self.outcome_unknown;
         extensions.insert("retryable".into(), retryable.into());

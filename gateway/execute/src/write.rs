@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use plan::access::describe;
 use plan::code::Code;
 use plan::model::Condition;
 use plan::model::ConditionId;
@@ -39,6 +40,7 @@ type Written = Result<(), Propagate>;
 /// The data and the errors beside it.
 pub(crate) struct Writer<'w> {
     plan: &'w Plan,
+    variables: &'w Variables,
     store: &'w Store,
     introspection: &'w [(String, String)],
     /// Which of the plan's conditions hold.
@@ -46,7 +48,24 @@ pub(crate) struct Writer<'w> {
     out: Vec<u8>,
     path: Vec<Segment<'w>>,
     errors: Vec<FieldError>,
+    /// What was denied so far.
+    denials: Vec<Denial<'w>>,
 }
+
+/// Something of the operation that the caller may not see.
+struct Denial<'w> {
+    /// The field where it is denied: by its place in the plan, since a field may be selected twice.
+    field: &'w OutField,
+    /// Itself, or a type of its objects.
+    what: &'w str,
+    /// How many errors tell of it.
+    told: usize,
+    /// The last of them.
+    last: usize,
+}
+
+/// So many places of one field are told one by one, whatever the length of a list; the last error counts the others.
+const MOST_DENIALS: usize = 20;
 
 /// A segment of the path while it is walked: nothing is counted or copied until an error needs it.
 #[derive(Clone, Copy)]
@@ -82,12 +101,14 @@ pub(crate) fn write(
     let holds = |condition: &Condition| condition.holds(variables);
     let mut writer = Writer {
         plan,
+        variables,
         store,
         introspection,
         holds: plan.conditions().iter().map(holds).collect(),
         out: Vec::with_capacity(size_hint(store)),
         path: Vec::new(),
         errors: Vec::new(),
+        denials: Vec::new(),
     };
     writer.out.extend_from_slice(b"{\"data\":");
     let mark = writer.out.len();
@@ -155,7 +176,19 @@ impl<'w> Writer<'w> {
             return Ok(());
         }
         self.path.push(Segment::Key(&field.name));
-        let written = match (&field.from, object) {
+        let written = match field.access {
+            Some(id) if !self.holds[id as usize] => {
+                self.denied(id, &field.coordinate, field, &field.ty)
+            }
+            _ => self.seen(object, field),
+        };
+        self.path.pop();
+        written
+    }
+
+    /// A field that the caller may see.
+    fn seen(&mut self, object: Option<At<'w>>, field: &'w OutField) -> Written {
+        match (&field.from, object) {
             (Origin::Introspection, _) => self.introspected(field),
             (Origin::Root { step }, _) => {
                 self.joined(*step, self.store.steps[*step].root, None, field)
@@ -180,9 +213,7 @@ impl<'w> Writer<'w> {
             }
             // Only constants and roots stand outside of an object.
             _ => Err(Propagate::Told),
-        };
-        self.path.pop();
-        written
+        }
     }
 
     fn introspected(&mut self, field: &'w OutField) -> Written {
@@ -306,6 +337,11 @@ impl<'w> Writer<'w> {
                     let Some((_, selection)) = selections.iter().find(|(l, _)| *l == layout) else {
                         return self.null(step, field, ty);
                     };
+                    if let Some(id) = selection.access.filter(|id| !self.holds[*id as usize]) {
+                        let data = &self.plan.steps()[step];
+                        let name = &data.shape.layouts[layout as usize].ty;
+                        return self.denied(id, name, field, ty);
+                    }
                     let object = At { step, tape, at };
                     self.caught(field, ty, |writer| {
                         writer.selection(Some(object), selection)
@@ -387,11 +423,52 @@ impl<'w> Writer<'w> {
         error.path = self.path.iter().map(Segment::owned).collect();
         error.location = field.location;
         self.errors.push(error);
+        self.nulled(ty)
+    }
+
+    /// Null, of which an error tells already.
+    fn nulled(&mut self, ty: &OutType) -> Written {
         if ty.nullable {
             self.out.extend_from_slice(b"null");
             return Ok(());
         }
         Err(Propagate::Told)
+    }
+
+    /// Null, and why; past the first places of a field only how many more there are.
+    fn denied(
+        &mut self,
+        access: ConditionId,
+        what: &'w str,
+        field: &'w OutField,
+        ty: &'w OutType,
+    ) -> Written {
+        let last = self.errors.len();
+        let same = |it: &&mut Denial<'_>| std::ptr::eq(it.field, field) && it.what == what;
+        match self.denials.iter_mut().find(same) {
+            Some(known) if known.told == MOST_DENIALS => {
+                self.errors[known.last].further += 1;
+                return self.nulled(ty);
+            }
+            Some(known) => (known.told, known.last) = (known.told + 1, last),
+            None => self.denials.push(Denial {
+                field,
+                what,
+                told: 1,
+                last,
+            }),
+        }
+        let error = self.denial(access, what);
+        self.fail(error, field, ty)
+    }
+
+    fn denial(&self, access: ConditionId, what: &str) -> FieldError {
+        match self.plan.denial(access, self.variables) {
+            Some((demand, verdict)) => {
+                FieldError::new(verdict.code(), describe(what, demand, verdict))
+            }
+            None => FieldError::new(Code::Forbidden, format!("{what} is denied.")),
+        }
     }
 
     fn leaf(&mut self, tape: &Tape, value: Value, leaf: &OutLeaf) {

@@ -54,6 +54,8 @@ pub enum Code {
     Unauthenticated,
     /// An identity without the right.
     Forbidden,
+    /// Nobody could be asked whether the caller has the right.
+    AuthorizationUnavailable,
     /// Not found, where the schema allows no null.
     NotFound,
     /// The state upstream contradicts the request.
@@ -111,6 +113,7 @@ impl Code {
             Code::PlanningTooLong => "PLANNING_TOO_LONG",
             Code::Unauthenticated => "UNAUTHENTICATED",
             Code::Forbidden => "FORBIDDEN",
+            Code::AuthorizationUnavailable => "AUTHORIZATION_UNAVAILABLE",
             Code::NotFound => "NOT_FOUND",
             Code::Conflict => "CONFLICT",
             Code::RateLimited => "RATE_LIMITED",
@@ -159,7 +162,7 @@ impl Code {
             Code::Cancelled => 499,
             Code::UpstreamError | Code::InternalError | Code::NotStarted => 500,
             Code::UpstreamInvalidResponse | Code::FanoutExceeded | Code::CostUnderestimated => 502,
-            Code::UpstreamUnavailable | Code::CircuitOpen => 503,
+            Code::UpstreamUnavailable | Code::CircuitOpen | Code::AuthorizationUnavailable => 503,
             Code::UpstreamTimeout | Code::DeadlineExceeded => 504,
         }
     }
@@ -169,6 +172,7 @@ impl Code {
         matches!(
             self,
             Code::RateLimited
+                | Code::AuthorizationUnavailable
                 | Code::UpstreamUnavailable
                 | Code::UpstreamTimeout
                 | Code::CircuitOpen

@@ -14,6 +14,7 @@ use compose::Supergraph;
 use hashbrown::HashSet;
 use indexmap::IndexMap;
 
+use crate::access;
 use crate::condition::All;
 use crate::condition::Any;
 use crate::condition::and;
@@ -34,6 +35,8 @@ pub(crate) struct Group<'d> {
     pub(crate) parent: Box<str>,
     /// When the key is in the response, given that its object is.
     pub(crate) condition: Any,
+    /// What is demanded of the caller before it is read, on whatever terms.
+    pub(crate) access: All,
     /// What is selected below it.
     pub(crate) below: Vec<Conditional<'d>>,
 }
@@ -41,6 +44,11 @@ pub(crate) struct Group<'d> {
 impl Group<'_> {
     pub(crate) fn is_typename(&self) -> bool {
         self.field.name == "__typename"
+    }
+
+    /// When its value is asked for, given that its object is: it is in the response, and the caller may see it.
+    pub(crate) fn wanted(&self) -> Any {
+        self.condition.given(&self.access)
     }
 
     /// An occurrence whose arguments differ from the first one's. Validation compares lists only
@@ -176,14 +184,16 @@ impl<'d> Run<'_, 'd> {
 
     fn field(&mut self, field: &'d Node<Field>, all: All) {
         let key = field.response_name().as_str();
+        let (supergraph, ty) = (self.collector.supergraph, self.ty);
         let entry = self.collected.groups.entry(key);
         let appearance = (entry.index() as u32, all.clone());
         self.collected.appearances.push(appearance);
         let group = entry.or_insert_with(|| Group {
             field,
             twins: Vec::new(),
-            parent: self.ty.into(),
+            parent: ty.into(),
             condition: Any::never(),
+            access: access::of_field(supergraph, ty, &field.name),
             below: Vec::new(),
         });
         if !std::ptr::eq(group.field, field) {

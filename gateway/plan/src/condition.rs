@@ -1,18 +1,28 @@
-//! `@skip` and `@include` by variable, as conditions that the executor checks.
+//! `@skip` and `@include` by variable, and what is demanded of the caller, as conditions that the executor checks.
 //!
 //! Owns the algebra: a conjunction of terms for one occurrence of a field, a
 //! disjunction over all its occurrences. Constant arguments are decided here.
+//! A condition that grows too long forgets variables, which costs a call that
+//! nobody needed; it never forgets a demand, which would show what is denied.
 
 use apollo_compiler::ast::DirectiveList;
 use apollo_compiler::ast::Value;
+use compose::model::DemandId;
 
-use crate::model::Condition;
-use crate::model::Term;
+/// What a condition may depend on, while the plan is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Term {
+    /// A Boolean variable has this value.
+    Variable(u32, bool),
+    /// The caller meets this demand.
+    Met(DemandId),
+}
 
 /// All of these must hold; sorted, without repeats.
 pub(crate) type All = Vec<Term>;
 
-/// More conjunctions than this are not worth telling apart: the field counts as unconditional upstream.
+/// More conjunctions than this are not worth telling apart: the field counts as unconditional upstream,
+/// as far as variables are concerned.
 const MOST: usize = 16;
 
 /// Any of these must hold; the empty conjunction always does.
@@ -48,19 +58,27 @@ impl Any {
             self.or(all.clone());
         }
         if self.0.len() > MOST {
-            *self = Self::always();
+            *self = self.only(is_demand);
         }
     }
 
     /// Holds where both do.
     pub(crate) fn and(&self, other: &Any) -> Any {
-        if self.0.len() * other.0.len() > MOST {
-            return if other.is_always() {
-                self.clone()
-            } else {
-                other.clone()
-            };
+        if self.0.len().min(other.0.len()) > 1 && self.0.len() * other.0.len() > MOST {
+            return self.only(is_demand).product(other);
         }
+        self.product(other)
+    }
+
+    /// Holds where it does and all of these do.
+    pub(crate) fn given(&self, all: &All) -> Any {
+        match all.is_empty() {
+            true => self.clone(),
+            false => self.product(&Any(vec![all.clone()])),
+        }
+    }
+
+    fn product(&self, other: &Any) -> Any {
         let mut both = Any::never();
         for left in &self.0 {
             for all in other.0.iter().filter_map(|right| and(left, right)) {
@@ -70,14 +88,27 @@ impl Any {
         both
     }
 
-    /// As the plan keeps it; `None` where it always holds.
-    pub(crate) fn into_condition(mut self) -> Option<Condition> {
-        if self.is_always() {
-            return None;
+    /// Wider: only the terms that are asked for still count.
+    pub(crate) fn only(&self, keep: impl Fn(&Term) -> bool) -> Any {
+        let mut wider = Any::never();
+        for all in &self.0 {
+            wider.or(all.iter().filter(|term| keep(term)).copied().collect());
         }
-        self.0.sort();
-        Some(Condition { any: self.0 })
+        wider
     }
+
+    /// The terms that hold whenever the whole does.
+    pub(crate) fn certain(&self) -> All {
+        let Some((first, rest)) = self.0.split_first() else {
+            return Vec::new();
+        };
+        let everywhere = |term: &&Term| rest.iter().all(|all| all.contains(term));
+        first.iter().filter(everywhere).copied().collect()
+    }
+}
+
+fn is_demand(term: &Term) -> bool {
+    matches!(term, Term::Met(_))
 }
 
 /// Whether `narrow` holding means that `wide` holds.
@@ -85,14 +116,20 @@ fn implies(narrow: &All, wide: &All) -> bool {
     wide.iter().all(|term| narrow.contains(term))
 }
 
+impl Term {
+    fn contradicts(&self, other: &Term) -> bool {
+        match (self, other) {
+            (Term::Variable(one, is), Term::Variable(other, must)) => one == other && is != must,
+            _ => false,
+        }
+    }
+}
+
 /// Both together; `None` where they contradict each other.
 pub(crate) fn and(left: &All, right: &All) -> Option<All> {
     let mut all = left.clone();
     for term in right {
-        if all
-            .iter()
-            .any(|t| t.variable == term.variable && t.equals != term.equals)
-        {
+        if all.iter().any(|known| known.contradicts(term)) {
             return None;
         }
         if !all.contains(term) {
@@ -119,11 +156,7 @@ pub(crate) fn of_directives(
         {
             Some(Value::Boolean(value)) if *value != equals => return None,
             Some(Value::Variable(name)) => {
-                let term = Term {
-                    variable: variable(name)?,
-                    equals,
-                };
-                all = and(&all, &vec![term])?;
+                all = and(&all, &vec![Term::Variable(variable(name)?, equals)])?;
             }
             _ => {}
         }
@@ -136,7 +169,7 @@ mod tests {
     use super::*;
 
     fn term(variable: u32, equals: bool) -> Term {
-        Term { variable, equals }
+        Term::Variable(variable, equals)
     }
 
     #[test]
@@ -147,6 +180,36 @@ mod tests {
         assert_eq!(any, Any(vec![vec![term(0, true)]]));
         any.or(Vec::new());
         assert!(any.is_always());
+    }
+
+    #[test]
+    fn what_grows_too_long_forgets_variables_and_no_demand() {
+        let met = Term::Met(DemandId(7));
+        let mut any = Any::never();
+        for variable in 0..=MOST as u32 {
+            any.or_any(&Any(vec![vec![term(variable, true), met]]));
+        }
+        assert_eq!(any, Any(vec![vec![met]]));
+        let many = |from: u32, more: &[Term]| {
+            let all = (from..from + 5).map(|it| [&[term(it, true)], more].concat());
+            Any(all.collect())
+        };
+        let both = many(0, &[met]).and(&many(10, &[Term::Met(DemandId(8))]));
+        let demands = [met, Term::Met(DemandId(8))];
+        assert!(
+            both.0
+                .iter()
+                .all(|all| demands.iter().all(|it| all.contains(it)))
+        );
+    }
+
+    #[test]
+    fn a_single_way_to_hold_is_never_forgotten() {
+        let many = Any((0..2 * MOST as u32)
+            .map(|it| vec![term(it, true)])
+            .collect());
+        let both = many.and(&Any(vec![vec![Term::Met(DemandId(0))]]));
+        assert_eq!(both.0.len(), 2 * MOST);
     }
 
     #[test]

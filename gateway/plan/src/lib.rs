@@ -4,6 +4,7 @@
 //! and the port through which the executor reaches sources. Pure: no clock,
 //! no I/O. Must not know transports or response data.
 
+pub mod access;
 pub mod code;
 mod collect;
 mod condition;

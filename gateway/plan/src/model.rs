@@ -15,6 +15,7 @@ use compose::model::ResolverId;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use crate::access::Asked;
 use crate::cost::Milli;
 use crate::cost::Price;
 use crate::cost::Program;
@@ -29,6 +30,7 @@ pub struct Plan {
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Vec<VariableDef>,
     pub(crate) conditions: Vec<Condition>,
+    pub(crate) demands: Vec<Asked>,
     pub(crate) steps: Vec<Step>,
     pub(crate) output: Selection,
     pub(crate) introspection: Option<Valid<ExecutableDocument>>,
@@ -56,6 +58,11 @@ impl Plan {
     /// Conditions: [`ConditionId`] is an index into them.
     pub fn conditions(&self) -> &[Condition] {
         &self.conditions
+    }
+    /// What the operation asks of its caller, each demand once. [`Variables`] say of each whether it is
+    /// met, after the variables themselves. Empty where nothing that is selected is protected.
+    pub fn demands(&self) -> &[Asked] {
+        &self.demands
     }
     /// The calls, each after all those it depends on.
     pub fn steps(&self) -> &[Step] {
@@ -105,10 +112,10 @@ pub struct Condition {
     pub any: Vec<Vec<Term>>,
 }
 
-/// A Boolean variable, or its negation.
+/// A Boolean variable, or its negation; or a demand that is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Term {
-    /// Index into [`Plan::variables`].
+    /// Index into [`Plan::variables`]; after these, index into [`Plan::demands`].
     pub variable: u32,
     /// The value that the variable must have.
     pub equals: bool,
@@ -228,7 +235,8 @@ pub enum ArgValue {
     Object(Vec<(String, ArgValue, Option<Json>)>),
 }
 
-/// The coerced variables of one request, by index; `None` was not given.
+/// The coerced variables of one request, by index; `None` was not given. After them stands, for each of
+/// [`Plan::demands`], what was decided of it; where nothing was, it is not met.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Variables(pub Vec<Option<Json>>);
 
@@ -302,6 +310,9 @@ pub struct Selection {
     pub appearances: Vec<(u32, Option<ConditionId>)>,
     /// What the object costs, where its field does not say it.
     pub weight: Milli,
+    /// Where the object's own type makes demands that the field which returns it does not: null with an
+    /// error unless it holds.
+    pub access: Option<ConditionId>,
 }
 
 /// One response field.
@@ -317,6 +328,8 @@ pub struct OutField {
     pub coordinate: Box<str>,
     /// Written only when it holds.
     pub condition: Option<ConditionId>,
+    /// Null with an error unless it holds: what is demanded of the caller.
+    pub access: Option<ConditionId>,
     /// Where its value is.
     pub from: Origin,
     /// Its type, and what is written of it.

@@ -44,10 +44,11 @@ pub fn plan(
         supergraph,
         variables: &index,
     };
-    let mut search = Search::new(collector, limits.planning_steps());
+    let mut search = Search::new(collector, variables.len(), limits.planning_steps());
     let sets = [(Vec::new(), &operation.selection_set)];
     let output = search.root(operation.object_type(), &sets, mutation)?;
     let steps = search.finish();
+    let demands = search.finish_demands();
     let conditions = search.conditions;
     Ok(Plan {
         supergraph: supergraph.clone(),
@@ -56,6 +57,7 @@ pub fn plan(
         introspection: introspection(&document.valid, operation)?,
         variables,
         conditions,
+        demands,
         steps,
         output,
         measures: document.measures,

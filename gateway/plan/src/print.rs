@@ -14,6 +14,7 @@ use compose::model::Target;
 
 use crate::model::Plan;
 use crate::model::Step;
+use crate::model::Term;
 
 /// One step, described.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,14 +72,8 @@ impl Plan {
 
     fn describe_condition(&self, id: u32) -> String {
         let condition = &self.conditions()[id as usize];
-        let all = |terms: &Vec<crate::model::Term>| {
-            let terms = terms.iter().map(|term| {
-                let name = &self.variables()[term.variable as usize].name;
-                match term.equals {
-                    true => format!("${name}"),
-                    false => format!("not ${name}"),
-                }
-            });
+        let all = |terms: &Vec<Term>| {
+            let terms = terms.iter().map(|term| self.describe_term(*term));
             terms.collect::<Vec<_>>().join(" and ")
         };
         condition
@@ -87,6 +82,20 @@ impl Plan {
             .map(all)
             .collect::<Vec<_>>()
             .join(" or ")
+    }
+
+    fn describe_term(&self, term: Term) -> String {
+        let index = term.variable as usize;
+        match (self.variables().get(index), term.equals) {
+            (Some(variable), true) => format!("${}", variable.name),
+            (Some(variable), false) => format!("not ${}", variable.name),
+            (None, _) => self.describe_demand(index - self.variables().len()),
+        }
+    }
+
+    fn describe_demand(&self, index: usize) -> String {
+        let asked = &self.demands()[index];
+        self.supergraph().demand(asked.demand).to_string()
     }
 
     /// Sequential calls from the first to the last answer.
@@ -108,7 +117,7 @@ impl fmt::Display for Plan {
             "query"
         };
         match self.steps().len() {
-            0 => return writeln!(f, "{kind}: answered without any call"),
+            0 => writeln!(f, "{kind}: answered without any call")?,
             1 => writeln!(f, "{kind}: 1 step")?,
             n if self.depth() == 1 => writeln!(f, "{kind}: {n} steps at once")?,
             n => writeln!(
@@ -123,11 +132,19 @@ impl fmt::Display for Plan {
                 self.fmt_step(f, row, &summary, 1)?;
             }
         }
-        Ok(())
+        self.fmt_demands(f)
     }
 }
 
 impl Plan {
+    fn fmt_demands(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, asked) in self.demands().iter().enumerate() {
+            let demand = self.describe_demand(index);
+            writeln!(f, "  {demand} protects {}", asked.protects.join(", "))?;
+        }
+        Ok(())
+    }
+
     fn fmt_step(
         &self,
         f: &mut fmt::Formatter<'_>,

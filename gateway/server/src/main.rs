@@ -4,6 +4,7 @@
 //! `pipeline`.
 
 mod authenticate;
+mod authorize;
 mod cli;
 mod closest;
 mod coalesce;

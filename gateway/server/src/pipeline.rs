@@ -25,6 +25,7 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use crate::authenticate::Principal;
+use crate::authorize::Asking;
 use crate::coalesce::Flights;
 use crate::coalesce::Role;
 use crate::cost::Charge;
@@ -161,12 +162,22 @@ impl Gateway {
             return Err(NotRun::MutationOverGet);
         }
         limits.check_variables(&request.variables, &planned.told())?;
-        let variables = planned.plan.coerce(&request.variables)?;
+        let mut variables = planned.plan.coerce(&request.variables)?;
         let wants = request.wants.allowed(graph);
         let charge = graph
             .costs
             .charge(&planned, &variables, limits, wants.cost)?;
         account.charge_operation(&planned, &variables).await?;
+        if !planned.plan.demands().is_empty() {
+            let asking = Asking {
+                principal: &caller.principal,
+                correlation_id: &caller.correlation_id,
+                deadline: caller.deadline,
+            };
+            let judged = graph.authorization.judge(&planned.plan, variables, asking);
+            // Boxed, so that requests which demand nothing do not carry its state.
+            variables = Box::pin(judged).await?;
+        }
         let work = Work {
             wants,
             planning: report::Planning::begun(wants, caller.received, cached),

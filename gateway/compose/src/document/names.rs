@@ -61,6 +61,7 @@ pub(super) fn of(
     let federation = links.iter().find(|link| link.is_federation());
     if let Some(link) = federation {
         link.check_version(places, diagnostics);
+        link.check_imports(places, diagnostics);
     }
     let declares_source =
         schema_directives(ast).any(|d| d.name == "source" || d.name == "switchboard__source");
@@ -93,6 +94,9 @@ fn defined(ast: &ast::Document) -> HashSet<String> {
         })
         .collect()
 }
+
+/// Access directives and the Federation v2 minor version that defines each.
+const SINCE: [(&str, u32); 3] = [("authenticated", 5), ("requiresScopes", 5), ("policy", 6)];
 
 /// One `@link`.
 struct Link<'a> {
@@ -159,6 +163,34 @@ impl<'a> Link<'a> {
             .at(place)
             .help("link a 2.x version: https://specs.apollo.dev/federation/v2.9"),
         );
+    }
+
+    /// Whoever imports a directive that protects data means it: it must be one of the linked version.
+    fn check_imports(&self, places: &Places, diagnostics: &mut Diagnostics) {
+        let minor = self.version.and_then(|it| it.strip_prefix("v2."));
+        let Some(minor) = minor.and_then(|it| it.parse::<u32>().ok()) else {
+            return;
+        };
+        let later = |theirs: &str| {
+            SINCE
+                .iter()
+                .find(|(name, since)| *name == theirs && minor < *since)
+        };
+        let imports = self.directive.specified_argument_by_name("import");
+        let items = imports.and_then(|it| it.as_list()).unwrap_or_default();
+        for item in items {
+            let Some((name, since)) = import(item).and_then(|(theirs, _)| later(theirs)) else {
+                continue;
+            };
+            let message = format!("@{name} is not part of Federation v2.{minor}");
+            diagnostics.push(
+                Diagnostic::error("INVALID_LINK_DIRECTIVE_USAGE", message)
+                    .at(places.node(item))
+                    .help(format!(
+                        "link https://specs.apollo.dev/federation/v2.{since} or later"
+                    )),
+            );
+        }
     }
 
     /// Every name that the link brings into the file.
@@ -437,6 +469,23 @@ mod tests {
         assert_eq!(federation(&files), Federation::V2);
         files.subgraphs[0].sdl = format!("{LINK} import: []) type A {{ a: Int }}");
         assert_eq!(federation(&files), Federation::V2);
+    }
+
+    #[test]
+    fn access_directives_are_those_of_the_linked_version() {
+        let link = |version: &str| {
+            format!(
+                "extend schema @link(url: \"https://specs.apollo.dev/federation/{version}\", import: [\"@policy\", \"@key\"])"
+            )
+        };
+        assert_eq!(said_of(&link("v2.6")).codes(), [""; 0]);
+        assert_eq!(
+            said_of(&link("v2.5")).to_string(),
+            "error[INVALID_LINK_DIRECTIVE_USAGE] shop.graphql:1:79\n  \
+             1 | extend schema @link(url: \"https://specs.apollo.dev/federation/v2.5\", import: [\"@policy\", \"@key\"])\n    \
+             |                                                                               ^^^^^^^^^ @policy is not part of Federation v2.5\n  \
+             help: link https://specs.apollo.dev/federation/v2.6 or later\n"
+        );
     }
 
     #[test]

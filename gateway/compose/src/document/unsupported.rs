@@ -43,9 +43,8 @@ fn unsupported_in(
 ) -> Vec<(String, Place)> {
     let whole = |what: String| vec![(what, document.places.directive(directive))];
     match directive.name.as_str() {
-        name @ ("queue" | "event" | "graphql" | "authenticated" | "requiresScopes" | "policy"
-        | "lookup" | "is" | "require" | "internal" | "interfaceObject"
-        | "composeDirective") => whole(format!("@{name}")),
+        name @ ("queue" | "event" | "graphql" | "lookup" | "is" | "require" | "internal"
+        | "interfaceObject" | "composeDirective") => whole(format!("@{name}")),
         name @ ("rest" | "grpc") if is_subscription(element) => {
             whole(format!("@{name} on a Subscription field"))
         }
@@ -81,7 +80,7 @@ mod tests {
     fn what_is_not_done_yet_is_refused_where_it_is_written() {
         for sdl in [
             "type Mutation { a: Int @rest(POST: \"/a\") @queue }",
-            "type Query { a: Int @authenticated @rest(GET: \"/a\") }",
+            "type Query { a: Int @lookup @rest(GET: \"/a\") }",
             "type Subscription { a: Int @rest(GET: \"/a\") }",
             "extend schema @source(name: \"b\", graphql: { url: \"http://b\" })",
         ] {

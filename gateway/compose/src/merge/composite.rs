@@ -99,6 +99,7 @@ impl<'a> Merging<'a, '_> {
             entity_resolvers: Vec::new(),
             inaccessible: directives().any(attributes::inaccessible),
             tags: attributes::tags(directives()),
+            demands: Vec::new(),
         };
         self.types.insert(name.clone(), ty);
     }

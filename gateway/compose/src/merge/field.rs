@@ -162,6 +162,7 @@ fn known(
         tags: attributes::tags(directives()),
         list_size: directives().find_map(|it| Some(list_size(first(it, "listSize")?))),
         cost: directives().find_map(weights::weight_of),
+        demands: Vec::new(),
     }
 }
 

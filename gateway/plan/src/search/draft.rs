@@ -12,6 +12,7 @@ use compose::model::ResolverId;
 use compose::model::ViewId;
 use indexmap::IndexMap;
 
+use crate::condition::All;
 use crate::condition::Any;
 use crate::model::Arg;
 use crate::model::Hop;
@@ -30,6 +31,8 @@ pub(crate) struct DraftStep {
     pub(crate) inputs: Vec<Vec<Hop>>,
     pub(crate) after: Vec<usize>,
     pub(crate) condition: Any,
+    /// What is demanded of the caller for what it is keyed by; part of the condition, and of the access to all that it brings.
+    pub(crate) access: All,
     /// Sequential calls up to and including this one.
     pub(crate) depth: usize,
     pub(crate) objects: Vec<DraftObject>,

@@ -23,12 +23,14 @@ use indexmap::IndexMap;
 
 pub(crate) mod budget;
 mod candidates;
+mod demand;
 mod draft;
 mod finish;
 pub(crate) mod leaf;
 #[cfg(test)]
 mod tests;
 
+use crate::access;
 use crate::code::Code;
 use crate::collect::Collected;
 use crate::collect::Collector;
@@ -59,6 +61,7 @@ use crate::search::candidates::close;
 use crate::search::candidates::has_path;
 use crate::search::candidates::reachable;
 use crate::search::candidates::single_twin;
+use crate::search::demand::Demands;
 use crate::search::draft::DraftParents;
 use crate::search::draft::DraftStep;
 use crate::search::draft::DraftValue;
@@ -75,6 +78,7 @@ pub(crate) struct Search<'d> {
     total_budget: usize,
     pub(crate) steps: Vec<DraftStep>,
     pub(crate) conditions: Vec<crate::model::Condition>,
+    pub(crate) demands: Demands,
     pub(crate) leaves: Leaves,
     /// Steps already joined to an object: by the object's step and index, the resolver, and the arguments.
     joined: HashMap<(usize, ObjectIndex, ResolverId, String), (u32, usize)>,
@@ -115,7 +119,8 @@ enum Provider {
 type Groups<'d> = IndexMap<&'d str, Group<'d>>;
 
 impl<'d> Search<'d> {
-    pub(crate) fn new(collector: Collector<'d>, planning: usize) -> Self {
+    /// `variables` is how many the operation declares.
+    pub(crate) fn new(collector: Collector<'d>, variables: usize, planning: usize) -> Self {
         Self {
             graph: collector.supergraph,
             collector,
@@ -123,6 +128,7 @@ impl<'d> Search<'d> {
             total_budget: planning,
             steps: Vec::new(),
             conditions: Vec::new(),
+            demands: Demands::after(variables),
             leaves: Leaves::default(),
             joined: HashMap::new(),
             mutation: false,
@@ -175,6 +181,7 @@ impl<'d> Search<'d> {
                 .map(|(group, all)| (*group, self.condition(Any(vec![all.clone()]))))
                 .collect(),
             weight: 0,
+            access: None,
         }
     }
 
@@ -199,7 +206,7 @@ impl<'d> Search<'d> {
             nullable: true,
             kind: OutKind::Leaf(crate::model::OutLeaf::Plain),
         };
-        self.out_field(key, group, Origin::Introspection, ty)
+        self.out_field(key, group, Origin::Introspection, ty, None)
     }
 
     fn root_field(&mut self, key: &str, group: &Group<'d>, ty: &str) -> Result<OutField, Refusal> {
@@ -207,14 +214,16 @@ impl<'d> Search<'d> {
         let arguments = self.arguments(group.field);
         let memo = (usize::MAX, 0, resolver.id, format!("{arguments:?}"));
         let mutation = matches!(resolver.target, Target::Root { mutation: true, .. });
+        let wanted = group.wanted();
+        let access = self.field_access(&Any::always(), group, &group.access);
         let step = match self.joined.get(&memo) {
             Some((_, step)) if !mutation => {
                 let step = *step;
-                self.steps[step].condition.or_any(&group.condition);
+                self.steps[step].condition.or_any(&wanted);
                 step
             }
             _ => {
-                let step = self.add_step(resolver, arguments, None, &group.condition);
+                let step = self.add_step(resolver, arguments, None, &wanted);
                 self.joined.insert(memo, (0, step));
                 step
             }
@@ -223,10 +232,10 @@ impl<'d> Search<'d> {
         let below = Below {
             step,
             path: Vec::new(),
-            condition: group.condition.clone(),
+            condition: wanted,
         };
         let ty = self.out_type(group.field.ty(), &value, group, below)?;
-        Ok(self.out_field(key, group, Origin::Root { step }, ty))
+        Ok(self.out_field(key, group, Origin::Root { step }, ty, access))
     }
 
     fn root_resolver(&mut self, ty: &str, group: &Group<'d>) -> Result<&'d Resolver, Refusal> {
@@ -304,7 +313,7 @@ impl<'d> Search<'d> {
             let mut condition = Any::never();
             for (need, group) in missing.iter().enumerate() {
                 if covered[&(candidate.resolver, need)] {
-                    condition.or_any(&group.condition);
+                    condition.or_any(&group.wanted());
                 }
             }
             if condition.0.is_empty() {
@@ -390,10 +399,15 @@ impl<'d> Search<'d> {
             layout: object as u32,
             slot,
         });
+        let demanded = match provider {
+            Provider::Own => group.access.clone(),
+            Provider::Join(joined) => access::both(&group.access, &self.steps[joined.step].access),
+        };
+        let access = self.field_access(&position.condition, group, &demanded);
         let below = Below {
             step,
             path,
-            condition: position.condition.and(&group.condition),
+            condition: position.condition.and(&group.condition.given(&demanded)),
         };
         self.widen_provider(provider, &below.condition);
         let ty = self.out_type(group.field.ty(), &value, group, below)?;
@@ -405,7 +419,7 @@ impl<'d> Search<'d> {
                 slot,
             },
         };
-        Ok(self.out_field(key, group, from, ty))
+        Ok(self.out_field(key, group, from, ty, access))
     }
 
     /// A field with a call of its own.
@@ -418,16 +432,18 @@ impl<'d> Search<'d> {
     ) -> Result<OutField, Refusal> {
         let resolver = self.field_resolver(position, ty, group)?;
         let arguments = self.arguments(group.field);
-        let condition = position.condition.and(&group.condition);
+        let condition = position.condition.and(&group.wanted());
         let (join, step) = self.join(position, resolver, arguments, &condition)?;
+        let demanded = access::both(&group.access, &self.steps[step].access);
+        let access = self.field_access(&position.condition, group, &demanded);
         let value = self.steps[step].value.clone();
         let below = Below {
             step,
             path: Vec::new(),
-            condition,
+            condition: condition.given(&demanded),
         };
         let ty = self.out_type(group.field.ty(), &value, group, below)?;
-        Ok(self.out_field(key, group, Origin::Join { join, step }, ty))
+        Ok(self.out_field(key, group, Origin::Join { join, step }, ty, access))
     }
 
     /// The field's resolver whose inputs are nearest; among equals one that covers the selection.
@@ -498,9 +514,12 @@ impl<'d> Search<'d> {
             self.widen(known.1, condition);
             return Ok(known);
         }
-        let inputs = self.inputs(position, resolver, condition)?;
+        let access = self.input_access(position, resolver);
+        let condition = condition.given(&access);
+        let inputs = self.inputs(position, resolver, &condition)?;
         let join = self.steps[position.step].slot(position.object);
         let parents = Parents {
+            access,
             draft: DraftParents {
                 step: position.step,
                 path: position.path.clone(),
@@ -509,14 +528,23 @@ impl<'d> Search<'d> {
             },
             inputs,
         };
-        let step = self.add_step(resolver, arguments, Some(parents), condition);
+        let step = self.add_step(resolver, arguments, Some(parents), &condition);
         self.joined.insert(memo, (join, step));
         Ok((join, step))
+    }
+
+    /// What the fields demand that a call is keyed by, or reads of its parent in another way.
+    fn input_access(&self, position: &Position, resolver: &Resolver) -> All {
+        let ty = &self.steps[position.step].objects[position.object].ty;
+        let paths = resolver.inputs.iter();
+        let demanded = paths.map(|path| access::of_path(self.graph, ty, path));
+        demanded.fold(All::new(), |all, path| access::both(&all, &path))
     }
 
     /// A step that gets another user runs under that user's condition too, and so do the steps that bring its inputs.
     fn widen(&mut self, step: usize, condition: &Any) {
         let before = self.steps[step].condition.clone();
+        let condition = &condition.given(&self.steps[step].access);
         self.steps[step].condition.or_any(condition);
         if self.steps[step].condition == before {
             return;
@@ -655,16 +683,20 @@ impl<'d> Search<'d> {
         parents: Option<Parents>,
         condition: &Any,
     ) -> usize {
-        let (parents, inputs) = match parents {
-            Some(parents) => (Some(parents.draft), parents.inputs),
-            None => (None, Vec::new()),
+        let (parents, inputs, mut access) = match parents {
+            Some(parents) => (Some(parents.draft), parents.inputs, parents.access),
+            None => (None, Vec::new(), All::new()),
         };
+        let mut givers = joined_steps(&inputs);
+        if let Some(parents) = &parents {
+            givers.extend(self.steps_joined_as_input(parents, &inputs));
+        }
+        for giver in &givers {
+            access = access::both(&access, &self.steps[*giver].access);
+        }
         let mut after: Vec<usize> = self.barrier.clone();
         after.extend(parents.iter().map(|parents| parents.step));
-        after.extend(joined_steps(&inputs));
-        if let Some(parents) = &parents {
-            after.extend(self.steps_joined_as_input(parents, &inputs));
-        }
+        after.extend(givers);
         after.sort_unstable();
         after.dedup();
         let depth = after
@@ -684,7 +716,8 @@ impl<'d> Search<'d> {
             parents,
             inputs,
             after,
-            condition: condition.clone(),
+            condition: condition.given(&access),
+            access,
             depth,
             objects: Vec::new(),
             value: DraftValue::Leaf,
@@ -840,14 +873,17 @@ impl<'d> Search<'d> {
         let mut selections = Vec::new();
         for object in objects {
             let ty = self.steps[below.step].objects[*object].ty.clone();
+            let (access, condition) = self.type_access(&below.condition, group, &ty);
             let position = Position {
                 step: below.step,
                 object: *object,
                 path: below.path.clone(),
                 joins: Vec::new(),
-                condition: below.condition.clone(),
+                condition,
             };
-            selections.push((*object as u32, self.object(position, &ty, &sets)?));
+            let mut selection = self.object(position, &ty, &sets)?;
+            selection.access = access;
+            selections.push((*object as u32, selection));
         }
         Ok(selections)
     }
@@ -858,7 +894,7 @@ impl<'d> Search<'d> {
             kind: OutKind::Leaf(crate::model::OutLeaf::Plain),
         };
         let from = Origin::Const(format!("\"{ty}\"").into());
-        self.out_field(key, group, from, out)
+        self.out_field(key, group, from, out, None)
     }
 
     fn price(&self, group: &Group<'d>, from: &Origin) -> Option<Box<Price>> {
@@ -873,7 +909,14 @@ impl<'d> Search<'d> {
         pricing.field(&group.parent, group.field, mutation)
     }
 
-    fn out_field(&mut self, key: &str, group: &Group<'d>, from: Origin, ty: OutType) -> OutField {
+    fn out_field(
+        &mut self,
+        key: &str,
+        group: &Group<'d>,
+        from: Origin,
+        ty: OutType,
+        access: Option<ConditionId>,
+    ) -> OutField {
         OutField {
             name: Arc::from(key),
             key: format!(",\"{key}\":").into(),
@@ -881,24 +924,25 @@ impl<'d> Search<'d> {
             coordinate: self.coordinate(group),
             condition: self.condition(group.condition.clone()),
             price: self.price(group, &from),
+            access,
             from,
             ty,
         }
     }
 
-    fn location(&self, group: &Group<'d>) -> Option<(u32, u32)> {
+    pub(crate) fn location(&self, group: &Group<'d>) -> Option<(u32, u32)> {
         let span = group.field.location()?;
         let place = span.line_column(&self.collector.document.sources)?;
         Some((place.line as u32, place.column as u32))
     }
 
-    fn coordinate(&self, group: &Group<'d>) -> Box<str> {
+    pub(crate) fn coordinate(&self, group: &Group<'d>) -> Box<str> {
         format!("{}.{}", group.parent, group.field.name).into()
     }
 
     /// The id of a condition; `None` where it always holds.
     pub(crate) fn condition(&mut self, any: Any) -> Option<ConditionId> {
-        let condition = any.into_condition()?;
+        let condition = self.demands.condition(any)?;
         let known = self.conditions.iter().position(|known| *known == condition);
         let index = known.unwrap_or_else(|| {
             self.conditions.push(condition);
@@ -944,6 +988,8 @@ struct Below {
 
 /// What a step with parents begins with.
 struct Parents {
+    /// What the fields demand that the inputs are.
+    access: All,
     draft: DraftParents,
     inputs: Vec<Vec<Hop>>,
 }
@@ -1008,10 +1054,7 @@ fn object_views(graph: &Supergraph, view: ViewId) -> Vec<(Name, ViewId)> {
 
 /// Terms that hold whenever the field is there need not be checked again below it.
 fn strip_known<'d>(condition: &Any, sets: &[Conditional<'d>]) -> Vec<Conditional<'d>> {
-    let known: &[crate::model::Term] = match condition.0.as_slice() {
-        [only] => only,
-        _ => &[],
-    };
+    let known = condition.certain();
     sets.iter()
         .map(|(all, set)| {
             let rest: All = all

@@ -202,3 +202,77 @@ fn a_search_that_is_too_long_is_refused_in_bounded_work() {
         "PLANNING_TOO_LONG: The operation takes too much work to plan: select less at once."
     );
 }
+
+fn protected() -> Arc<Supergraph> {
+    let sdl = r#"
+        extend schema @source(name: "users", http: { baseURL: "{$env.USERS_URL}" })
+        type Query { user(id: ID!): User @rest(GET: "/users/{id}") me: User @authenticated @rest(GET: "/me") }
+        type User @key(fields: "id") @rest(GET: "/users", query: { id: "$batch.id" }) {
+          id: ID!
+          name: String
+          friend: User @map(from: { id: "friend_id" })
+          boss: User @requiresScopes(scopes: "bosses") @map(from: { id: "boss_id" })
+          score: Float @policy(policies: "p") @rest(GET: "/scores", query: { id: "$batch.id" }, batch: { by: { id: "id" } }) @map(from: "score")
+        }"#;
+    composed(&SchemaFiles {
+        subgraphs: vec![file("users", "USERS_URL", sdl)],
+        ..SchemaFiles::default()
+    })
+}
+
+#[test]
+fn what_is_demanded_stays_in_the_plan_as_a_condition() {
+    assert_plan(
+        &protected(),
+        "{ me { name score friend { score } } }",
+        r#"query: 3 steps, at most 2 one after another
+          [0] Query.me from users: GET /me  if @authenticated  -> { name id friend { id } }
+            [1] User.score from users: GET /scores?id={$batch.id}  (one call for all parents)  if @authenticated and @policy(policies: [["p"]])
+            [2] User.score from users: GET /scores?id={$batch.id}  (one call for all parents)  if @authenticated and @policy(policies: [["p"]])
+          @authenticated protects Query.me
+          @policy(policies: [["p"]]) protects User.score"#,
+    );
+}
+
+#[test]
+fn a_step_runs_for_whoever_may_see_one_of_its_users() {
+    assert_plan(
+        &protected(),
+        "query($x: Boolean!) { user(id: 1) { friend { name } boss { name } again: friend @include(if: $x) { name } } }",
+        r#"query: 3 steps, at most 2 one after another
+          [0] Query.user from users: GET /users/{$args.id}  -> { friend { id } boss { id } }
+            [1] User from users: GET /users?id={$batch.id}  (one call for all parents)  -> { name }
+            [2] User from users: GET /users?id={$batch.id}  (one call for all parents)  if @requiresScopes(scopes: [["bosses"]])  -> { name }
+          @requiresScopes(scopes: [["bosses"]]) protects User.boss"#,
+    );
+}
+
+/// More ways to be included than are worth telling apart: they are forgotten, the demand is not.
+#[test]
+fn no_number_of_conditions_makes_a_demand_forgotten() {
+    let graph = protected();
+    let names: Vec<String> = (0..40).map(|n| format!("$v{n}: Boolean!")).collect();
+    let some = |from: usize| -> String {
+        let fields = (from..from + 20).map(|n| format!("boss @include(if: $v{n}) {{ name }} "));
+        fields.collect()
+    };
+    let operation = format!(
+        "query({}) {{ user(id: 1) {{ {} boss {{ {} }} }} }}",
+        names.join(", "),
+        some(0),
+        some(20)
+    );
+    let printed = planned(&graph, &operation);
+    let steps: Vec<&str> = printed
+        .lines()
+        .filter(|line| line.contains("] User from"))
+        .collect();
+    assert_eq!(steps.len(), 2, "{printed}");
+    for step in steps {
+        let (_, condition) = step.split_once("  if ").expect("a condition");
+        let (condition, _) = condition.split_once("  ->").expect("a selection");
+        for way in condition.split(" or ") {
+            assert!(way.contains("bosses"), "{way} in {printed}");
+        }
+    }
+}

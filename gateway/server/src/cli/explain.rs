@@ -7,6 +7,8 @@ use anyhow::anyhow;
 use compose::Supergraph;
 use compose::model::Batch;
 use compose::model::BatchOrder;
+use compose::model::DemandId;
+use compose::model::Demanded;
 use compose::model::HeaderRule;
 use compose::model::Page;
 use compose::model::Read;
@@ -15,6 +17,7 @@ use compose::model::Request;
 use compose::model::Resolver;
 use compose::model::Source;
 use compose::model::SourceKind;
+use compose::model::Target;
 use compose::model::TypeDef;
 use compose::model::UpstreamPath;
 use compose::model::ViewField;
@@ -73,6 +76,7 @@ struct Sheet<'g> {
 impl Sheet<'_> {
     fn entity(&mut self, ty: &TypeDef) {
         self.line(0, &ty.name);
+        self.demands(&ty.demands);
         if ty.entity_resolvers.is_empty() {
             self.line(
                 1,
@@ -91,6 +95,7 @@ impl Sheet<'_> {
             .get(name)
             .ok_or_else(|| unknown("field", name, names))?;
         self.line(0, format_args!("{}.{}: {}", ty.name, field.name, field.ty));
+        self.demands(&field.demands);
         for id in &field.resolvers {
             self.resolver(self.graph.resolver(*id));
         }
@@ -101,6 +106,37 @@ impl Sheet<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What a caller must show, and where that is written.
+    fn demands(&mut self, demands: &[Demanded]) {
+        for demanded in demands {
+            let demand = self.graph.demand(demanded.demand);
+            let Demanded { element, place, .. } = demanded;
+            self.line(
+                1,
+                format_args!("demands {demand}, says {element} at {place}"),
+            );
+        }
+    }
+
+    /// What the fields demand that a call is keyed by: whatever it brings is protected like them.
+    fn inputs(&mut self, resolver: &Resolver) {
+        let (Target::Field { ty, .. } | Target::Entity { ty, .. }) = &resolver.target else {
+            return;
+        };
+        for path in &resolver.inputs {
+            let mut demands: Vec<DemandId> = self.graph.demands_along(ty, path).collect();
+            demands.sort_unstable();
+            demands.dedup();
+            for demand in demands {
+                let demand = self.graph.demand(demand);
+                self.entry(
+                    "demands",
+                    format_args!("{demand}  (it reads {})", path.join(".")),
+                );
+            }
+        }
     }
 
     /// The replies that carry the field without a call of its own.
@@ -142,6 +178,7 @@ impl Sheet<'_> {
             format_args!("{target} is called, says {}", resolver.place),
         );
         self.entry("request", describe_request(resolver));
+        self.inputs(resolver);
         self.address(source);
         self.headers(resolver, source);
         if let Some(batch) = &resolver.batch {

@@ -23,6 +23,7 @@ use super::Log;
 use super::LogFormat;
 use super::Subgraph;
 use super::authentication;
+use super::authorization;
 use super::credentials;
 use super::edge;
 use super::file;
@@ -52,6 +53,7 @@ pub(super) fn convert(
         cost: limits::cost(&file),
         http: http(&file),
         authentication: authentication::authentication(path, file.authentication)?,
+        authorization: authorization::authorization(file.authorization),
         client_address: edge::client_address(file.client_address)?,
         edge: Edge {
             cors: edge::cors(file.cors)?,

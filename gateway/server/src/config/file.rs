@@ -4,6 +4,7 @@
 //! the JSON schema is made. Only keys that do something are here.
 
 pub(super) mod authentication;
+pub(super) mod authorization;
 pub(super) mod cost;
 pub(super) mod credentials;
 mod documents;
@@ -102,6 +103,9 @@ pub(super) struct File {
     /// How long things may take.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
+    /// What becomes of what a caller may not see.
+    #[serde(default)]
+    pub(super) authorization: authorization::Authorization,
     /// Plans of operations that were seen before.
     #[serde(default)]
     pub(super) plan_cache: PlanCache,

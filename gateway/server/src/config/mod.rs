@@ -6,6 +6,7 @@
 //! graphs or requests.
 
 mod authentication;
+mod authorization;
 mod convert;
 mod credentials;
 mod edge;
@@ -39,6 +40,10 @@ pub(crate) use authentication::Issuer;
 pub(crate) use authentication::Jwt;
 pub(crate) use authentication::KeyPlace;
 pub(crate) use authentication::TokenPlace;
+pub(crate) use authorization::Authorization;
+pub(crate) use authorization::AuthorizationMode;
+pub(crate) use authorization::OnPolicyFailure;
+pub(crate) use authorization::PolicyService;
 pub(crate) use edge::ClientAddress;
 pub(crate) use edge::Compression;
 pub(crate) use edge::Cors;
@@ -81,6 +86,7 @@ pub(crate) struct Config {
     pub(crate) status_profile: StatusProfile,
     /// Where clients reach this gateway, for the addresses of problem types. None: `localhost`.
     pub(crate) problems: Option<String>,
+    pub(crate) authorization: Authorization,
     /// How many plans are kept.
     pub(crate) plans: u64,
     pub(crate) coalesce: Coalesce,

@@ -17,6 +17,7 @@ use sources::ConnectedSources;
 use tokio::sync::Semaphore;
 
 use crate::authenticate::Authenticator;
+use crate::authorize::Authorization;
 use crate::config::Config;
 use crate::cost::Costs;
 use crate::documents::Documents;
@@ -34,6 +35,7 @@ pub(crate) struct Graph {
     pub(crate) authenticator: Authenticator,
     pub(crate) documents: Documents,
     pub(crate) rate_limits: RateLimits,
+    pub(crate) authorization: Authorization,
     sources: ConnectedSources,
 }
 
@@ -70,6 +72,7 @@ impl Graph {
             pool,
         };
         Ok(Self {
+            authorization: Authorization::new(&settings.authorization, &supergraph)?,
             plans: Plans::new(planner, settings.plans),
             costs: Costs::new(&settings.cost, &supergraph),
             reach: reach::Sources::of(&supergraph, &settings.sources),
