@@ -61,7 +61,7 @@ bench: $(PLAYGROUND)
 	$(CARGO) build --profile dist --locked --bins -p switchboard -p switchboard-subgraphs -p switchboard-tests
 	@$(MAKE) --no-print-directory $(TAILCALL) || echo 'bench: npm did not bring Tailcall; its rows are left out'
 	$(DIST)/bench run $$(test -x $(TAILCALL) && echo --tailcall $(TAILCALL))
-	$(DIST)/bench run --rows shop
+	$(DIST)/bench run --rows shop,hostile
 
 lint: $(PLAYGROUND)
 	$(CARGO) fmt --all --check

@@ -12,6 +12,7 @@ mod data;
 mod floor;
 mod generator;
 mod grpc;
+mod hostile;
 mod pool;
 mod process;
 mod report;

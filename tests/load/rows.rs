@@ -27,6 +27,8 @@ pub(crate) enum RowName {
     GrpcJoin,
     /// The example shop under load: errors, memory, upstream calls
     Shop,
+    /// Honest clients beside hostile ones: latencies
+    Hostile,
 }
 
 /// One operation under one configuration, measured against the floor.
@@ -45,7 +47,7 @@ pub(crate) struct Row {
 }
 
 impl RowName {
-    /// The rows against the floor, without the shop.
+    /// The rows against the floor.
     pub(crate) const AGAINST_THE_FLOOR: [Self; 5] = [
         Self::Join,
         Self::List32k,
@@ -54,7 +56,7 @@ impl RowName {
         Self::GrpcJoin,
     ];
 
-    /// The shop has no floor and so is no such row.
+    /// What has no floor is no such row.
     pub(crate) fn row(self) -> Option<Row> {
         let (name, title, query, target) = match self {
             Self::Join => (
@@ -82,7 +84,7 @@ impl RowName {
                 GRPC_QUERY,
                 1.5,
             ),
-            Self::Shop => return None,
+            Self::Shop | Self::Hostile => return None,
         };
         let coalesced = self == Self::JoinCoalesced;
         let config = if coalesced {

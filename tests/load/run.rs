@@ -13,6 +13,7 @@ use http::Uri;
 use serde_json::Value;
 
 use crate::generator::{self, Load, Operation, Outcome};
+use crate::hostile;
 use crate::process::{self, Program};
 use crate::report::{Measured, RowReport};
 use crate::rows::{Row, RowName};
@@ -65,9 +66,10 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let upstream = Upstream::start(args)?;
     let mut report = Vec::new();
     for name in &args.rows {
-        let row = match name.row() {
-            Some(row) => serde_json::to_value(against_the_floor(args, &upstream, &row)?)?,
-            None => serde_json::to_value(shop(args)?)?,
+        let row = match (name, name.row()) {
+            (_, Some(row)) => serde_json::to_value(against_the_floor(args, &upstream, &row)?)?,
+            (RowName::Hostile, None) => serde_json::to_value(hostile(args, &upstream)?)?,
+            (_, None) => serde_json::to_value(shop(args)?)?,
         };
         report.push(row);
     }
@@ -85,6 +87,18 @@ fn shop(args: &RunArgs) -> anyhow::Result<shop::ShopReport> {
         logs: &args.work_dir,
         connections: args.connections.into(),
         duration: Duration::from_secs_f64(args.shop_seconds),
+    })?;
+    println!("{report}");
+    Ok(report)
+}
+
+/// The gateway as the other rows load it: nothing shared, so that each request is work.
+fn hostile(args: &RunArgs, upstream: &Upstream) -> anyhow::Result<hostile::HostileReport> {
+    let gateway = started(args, upstream, "bench.yaml")?;
+    let report = hostile::run(&hostile::Attack {
+        url: gateway.address("graphql")?,
+        gateway: &gateway,
+        duration: Duration::from_secs_f64(args.seconds),
     })?;
     println!("{report}");
     Ok(report)
@@ -203,20 +217,24 @@ fn floor(args: &RunArgs, upstream: &Upstream) -> anyhow::Result<Subject> {
 }
 
 fn gateway(args: &RunArgs, upstream: &Upstream, row: &Row) -> anyhow::Result<Subject> {
-    let mut command = Command::new(&args.gateway);
-    command
-        .args(["serve", "--config"])
-        .arg(args.config_dir.join(row.config));
-    let address = format!("http://{}", upstream.authority()?);
-    command
-        .env("BENCH_URL", &address)
-        .env("BENCH_GRPC_URL", &address);
-    let program = Program::start("switchboard", &mut command, &args.work_dir)?;
+    let program = started(args, upstream, row.config)?;
     Ok(Subject {
         name: "switchboard",
         url: program.address("graphql")?,
         program,
     })
+}
+
+fn started(args: &RunArgs, upstream: &Upstream, config: &str) -> anyhow::Result<Program> {
+    let mut command = Command::new(&args.gateway);
+    command
+        .args(["serve", "--config"])
+        .arg(args.config_dir.join(config));
+    let address = format!("http://{}", upstream.authority()?);
+    command
+        .env("BENCH_URL", &address)
+        .env("BENCH_GRPC_URL", &address);
+    Program::start("switchboard", &mut command, &args.work_dir)
 }
 
 /// Tailcall reads no addresses from the environment where it needs them, so its file is filled in.
