@@ -89,6 +89,18 @@ async fn a_bad_document_costs_as_much_as_a_good_one() {
 }
 
 #[tokio::test]
+async fn what_is_no_graphql_request_costs_as_much_too() {
+    let service = Scripted::open(THING).await;
+    let limit = "rate_limits: [{ name: slow, requests: 1, per: 1h, burst: 2 }]";
+    let (_folder, gateway) = gateway(&service, limit).await;
+    for expected in [400, 400, 429] {
+        let malformed = gateway.post(&query()).body("no JSON");
+        let answer = malformed.send().await.expect("an answer");
+        assert_eq!(answer.status(), expected);
+    }
+}
+
+#[tokio::test]
 async fn exactly_as_many_parallel_requests_pass_as_the_bucket_holds_followers_included() {
     let service = Scripted::open(THING).await;
     let limit = "rate_limits: [{ name: slow, key: $ip, requests: 1, per: 1h, burst: 7 }]";

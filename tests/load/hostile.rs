@@ -35,6 +35,8 @@ pub(crate) fn run(attack: &Attack<'_>) -> anyhow::Result<HostileReport> {
         .worker_threads(1)
         .enable_all()
         .build()?;
+    // Fails where a provider is installed already, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build()?;
     let honest = || stream(&client, &attack.url, HONEST, attack.duration, good);
     runtime.block_on(honest())?;

@@ -162,7 +162,9 @@ mod tests {
             "type Query { a(n: Int = 5 @cost(weight: 1)): [A!] @rest(GET: \"/a\", query: { n: \"$args.n\" }) @listSize(slicingArguments: [\"n\"]) @cost(weight: 2.5) } \
              type A @cost(weight: 3) { id: ID! }",
         );
-        assert!(sdl.contains("a(n: Int = 5 @cost(weight: \"1\")): [A!] @cost(weight: \"2.5\") @listSize(slicingArguments: [\"n\"])"), "{sdl}");
+        assert!(sdl.contains("n: Int = 5 @cost(weight: \"1\")"), "{sdl}");
+        let field = "): [A!] @cost(weight: \"2.5\") @listSize(slicingArguments: [\"n\"])";
+        assert!(sdl.contains(field), "{sdl}");
         assert!(sdl.contains("type A @cost(weight: \"3\")"), "{sdl}");
         assert!(
             sdl.starts_with("directive @cost(weight: String!) on"),

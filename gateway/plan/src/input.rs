@@ -136,11 +136,13 @@ fn coerce_named(schema: &Schema, name: &str, value: &Json, depth: usize) -> Resu
         Some(ExtendedType::InputObject(object)) => coerce_object(schema, object, value, depth),
         Some(ExtendedType::Enum(definition)) => match value.as_str() {
             Some(text) if definition.values.contains_key(text) => Ok(value.clone()),
-            Some(text) => Err(Problem::new(format!(
-                "\"{text}\" is none of the values of {name}."
+            Some(_) => Err(Problem::new(format!(
+                "{} is none of the values of {name}.",
+                shown(value)
             ))),
             None => Err(Problem::new(format!(
-                "a value of {name} is written as a string, not as {value}."
+                "a value of {name} is written as a string, not as {}.",
+                shown(value)
             ))),
         },
         _ => coerce_scalar(name, value).map_err(Problem::new),
@@ -149,7 +151,7 @@ fn coerce_named(schema: &Schema, name: &str, value: &Json, depth: usize) -> Resu
 
 /// <https://spec.graphql.org/September2025/#sec-Scalars.Built-in-Scalars>
 fn coerce_scalar(name: &str, value: &Json) -> Result<Json, String> {
-    let wrong = |wanted: &str| Err(format!("{value} is no {name}, which is {wanted}."));
+    let wrong = |wanted: &str| Err(format!("{} is no {name}, which is {wanted}.", shown(value)));
     match name {
         "Int" => match as_integer(value) {
             Some(int) if i32::try_from(int).is_ok() => Ok(Json::from(int)),
@@ -179,6 +181,22 @@ fn coerce_scalar(name: &str, value: &Json) -> Result<Json, String> {
             None => wrong("an integer of 64 bits, as a number or a string"),
         },
         _ => Ok(value.clone()),
+    }
+}
+
+/// A value as messages quote it: an answer must not grow with what was sent.
+fn shown(value: &Json) -> String {
+    const SHOWN: usize = 60;
+    match value {
+        Json::Array(_) => "a list".to_owned(),
+        Json::Object(_) => "an object".to_owned(),
+        value => {
+            let text = value.to_string();
+            match text.char_indices().nth(SHOWN) {
+                Some((end, _)) => format!("{}…", &text[..end]),
+                None => text,
+            }
+        }
     }
 }
 
@@ -217,8 +235,9 @@ fn coerce_object(
         .find(|name| !object.fields.contains_key(name.as_str()))
     {
         return Err(Problem::new(format!(
-            "{} has no field \"{unknown}\".",
-            object.name
+            "{} has no field {}.",
+            object.name,
+            shown(&Json::from(unknown.as_str()))
         )));
     }
     if object.is_one_of() {

@@ -249,6 +249,26 @@ impl Gateway {
     }
 }
 
+/// Charges a request that is refused before it is a GraphQL request.
+pub(crate) async fn charge_refused(
+    graph: &Graph,
+    principal: &Principal,
+    address: IpAddr,
+    standings: &mut Standings,
+) -> Result<(), Denied> {
+    let who = Who {
+        principal,
+        address,
+        operation: None,
+    };
+    let mut account = Account {
+        limits: &graph.rate_limits,
+        who,
+        standings,
+    };
+    account.charge_request().await
+}
+
 impl Caller {
     fn who<'r>(&'r self, operation: Option<&'r str>) -> Who<'r> {
         Who {

@@ -114,7 +114,7 @@ impl Bearer {
         matches!(self.kind, Kind::Token(_))
     }
 
-    /// Adds what there is to add to a call that is about to leave. What came back is told to [`Bearer::answered`].
+    /// Adds what there is to add to a call that is about to leave. What came back is told to [`Bearer::refused`].
     pub(crate) async fn sign(&self, headers: &mut HeaderMap) -> Result<(), SourceError> {
         let value = match &self.kind {
             Kind::None => return Ok(()),

@@ -7,6 +7,7 @@
 mod connection;
 pub(crate) mod contract;
 mod cycle;
+mod default_circle;
 mod list_size;
 mod n_plus_one;
 mod nullability;
@@ -37,6 +38,7 @@ pub(crate) struct Graph<'g> {
 
 /// Runs every check of the graph as a whole; it must have been lowered without an error.
 pub(crate) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
+    default_circle::check(graph, diagnostics);
     list_size::check(graph, diagnostics);
     connection::check(graph, diagnostics);
     if cycle::check(graph, diagnostics) {

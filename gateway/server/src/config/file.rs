@@ -157,7 +157,7 @@ impl Default for Admin {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Problems {
-    /// The address at which clients reach this gateway, such as https://api.example.com: problem types are named below it, at /problems/. Without it, http://localhost and the port of `listen`.
+    /// The address at which clients reach this gateway, such as `https://api.example.com`: problem types are named below it, at /problems/. Without it, http://localhost and the port of `listen`.
     pub(super) base_url: Option<String>,
 }
 

@@ -23,7 +23,8 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let settings = &run.graph.settings;
     let max = settings.batching.ok_or_else(off)?;
-    let list = Params::of_list(body, settings.http.json_depth, max)?;
+    let list = Params::of_list(body, settings.http.json_depth, max);
+    let list = run.charging(headers, list).await?;
     let answers = list.into_iter().map(async |params| {
         match run.answer(params, headers.clone(), true).await {
             Ok(response) => whole(response).await,

@@ -43,6 +43,7 @@ use crate::authenticate::Timestamp;
 use crate::graph::Graph;
 use crate::observe::access;
 use crate::observe::access::Asked;
+use crate::pipeline;
 use crate::pipeline::Answer;
 use crate::pipeline::Caller;
 use crate::pipeline::Gateway;
@@ -85,12 +86,14 @@ async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Proble
     let run = Run::begin(arrival, media, &head.headers).await?;
     let limits = &run.graph.settings.http;
     let whole = run.deadline.min(Instant::now() + limits.body_time);
-    let body = body::read(body, limits.body, whole).await?;
+    let body = body::read(body, limits.body, whole).await;
+    let body = run.charging(&head.headers, body).await?;
     if params::is_list(&body) {
         return Box::pin(batch::answer(&run, &body, &head.headers)).await;
     }
     let params = Params::of_body(&body, run.graph.settings.http.json_depth)
-        .map_err(|problem| compressed(&head.headers).unwrap_or(problem))?;
+        .map_err(|problem| compressed(&head.headers).unwrap_or(problem));
+    let params = run.charging(&head.headers, params).await?;
     run.answer(params, head.headers, true).await
 }
 
@@ -104,7 +107,8 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
     csrf::check(&head.headers, content)?;
     let run = Run::begin(arrival, media, &head.headers).await?;
     let query = head.uri.query().unwrap_or("");
-    let params = Params::of_query(query, run.graph.settings.http.json_depth)?;
+    let params = Params::of_query(query, run.graph.settings.http.json_depth);
+    let params = run.charging(&head.headers, params).await?;
     run.answer(params, head.headers, false).await
 }
 
@@ -149,6 +153,21 @@ fn asks_for_cost(headers: &HeaderMap) -> bool {
     asked.is_some_and(|value| value.as_bytes() == b"1")
 }
 
+/// The refusal, or the quota's where that is used up: who only guesses credentials is limited too.
+async fn charged(
+    graph: &Graph,
+    principal: &Principal,
+    address: IpAddr,
+    refusal: Problem,
+) -> Problem {
+    let mut standings = Standings::default();
+    let charged = pipeline::charge_refused(graph, principal, address, &mut standings).await;
+    match charged {
+        Ok(()) => refusal,
+        Err(denied) => denied::problem(&denied, &standings),
+    }
+}
+
 /// What is settled before the parameters are looked at.
 pub(super) struct Run<'r> {
     pub(super) arrival: Arrival<'r>,
@@ -167,13 +186,37 @@ impl<'r> Run<'r> {
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
         let graph = arrival.gateway.graph.load_full();
+        let principal = match principal(&graph, headers).await {
+            Ok(principal) => principal,
+            Err(problem) => {
+                let address = graph.settings.client_address.of(arrival.peer, headers);
+                let nobody = Principal::anonymous();
+                return Err(Box::pin(charged(&graph, &nobody, address, problem)).await);
+            }
+        };
         Ok(Self {
-            principal: principal(&graph, headers).await?,
+            principal,
             deadline: arrival.received + graph.settings.request_timeout,
             arrival,
             graph,
             media,
         })
+    }
+
+    /// What is refused before it is a GraphQL request counts as one all the same.
+    pub(super) async fn charging<T>(
+        &self,
+        headers: &HeaderMap,
+        read: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let problem = match read {
+            Ok(read) => return Ok(read),
+            Err(problem) => problem,
+        };
+        let known = &self.graph.settings.client_address;
+        let address = known.of(self.arrival.peer, headers);
+        let charged = charged(&self.graph, &self.principal, address, problem);
+        Err(Box::pin(charged).await)
     }
 
     /// Answers one operation.

@@ -53,7 +53,7 @@ pub(crate) enum StatusProfile {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Cors {
-    /// Origins such as https://app.example.com; https://*.example.com covers those below a name; "*" covers all, without credentials.
+    /// Origins such as `https://app.example.com`; `https://*.example.com` covers those below a name; "*" covers all, without credentials.
     pub(crate) origins: Vec<String>,
     /// Whether a browser may send cookies and other credentials of its own.
     pub(crate) credentials: bool,
