@@ -5,6 +5,7 @@
 mod attacks;
 mod authorization;
 mod binary;
+mod caching;
 mod command_line;
 mod documents;
 mod door;

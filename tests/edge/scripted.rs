@@ -83,6 +83,13 @@ impl Scripted {
             .expect("the service runs")
     }
 
+    /// The targets of all requests that have arrived since this was asked last.
+    pub(super) fn arrived(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.arrivals.try_recv().ok())
+            .map(|arrival| arrival.target)
+            .collect()
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -179,6 +179,7 @@ async fn gateway(
         epoch: 0,
         merge_reads: true,
         calls: None,
+        caching: None,
     };
     let counted = execute::execute_counted(plan, &variables, sources, &context);
     let (response, actual) = counted.await;

@@ -22,6 +22,8 @@ pub(crate) struct Config {
     pub(crate) sources: BTreeMap<String, SourceConfig>,
     /// Milliseconds until the request's deadline.
     pub(crate) deadline: Option<u64>,
+    /// How often the operation is run, one run after the other; the response is that of the last.
+    pub(crate) times: Option<usize>,
     /// Limits on the document, by name.
     pub(crate) limits: BTreeMap<String, u64>,
     pub(crate) authorization: Authorization,

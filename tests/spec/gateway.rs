@@ -14,6 +14,7 @@ use plan::Document;
 use plan::Plan;
 use plan::Refusal;
 use plan::access::Asker;
+use plan::cache::Caching;
 use plan::model::Variables;
 use plan::source::CallLog;
 use plan::source::CallRecord;
@@ -284,8 +285,14 @@ impl<'c> Gateway<'c> {
                 return Vec::new();
             }
         };
-        let response = execute::execute(&plan, &variables, &*self.sources, &context).await;
-        let body = response.finish(None);
+        let mut recorded = Vec::new();
+        let mut body = Vec::new();
+        for _ in 0..self.config.times.unwrap_or(1) {
+            let context = self.context(spec);
+            let response = execute::execute(&plan, &variables, &*self.sources, &context).await;
+            body = response.finish(None);
+            recorded.extend(context.calls.into_iter().flat_map(|log| log.take()));
+        }
         let response = serde_json::from_slice(&body).unwrap_or_else(|bad| {
             panic!(
                 "the response is no JSON: {bad}\n{}",
@@ -293,7 +300,7 @@ impl<'c> Gateway<'c> {
             )
         });
         compare_response(response, spec, report);
-        context.calls.map(|log| log.take()).unwrap_or_default()
+        recorded
     }
 
     fn plan(&self, operation: &Block) -> Result<Plan, Refusal> {
@@ -349,6 +356,7 @@ impl<'c> Gateway<'c> {
             epoch: 0,
             merge_reads: true,
             calls: Some(CallLog::new(now)),
+            caching: Some(Caching::new(None)),
         }
     }
 }

@@ -255,6 +255,8 @@ pub struct TypeDef {
     pub possible_types: Vec<Name>,
     /// Resolvers that fetch this type from one of its keys.
     pub entity_resolvers: Vec<ResolverId>,
+    /// `@cacheControl`, the strictest of all subgraphs.
+    pub cache: Option<CacheHint>,
     /// `@inaccessible` in any subgraph.
     pub inaccessible: bool,
     /// `@tag` names of every subgraph.
@@ -318,6 +320,8 @@ pub struct FieldDef {
     pub list_size: Option<ListSize>,
     /// `@cost(weight:)` of the first subgraph that has one.
     pub cost: Option<f64>,
+    /// `@cacheControl`, the strictest of all subgraphs.
+    pub cache: Option<CacheHint>,
     /// What a caller must show to read the field; all of it. What its type, its interfaces, its
     /// value's type and the fields that it `@requires` demand is here too.
     pub demands: Vec<Demanded>,
@@ -359,6 +363,17 @@ impl std::fmt::Display for Demand {
             }
         }
     }
+}
+
+/// `@cacheControl`, as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheHint {
+    /// Seconds.
+    pub max_age: Option<u32>,
+    /// `scope: PRIVATE`
+    pub private: bool,
+    /// `inheritMaxAge: true`
+    pub inherit: bool,
 }
 
 /// `@cost` of everything but fields, of the first subgraph that has one.

@@ -5,6 +5,7 @@
 //! no I/O. Must not know transports or response data.
 
 pub mod access;
+pub mod cache;
 pub mod code;
 mod collect;
 mod condition;

@@ -16,6 +16,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use crate::access::Asked;
+use crate::cache::CachePolicy;
 use crate::cost::Milli;
 use crate::cost::Price;
 use crate::cost::Program;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(crate) introspection: Option<Valid<ExecutableDocument>>,
     pub(crate) measures: Measures,
     pub(crate) cost: Program,
+    pub(crate) cache: CachePolicy,
+    pub(crate) keeps: bool,
 }
 
 impl Plan {
@@ -148,6 +151,8 @@ pub struct Step {
     pub value_slot: Option<u32>,
     /// What a source has prepared for this step, made at its first call.
     pub prepared: Prepared,
+    /// What the schema says about keeping its replies.
+    pub cache: CachePolicy,
 }
 
 /// The call for one parent alone, beside a step's batch. Its reply is decoded into the same layouts.

@@ -10,6 +10,7 @@ use compose::Supergraph;
 use compose::model::Resolver;
 use compose::model::Target;
 
+use crate::cache::CachePolicy;
 use crate::code::Code;
 use crate::collect::Collector;
 use crate::cost::Program;
@@ -62,8 +63,11 @@ pub fn plan(
         output,
         measures: document.measures,
         cost: Program::default(),
+        cache: CachePolicy::default(),
+        keeps: false,
     }
-    .priced(limits.list_size))
+    .priced(limits.list_size)
+    .with_cache_policy())
 }
 
 fn variables(supergraph: &Supergraph, operation: &Operation) -> Vec<VariableDef> {

@@ -19,6 +19,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use smallvec::SmallVec;
 
+use crate::cache::Caching;
 use crate::code::Code;
 use crate::model::Prepared;
 use crate::model::Step;
@@ -171,6 +172,8 @@ pub struct Context {
     pub merge_reads: bool,
     /// Where calls are written down, when someone wants to see them.
     pub calls: Option<CallLog>,
+    /// On whose behalf replies may be kept and taken from those kept; none where nothing may.
+    pub caching: Option<Caching>,
 }
 
 /// The verified claims of a caller; null without an identity. Cheap to clone.

@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod authorize;
+mod cache;
 mod cli;
 mod closest;
 mod coalesce;

@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
+use plan::Plan;
 use plan::Refusal;
+use plan::cache::Freshness;
 use plan::code::Code;
 use plan::model::Variables;
 use plan::source::CallLog;
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 
 use crate::authenticate::Principal;
 use crate::authorize::Asking;
+use crate::cache;
 use crate::coalesce::Flights;
 use crate::coalesce::Role;
 use crate::cost::Charge;
@@ -96,6 +99,8 @@ pub(crate) struct Answer {
     pub(crate) operation: Arc<Planned>,
     pub(crate) role: Role,
     pub(crate) errors: usize,
+    /// How fresh it is, where it may be kept.
+    pub(crate) fresh: Option<Freshness>,
     pub(crate) cost: Cost,
 }
 
@@ -119,6 +124,7 @@ struct Done {
     /// Whose correlation id the body's errors carry.
     correlation_id: Arc<str>,
     errors: usize,
+    fresh: Option<Freshness>,
     /// Cut short by the deadline of the caller who began it.
     late: bool,
     /// What the answer has cost, where it was counted.
@@ -181,7 +187,7 @@ impl Gateway {
         let work = Work {
             wants,
             planning: report::Planning::begun(wants, caller.received, cached),
-            context: self.context(graph, caller, wants),
+            context: self.context(graph, &planned.plan, caller, wants),
             graph: graph.clone(),
             planned,
             variables,
@@ -194,9 +200,10 @@ impl Gateway {
         }
     }
 
-    fn context(&self, graph: &Graph, caller: Caller, wants: Wants) -> Context {
+    fn context(&self, graph: &Graph, plan: &Plan, caller: Caller, wants: Wants) -> Context {
         let calls = || CallLog::new(caller.received.into_std());
         Context {
+            caching: cache::caching(&graph.settings, plan, &caller.principal),
             calls: wants.trace.then(calls),
             correlation_id: caller.correlation_id,
             trace: caller.trace,
@@ -241,7 +248,13 @@ impl Gateway {
         let gateway = self.clone();
         let correlation_id = work.context.correlation_id.clone();
         let task = async move {
+            let (graph, planned) = (work.graph.clone(), work.planned.clone());
             let _epoch = NextEpoch(&gateway.epoch);
+            let _written = cache::Written {
+                graph: &graph,
+                plan: &planned.plan,
+                current: &gateway.graph,
+            };
             work.execute().await
         };
         let task = tokio::spawn(log::on_same_behalf(task));
@@ -355,6 +368,8 @@ struct FlightKey {
     epoch: u64,
     /// Variables, and every header and claim that the plan's calls are made from.
     identity: Box<[u8]>,
+    /// Whose kept replies may be used, where any may.
+    principal: Option<Arc<[u8]>>,
 }
 
 /// Work that is begun at most once.
@@ -368,10 +383,12 @@ async fn execute(work: Option<Work>) -> Done {
 impl Work {
     fn key(&self) -> FlightKey {
         let identity = &self.planned.identity;
+        let caching = self.context.caching.as_ref();
         FlightKey {
             planned: self.planned.clone(),
             epoch: self.context.epoch,
             identity: identity.key(&self.variables, &self.context.headers, &self.context.claims),
+            principal: caching.and_then(|caching| caching.principal.clone()),
         }
     }
 
@@ -415,9 +432,12 @@ impl Work {
             &self.charge,
             actual,
         );
+        let whole = errors == 0 && report.is_none();
+        let caching = self.context.caching.as_ref().filter(|_| whole);
         Done {
             actual,
             body: response.finish(report.as_deref()).into(),
+            fresh: cache::freshness(&self.planned, caching),
             correlation_id: self.context.correlation_id,
             errors,
             late,
@@ -437,6 +457,7 @@ impl Done {
             body: refusal::body(refusal, &correlation_id),
             correlation_id,
             errors: 1,
+            fresh: None,
             late: false,
             actual: None,
         }
@@ -460,6 +481,7 @@ impl Done {
             operation: planned,
             role,
             errors: self.errors,
+            fresh: self.fresh,
         }
     }
 }
@@ -532,6 +554,7 @@ impl PartialEq for FlightKey {
         Arc::ptr_eq(&self.planned, &other.planned)
             && self.epoch == other.epoch
             && self.identity == other.identity
+            && self.principal == other.principal
     }
 }
 

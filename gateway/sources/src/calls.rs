@@ -76,6 +76,30 @@ pub(crate) struct Observed<'a> {
     pub(crate) keys: usize,
 }
 
+/// What stands for the status of a reply that was kept.
+pub(crate) const KEPT: &str = "cached";
+
+/// Where a reply came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// A call of its own.
+    Called,
+    /// That of an identical call in flight.
+    Merged,
+    /// It was kept.
+    Kept,
+}
+
+impl How {
+    /// As merging of reads has it.
+    pub(crate) fn joined(follower: bool) -> Self {
+        match follower {
+            true => How::Merged,
+            false => How::Called,
+        }
+    }
+}
+
 /// How a call ended.
 pub(crate) struct Ended<'a> {
     /// HTTP status or gRPC code; a word where there was none.
@@ -84,7 +108,7 @@ pub(crate) struct Ended<'a> {
     pub(crate) bytes: usize,
     /// What went wrong.
     pub(crate) error: Option<&'a SourceError>,
-    /// The reply of an identical call in flight was used.
+    /// The reply of an identical call in flight was used, or one that was kept.
     pub(crate) coalesced: bool,
 }
 

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 
+use crate::CacheSettings;
 use crate::ConnectError;
 use crate::Credentials;
 use crate::Secret;
@@ -30,6 +31,8 @@ pub struct SourcesConfig {
     pub max_reply_bytes: usize,
     /// Whether identical reads in flight become one call.
     pub merge_reads: bool,
+    /// Replies that are kept, where the schema or a service allows it.
+    pub cache: CacheSettings,
     /// By the source's name.
     pub sources: HashMap<String, SourceOverride>,
 }
@@ -41,6 +44,7 @@ impl Default for SourcesConfig {
             connect_timeout: Duration::from_secs(2),
             max_reply_bytes: 16 * 1024 * 1024,
             merge_reads: true,
+            cache: CacheSettings::default(),
             sources: HashMap::new(),
         }
     }

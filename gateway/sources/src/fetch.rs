@@ -5,6 +5,7 @@
 //! decoding. Knows protocols only as [`Protocol`].
 
 mod gather;
+mod items;
 mod reading;
 
 use std::sync::Arc;
@@ -55,6 +56,9 @@ impl<P: Protocol> Source for Fetcher<P> {
 impl<P: Protocol> Fetcher<P> {
     async fn run(&self, fetch: &Fetch<'_>) -> Reply {
         let job = Job::of(fetch);
+        if let Some(batch) = items::batch_of(&*self.protocol, &job, &fetch.rows) {
+            return Box::pin(batch.run(fetch, &job)).await;
+        }
         if let Some(window) = window_of(&job) {
             return self.gather(fetch, &job, window).await;
         }

@@ -6,6 +6,7 @@
 //! one fetch, and nothing of clients.
 
 mod batch;
+mod cache;
 mod calls;
 mod config;
 mod credentials;
@@ -33,12 +34,16 @@ use compose::model::SourceKind;
 use plan::source::Source;
 use plan::source::Sources;
 
+use cache::Cache;
 use fetch::Fetcher;
 use grpc::Grpc;
 use grpc::SystemResolver;
 use render::Encodings;
 use rest::Rest;
 
+pub use cache::CacheSettings;
+pub use cache::Purge;
+pub use cache::UpstreamRule;
 pub use config::SourceOverride;
 pub use config::SourcesConfig;
 pub use credentials::Credentials;
@@ -54,6 +59,7 @@ pub use tls::Tls;
 /// The sources of one graph, ready to be asked. Nothing is dialled before the first call.
 pub struct ConnectedSources {
     sources: Vec<Box<dyn Source>>,
+    cache: Cache,
 }
 
 /// Sets up every source of a graph.
@@ -63,10 +69,12 @@ pub fn connect(
 ) -> Result<ConnectedSources, ConnectError> {
     install_provider();
     let encodings = Arc::new(Encodings::of(graph));
+    let cache = Cache::new(config.cache.clone(), graph);
     let sources = graph.sources().iter();
-    let sources = sources.map(|source| connected(source, config, &encodings));
+    let sources = sources.map(|source| connected(source, config, &encodings, &cache));
     Ok(ConnectedSources {
         sources: sources.collect::<Result<_, _>>()?,
+        cache,
     })
 }
 
@@ -79,19 +87,38 @@ fn connected(
     source: &Declared,
     config: &SourcesConfig,
     encodings: &Arc<Encodings>,
+    cache: &Cache,
 ) -> Result<Box<dyn Source>, ConnectError> {
     let settings = config.settings(source)?;
-    let encodings = encodings.clone();
+    let (encodings, cache) = (encodings.clone(), cache.clone());
     match &source.kind {
         SourceKind::Http { base_url, .. } => {
-            let rest = Rest::new(source, base_url, settings, encodings)?;
+            let rest = Rest::new(source, base_url, settings, encodings, cache)?;
             Ok(Box::new(Fetcher::new(rest)))
         }
         SourceKind::Grpc { .. } => {
             let resolver = Arc::new(SystemResolver);
-            let grpc = Grpc::new(source, settings, encodings, resolver)?;
+            let grpc = Grpc::new(source, settings, encodings, resolver, cache)?;
             Ok(Box::new(Fetcher::new(grpc)))
         }
+    }
+}
+
+impl ConnectedSources {
+    /// Takes kept replies away; how many that were.
+    pub fn purge(&self, purge: &Purge) -> u64 {
+        self.cache.purge(purge)
+    }
+
+    /// Bytes that are kept now.
+    #[cfg(test)]
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.cache.bytes()
+    }
+
+    /// Says that a mutation has ended: what was kept of the sources that it called, and of the types that it answered, is old.
+    pub fn written(&self, sources: &[SourceId], types: &[Arc<str>]) {
+        self.cache.written(sources, types);
     }
 }
 

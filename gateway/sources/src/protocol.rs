@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use compose::model::HeaderRule;
 use compose::model::Page;
 use compose::model::Resolver;
 use compose::model::Target;
+use http::HeaderMap;
+use plan::cache::CachePolicy;
 use plan::shape::ReplyShape;
 use plan::source::BoxFuture;
 use plan::source::Context;
@@ -16,6 +19,7 @@ use plan::tape::Tape;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use crate::cache::Cache;
 use crate::page::Ask;
 use crate::page::Facts;
 use crate::render::Encodings;
@@ -34,6 +38,8 @@ pub(crate) struct Job<'a> {
     pub(crate) args: &'a Map<String, Json>,
     /// On whose behalf.
     pub(crate) context: &'a Context,
+    /// What the schema says about keeping the reply.
+    pub(crate) cache: CachePolicy,
 }
 
 impl<'a> Job<'a> {
@@ -45,6 +51,7 @@ impl<'a> Job<'a> {
             shape: Some(fetch.shape),
             args: &fetch.args,
             context: fetch.context,
+            cache: fetch.step.cache,
         }
     }
 
@@ -123,4 +130,22 @@ pub(crate) trait Protocol: Send + Sync + 'static {
 
     /// Decodes a reply, or the pages of one list as one.
     fn decode(&self, fetch: &Fetch<'_>, replies: &[Self::Reply]) -> Result<Tape, SourceError>;
+
+    /// Replies that are kept.
+    fn cache(&self) -> &Cache;
+
+    /// What can be done with single items of a batch's replies, where the protocol knows items as text.
+    fn items(&self) -> Option<&dyn Items<Self::Reply>>;
+}
+
+/// Batches item by item.
+pub(crate) trait Items<R>: Sync {
+    /// The items of a reply's list, each with its key; none where the reply is not as it should be.
+    fn split(&self, job: &Job<'_>, reply: &R) -> Option<Vec<(String, Bytes)>>;
+
+    /// A reply of these items.
+    fn join(&self, job: &Job<'_>, items: &[Bytes]) -> R;
+
+    /// What the service said about keeping it.
+    fn headers<'r>(&self, reply: &'r R) -> &'r HeaderMap;
 }

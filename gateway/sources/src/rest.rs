@@ -35,8 +35,13 @@ use plan::tape::Tape;
 use plan::tape::Value;
 
 use crate::ConnectError;
+use crate::cache::Cache;
+use crate::cache::CallKey;
+use crate::cache::Kept;
+use crate::cache::Refresh;
 use crate::calls;
 use crate::calls::Ended;
+use crate::calls::How;
 use crate::calls::Observed;
 use crate::config::Settings;
 use crate::credentials::Bearer;
@@ -52,12 +57,13 @@ use crate::page::Facts;
 use crate::page::link;
 use crate::page::position_parameter;
 use crate::protocol::Answer;
+use crate::protocol::Items;
 use crate::protocol::Job;
 use crate::protocol::Protocol;
 use crate::render::Encodings;
 use client::Failure;
 pub(crate) use client::RestClient;
-use client::RestReply;
+pub(crate) use client::RestReply;
 use request::MAX_URL;
 pub(crate) use request::RestCall;
 use request::Rules;
@@ -75,6 +81,7 @@ pub(crate) struct Rest {
     gate: Gate,
     bearer: Bearer,
     reads: MergeReads<(Arc<RestCall>, u64), Outcome>,
+    cache: Cache,
 }
 
 impl Rest {
@@ -84,6 +91,7 @@ impl Rest {
         base_url: &str,
         settings: Settings,
         encodings: Arc<Encodings>,
+        cache: Cache,
     ) -> Result<Self, ConnectError> {
         let name: Arc<str> = source.name.as_str().into();
         let url = settings.url.as_deref().unwrap_or(base_url);
@@ -97,6 +105,7 @@ impl Rest {
             settings,
             encodings,
             reads: MergeReads::default(),
+            cache,
         })
     }
 }
@@ -148,7 +157,7 @@ impl Protocol for Rest {
     ) -> BoxFuture<'a, Result<Answer<Self::Reply>, SourceError>> {
         Box::pin(async move {
             let start = calls::now();
-            let (outcome, coalesced) = self.outcome(job, &call, start).await;
+            let (outcome, how) = self.outcome(job, &call, start).await;
             let answer = match &outcome {
                 Ok(reply) => self.judge(job, reply),
                 Err(failure) => Err(self.unanswered(job, failure)),
@@ -158,7 +167,7 @@ impl Protocol for Rest {
                 keys,
                 outcome: &outcome,
                 error: answer.as_ref().err(),
-                coalesced,
+                how,
             };
             self.write_down(job, start, &done);
             answer
@@ -191,28 +200,96 @@ impl Protocol for Rest {
         json::decode_pages(&bodies, fetch.shape, status)
             .map_err(|error| self.not_json(&Job::of(fetch), &error))
     }
+
+    fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    fn items(&self) -> Option<&dyn Items<Self::Reply>> {
+        Some(self)
+    }
+}
+
+impl Items<Arc<RestReply>> for Rest {
+    fn split(&self, job: &Job<'_>, reply: &Arc<RestReply>) -> Option<Vec<(String, Bytes)>> {
+        let by = &job.resolver.batch.as_ref()?.by;
+        let paths: Vec<&[String]> = by.iter().map(|by| &by.path[..]).collect();
+        json::items(&reply.body, &job.resolver.reply.unwrap, &paths)
+    }
+
+    fn join(&self, job: &Job<'_>, items: &[Bytes]) -> Arc<RestReply> {
+        Arc::new(RestReply {
+            status: 200,
+            headers: HeaderMap::new(),
+            body: json::joined(items, &job.resolver.reply.unwrap),
+        })
+    }
+
+    fn headers<'r>(&self, reply: &'r Arc<RestReply>) -> &'r HeaderMap {
+        &reply.headers
+    }
 }
 
 // --- The call -------------------------------------------------------------
 
 impl Rest {
-    /// The reply of this call, or of an identical one in flight. Each waiter keeps its own deadline; the shared attempt has only its own time.
-    async fn outcome(
-        &self,
-        job: &Job<'_>,
-        call: &Arc<RestCall>,
-        start: Instant,
-    ) -> (Outcome, bool) {
+    /// The reply of this call: one that was kept, where anybody allows it, or one that comes.
+    async fn outcome(&self, job: &Job<'_>, call: &Arc<RestCall>, start: Instant) -> (Outcome, How) {
         if job.context.deadline <= start {
-            return (Err(self.client.not_begun()), false);
+            return (Err(self.client.not_begun()), How::Called);
         }
+        let Some(asking) = self.cache.asking(job) else {
+            return self.called(job, call).await;
+        };
+        let key = CallKey::Rest(call.clone());
+        if let Some(found) = asking.find(&key)
+            && let Kept::Rest(reply) = found.kept
+        {
+            if let Some(refresh) = found.refresh {
+                self.refresh(refresh, call);
+            }
+            return (Ok(reply), How::Kept);
+        }
+        let ticket = asking.ticket();
+        let (outcome, how) = self.called(job, call).await;
+        if let Ok(reply) = &outcome {
+            match reply.is_whole() {
+                true => asking.came(&ticket, Some(&reply.headers)),
+                false => asking.lost(),
+            }
+            if reply.is_whole() && how == How::Called {
+                ticket.store(key, Kept::Rest(reply.clone()), Some(&reply.headers));
+            }
+        }
+        (outcome, how)
+    }
+
+    /// Fetches a reply anew that was answered already, in its own time and on nobody's behalf.
+    fn refresh(&self, refresh: Refresh, call: &Arc<RestCall>) {
+        let end = calls::now() + call.timeout;
+        let work = self.attempt(call, HeaderMap::new(), end, Some(end));
+        let key = CallKey::Rest(call.clone());
+        tokio::spawn(async move {
+            if let Ok(reply) = work.await
+                && reply.is_whole()
+            {
+                let headers = Some(&reply.headers);
+                refresh
+                    .ticket
+                    .store(key, Kept::Rest(reply.clone()), headers);
+            }
+        });
+    }
+
+    /// The reply of this call, or of an identical one in flight. Each waiter keeps its own deadline; the shared attempt has only its own time.
+    async fn called(&self, job: &Job<'_>, call: &Arc<RestCall>) -> (Outcome, How) {
         let deadline = job.context.deadline;
-        let (result, follower) = match self.settings.merge_reads && job.may_merge() {
+        let (result, how) = match self.settings.merge_reads && job.may_merge() {
             true => {
                 let begin = || self.work(job, call, None);
                 let joined = self.reads.join((call.clone(), job.context.epoch), begin);
                 let result = tokio::time::timeout_at(deadline.into(), joined.work).await;
-                (result, joined.follower)
+                (result, How::joined(joined.follower))
             }
             // The attempt itself ends with the request: one timer is enough, unless a token is waited for.
             false => {
@@ -221,11 +298,11 @@ impl Rest {
                     true => tokio::time::timeout_at(deadline.into(), work).await,
                     false => Ok(work.await),
                 };
-                (result, false)
+                (result, How::Called)
             }
         };
         let late = |_| Err(self.client.timed_out(Code::DeadlineExceeded));
-        (result.unwrap_or_else(late), follower)
+        (result.unwrap_or_else(late), how)
     }
 
     /// One attempt. It ends at the request's deadline where there is one: work that is shared outlives a request.
@@ -238,8 +315,19 @@ impl Rest {
         // Room for what every call carries, and for some rules beside it.
         let mut labels = HeaderMap::with_capacity(12);
         calls::propagate(job.context, &mut labels);
+        self.attempt(call, labels, job.context.deadline, deadline)
+    }
+
+    /// Waits for its turn no longer than `patience`.
+    fn attempt(
+        &self,
+        call: &Arc<RestCall>,
+        mut labels: HeaderMap,
+        patience: Instant,
+        deadline: Option<Instant>,
+    ) -> Work<Outcome> {
         let (client, call) = (self.client.clone(), call.clone());
-        let (gate, patience) = (self.gate.clone(), job.context.deadline);
+        let gate = self.gate.clone();
         let bearer = self.bearer.clone();
         Box::pin(async move {
             gate.pass(patience).await.map_err(Failure::limited)?;
@@ -271,12 +359,13 @@ impl Rest {
             start,
             &Ended {
                 status: match done.outcome {
+                    Ok(_) if done.how == How::Kept => calls::KEPT,
                     Ok(reply) => digits.format(reply.status),
                     Err(failure) => failure.word,
                 },
                 bytes: done.outcome.as_ref().map_or(0, |reply| reply.body.len()),
                 error: done.error,
-                coalesced: done.coalesced,
+                coalesced: done.how != How::Called,
             },
         );
     }
@@ -288,7 +377,7 @@ struct Done<'a> {
     keys: usize,
     outcome: &'a Outcome,
     error: Option<&'a SourceError>,
-    coalesced: bool,
+    how: How,
 }
 
 // --- The reply ------------------------------------------------------------

@@ -233,6 +233,10 @@ impl Graph {
         self.sources.source(resolver.source).fetch(fetch).await
     }
 
+    pub(crate) fn sources(&self) -> &ConnectedSources {
+        &self.sources
+    }
+
     pub(crate) fn calls(&self) -> Vec<CallRecord> {
         self.context.calls.as_ref().unwrap().take()
     }
@@ -260,6 +264,7 @@ pub(crate) fn context() -> Context {
         epoch: 0,
         merge_reads: true,
         calls: Some(CallLog::new(started)),
+        caching: None,
     }
 }
 

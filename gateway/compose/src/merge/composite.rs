@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 
 use super::declared::Part;
 use super::field::FieldPart;
-use super::{Merging, attributes};
+use super::{Merging, attributes, cache};
 use crate::document::first;
 use crate::model::{CompositeKind, FieldDef, TypeDef, TypeInSubgraph};
 
@@ -97,6 +97,7 @@ impl<'a> Merging<'a, '_> {
             fields,
             possible_types: Vec::new(),
             entity_resolvers: Vec::new(),
+            cache: cache::hint(directives()),
             inaccessible: directives().any(attributes::inaccessible),
             tags: attributes::tags(directives()),
             demands: Vec::new(),

@@ -6,7 +6,7 @@ use apollo_compiler::ast::{FieldDefinition, Type};
 
 use super::declared::Part;
 use super::input_value::{Owners, Rules};
-use super::{Merging, Site, attributes, clash, entity, ownership, variance, weights};
+use super::{Merging, Site, attributes, cache, clash, entity, ownership, variance, weights};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::first;
 use crate::model::{CompositeKind, FieldDef, FieldInSubgraph, ListSize};
@@ -163,6 +163,7 @@ fn known(
         list_size: directives().find_map(|it| Some(list_size(first(it, "listSize")?))),
         cost: directives().find_map(weights::weight_of),
         demands: Vec::new(),
+        cache: cache::hint(directives()),
     }
 }
 

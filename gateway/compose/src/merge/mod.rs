@@ -6,6 +6,7 @@
 //! <https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/composition>
 
 mod attributes;
+mod cache;
 mod composite;
 mod declared;
 mod entity;

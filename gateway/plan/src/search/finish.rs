@@ -14,6 +14,7 @@ use compose::model::Resolver;
 use compose::model::ViewField;
 use compose::model::ViewId;
 
+use crate::cache;
 use crate::model::Parents;
 use crate::model::Prepared;
 use crate::model::Single;
@@ -70,6 +71,7 @@ impl Search<'_> {
             })
         });
         let selects = selects(&draft, &draft.value, 0);
+        let cache = cache::of_step(graph, &draft);
         Step {
             id,
             resolver: draft.resolver,
@@ -90,6 +92,7 @@ impl Search<'_> {
             condition: self.condition(draft.condition),
             shape,
             prepared: Prepared::default(),
+            cache,
         }
     }
 

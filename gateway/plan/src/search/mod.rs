@@ -24,7 +24,7 @@ use indexmap::IndexMap;
 pub(crate) mod budget;
 mod candidates;
 mod demand;
-mod draft;
+pub(crate) mod draft;
 mod finish;
 pub(crate) mod leaf;
 #[cfg(test)]

@@ -10,8 +10,10 @@ use std::path::Path;
 
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
+use sources::CacheSettings;
 use sources::Secret;
 use sources::SourcesConfig;
+use sources::UpstreamRule;
 
 use super::Coalesce;
 use super::Config;
@@ -72,6 +74,7 @@ pub(super) fn convert(
             .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
             .collect(),
         values: file.config,
+        cache: file.cache.enabled.then(|| cache(&file.cache)),
         plans: file.plan_cache.entries,
         coalesce: Coalesce {
             operations: file.coalesce.operations,
@@ -136,8 +139,22 @@ fn sources(path: &Path, file: &File) -> Result<SourcesConfig, Diagnostics> {
         connect_timeout: file.timeouts.connect.0,
         max_reply_bytes: file.limits.reply.0,
         merge_reads: file.coalesce.reads,
+        cache: cache(&file.cache),
         sources: overrides,
     })
+}
+
+fn cache(file: &file::cache::Cache) -> CacheSettings {
+    CacheSettings {
+        size: file.size.0 as u64,
+        upstream: match file.upstream {
+            file::cache::Upstream::Ignore => UpstreamRule::Ignore,
+            file::cache::Upstream::Shorten => UpstreamRule::Shorten,
+            file::cache::Upstream::Follow => UpstreamRule::Follow,
+        },
+        stale_while_revalidate: file.stale_while_revalidate.0,
+        missing: file.missing.0,
+    }
 }
 
 fn source_override(

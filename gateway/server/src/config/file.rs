@@ -5,6 +5,7 @@
 
 pub(super) mod authentication;
 pub(super) mod authorization;
+pub(super) mod cache;
 pub(super) mod cost;
 pub(super) mod credentials;
 mod documents;
@@ -109,6 +110,9 @@ pub(super) struct File {
     /// Plans of operations that were seen before.
     #[serde(default)]
     pub(super) plan_cache: PlanCache,
+    /// Replies of services that are kept.
+    #[serde(default)]
+    pub(super) cache: cache::Cache,
     /// Which identical work is shared while it is in flight.
     #[serde(default)]
     pub(super) coalesce: Coalesce,

@@ -26,6 +26,7 @@ use std::time::Duration;
 use compose::Diagnostics;
 use compose::SourceOverride;
 use compose::diagnostic::Diagnostic;
+use sources::CacheSettings;
 use sources::SourcesConfig;
 
 use crate::cost::CostSettings;
@@ -87,6 +88,8 @@ pub(crate) struct Config {
     /// Where clients reach this gateway, for the addresses of problem types. None: `localhost`.
     pub(crate) problems: Option<String>,
     pub(crate) authorization: Authorization,
+    /// What is kept of services' replies; none where nothing is.
+    pub(crate) cache: Option<CacheSettings>,
     /// How many plans are kept.
     pub(crate) plans: u64,
     pub(crate) coalesce: Coalesce,

@@ -40,6 +40,7 @@ use super::trace_context;
 use crate::authenticate::Denied;
 use crate::authenticate::Principal;
 use crate::authenticate::Timestamp;
+use crate::cache;
 use crate::graph::Graph;
 use crate::observe::access;
 use crate::observe::access::Asked;
@@ -280,7 +281,11 @@ impl<'r> Run<'r> {
         if self.graph.settings.access_log {
             access::answered(asked, &answer, status);
         }
-        self.respond(status, answer.body)
+        let mut response = self.respond(status, answer.body);
+        if let Some(fresh) = answer.fresh {
+            cache::write(fresh, response.headers_mut());
+        }
+        response
     }
 
     fn refused(&self, asked: Asked, refusal: &Refusal) -> Response {

@@ -20,6 +20,7 @@ mod negotiate;
 mod params;
 mod playground;
 pub(crate) mod problem;
+mod purge;
 mod routes;
 mod serve;
 mod socket;

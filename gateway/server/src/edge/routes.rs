@@ -19,6 +19,7 @@ use super::problem;
 use super::problem::Kind;
 use super::problem::Pages;
 use super::problem::Problem;
+use super::purge::purge;
 use super::serve::Server;
 use crate::config::Edge;
 use crate::graph::reload::Wanted;
@@ -56,7 +57,8 @@ pub(crate) fn admin(
     let routes = Router::new()
         .route("/health/live", get(async || health::live()))
         .route("/health/ready", get(ready))
-        .route("/reload", post(reload_now).fallback(post_only));
+        .route("/reload", post(reload_now).fallback(post_only))
+        .route("/cache/purge", post(purge).fallback(post_only));
     Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: None,

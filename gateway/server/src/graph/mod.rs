@@ -12,8 +12,10 @@ use std::sync::Arc;
 use compose::Diagnostics;
 use compose::Supergraph;
 use compose::diagnostic::Diagnostic;
+use compose::model::SourceId;
 use plan::source::Sources;
 use sources::ConnectedSources;
+use sources::Purge;
 use tokio::sync::Semaphore;
 
 use crate::authenticate::Authenticator;
@@ -100,6 +102,16 @@ impl Graph {
 
     pub(crate) fn sources(&self) -> &dyn Sources {
         &self.sources
+    }
+
+    /// Takes kept replies away; how many that were.
+    pub(crate) fn purge(&self, purge: &Purge) -> u64 {
+        self.sources.purge(purge)
+    }
+
+    /// What was kept of these is old.
+    pub(crate) fn written(&self, sources: &[SourceId], types: &[Arc<str>]) {
+        self.sources.written(sources, types);
     }
 }
 

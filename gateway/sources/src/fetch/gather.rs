@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use compose::model::BatchOrder;
 use compose::model::ResolverId;
+use plan::cache::CachePolicy;
 use plan::code::Code;
 use plan::source::CallLog;
 use plan::source::CallRecord;
@@ -116,6 +117,7 @@ impl<P: Protocol> Fetcher<P> {
             epoch: fetch.context.epoch,
             merge_reads: fetch.context.merge_reads,
             calls: Some(CallLog::new(now)),
+            caching: None,
         };
         move |rows| {
             Box::pin(async move {
@@ -125,6 +127,7 @@ impl<P: Protocol> Fetcher<P> {
                     shape: None,
                     args: &args,
                     context: &context,
+                    cache: CachePolicy::NEVER,
                 };
                 let parts = ask(&*protocol, &job, &rows).await;
                 let parts = parts
@@ -141,61 +144,74 @@ impl<P: Protocol> Fetcher<P> {
     /// One waiter's chunks. The replies answer others as well; keys that it did not ask for are passed over later.
     fn share_of(&self, fetch: &Fetch<'_>, shared: &Shared<P::Reply>) -> Reply {
         let owners: Vec<Option<usize>> = fetch.rows.iter().map(|row| owner(shared, row)).collect();
-        let failed =
-            |owner: &Option<usize>| owner.is_none_or(|at| shared.parts[at].outcome.is_err());
-        if owners.iter().any(failed) {
-            return Reply {
-                chunks: runs(&owners)
-                    .map(|rows| self.run_of(fetch, shared, owners[rows.start], rows))
-                    .collect(),
-            };
-        }
-        let mut used: Vec<usize> = owners.into_iter().flatten().collect();
-        used.sort_unstable();
-        used.dedup();
-        let replies = used
-            .into_iter()
-            .filter_map(|at| shared.parts[at].outcome.as_ref().ok());
-        let replies: Vec<P::Reply> = replies.flatten().cloned().collect();
-        Reply::one(
-            fetch.rows.len(),
-            decode_batch(&*self.protocol, fetch, &replies),
-        )
-    }
-
-    fn run_of(
-        &self,
-        fetch: &Fetch<'_>,
-        shared: &Shared<P::Reply>,
-        owner: Option<usize>,
-        rows: Range<usize>,
-    ) -> Chunk {
-        let outcome = match owner.map(|at| &shared.parts[at].outcome) {
-            Some(Ok(replies)) => decode_batch(&*self.protocol, fetch, replies),
-            Some(Err(error)) => Err(error.clone()),
-            None => {
-                let code = Code::InternalError;
-                let error = SourceError::new(code, self.protocol.service(), fixed_text(code));
-                Err(error.internal("a gathered row was asked for by no call"))
-            }
-        };
-        Chunk { rows, outcome }
+        let outcomes: Vec<_> = shared.parts.iter().map(|part| &part.outcome).collect();
+        shares(&*self.protocol, fetch, &owners, &outcomes)
     }
 }
 
+/// What each row gets of several outcomes, by its owner among them. Where all is well, one chunk is enough.
+pub(super) fn shares<P: Protocol>(
+    protocol: &P,
+    fetch: &Fetch<'_>,
+    owners: &[Option<usize>],
+    outcomes: &[&Result<Vec<P::Reply>, SourceError>],
+) -> Reply {
+    let failed = |owner: &Option<usize>| owner.is_none_or(|at| outcomes[at].is_err());
+    if owners.iter().any(failed) {
+        let chunks = runs(owners).map(|rows| {
+            let outcome = owners[rows.start].map(|at| outcomes[at]);
+            share_of_run(protocol, fetch, outcome, rows)
+        });
+        return Reply {
+            chunks: chunks.collect(),
+        };
+    }
+    let mut used: Vec<usize> = owners.iter().copied().flatten().collect();
+    used.sort_unstable();
+    used.dedup();
+    let replies = used.into_iter().filter_map(|at| outcomes[at].as_ref().ok());
+    let replies: Vec<P::Reply> = replies.flatten().cloned().collect();
+    Reply::one(fetch.rows.len(), decode_batch(protocol, fetch, &replies))
+}
+
+fn share_of_run<P: Protocol>(
+    protocol: &P,
+    fetch: &Fetch<'_>,
+    outcome: Option<&Result<Vec<P::Reply>, SourceError>>,
+    rows: Range<usize>,
+) -> Chunk {
+    let outcome = match outcome {
+        Some(Ok(replies)) => decode_batch(protocol, fetch, replies),
+        Some(Err(error)) => Err(error.clone()),
+        None => {
+            let code = Code::InternalError;
+            let error = SourceError::new(code, protocol.service(), fixed_text(code));
+            Err(error.internal("a row was asked for by no call"))
+        }
+    };
+    Chunk { rows, outcome }
+}
+
 fn shared_part<R>(part: Part<R>, rows: &[Row], service: &Arc<str>) -> SharedPart<R> {
-    let outcome = part.outcome.and_then(|read| match read {
+    SharedPart {
+        rows: rows[part.rows].iter().map(row_id).collect(),
+        outcome: whole_replies(part.outcome, service),
+    }
+}
+
+/// The replies to a batch.
+pub(super) fn whole_replies<R>(
+    outcome: Result<Read<R>, SourceError>,
+    service: &Arc<str>,
+) -> Result<Vec<R>, SourceError> {
+    outcome.and_then(|read| match read {
         Read::Replies(replies, _) => Ok(replies),
         // A status never stands for a whole batch.
         Read::Instead(_) => {
             let code = Code::UpstreamInvalidResponse;
             Err(SourceError::new(code, service, fixed_text(code)))
         }
-    });
-    SharedPart {
-        rows: rows[part.rows].iter().map(row_id).collect(),
-        outcome,
-    }
+    })
 }
 
 fn owner<R>(shared: &Shared<R>, row: &Row) -> Option<usize> {

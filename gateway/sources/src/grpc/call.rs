@@ -70,6 +70,13 @@ pub(crate) struct Incoming {
     pub(super) messages: Vec<Range<usize>>,
 }
 
+impl Incoming {
+    /// Bytes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes.len() + self.messages.len() * size_of::<Range<usize>>()
+    }
+}
+
 /// How a call failed. The texts are for the log.
 #[derive(Debug)]
 pub(super) enum Failure {

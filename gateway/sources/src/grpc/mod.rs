@@ -30,6 +30,7 @@ use compose::model::Request;
 use compose::model::Resolver;
 use compose::model::Source;
 use compose::model::SourceKind;
+use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
@@ -43,7 +44,7 @@ use plan::tape::Tape;
 use plan::tape::Value;
 
 use self::call::Failure;
-use self::call::Incoming;
+pub(crate) use self::call::Incoming;
 use self::call::Outgoing;
 use self::call::Take;
 use self::channel::Address;
@@ -59,8 +60,13 @@ use self::request::Rules;
 use self::status::Refusal;
 use self::status::refusal;
 use crate::ConnectError;
+use crate::cache::Cache;
+use crate::cache::CallKey;
+use crate::cache::Kept;
+use crate::cache::Refresh;
 use crate::calls;
 use crate::calls::Ended;
+use crate::calls::How;
 use crate::calls::Observed;
 use crate::config::Settings;
 use crate::credentials::Bearer;
@@ -71,6 +77,7 @@ use crate::merge_reads::Work;
 use crate::page::Ask;
 use crate::page::Facts;
 use crate::protocol::Answer;
+use crate::protocol::Items;
 use crate::protocol::Job;
 use crate::protocol::Protocol;
 use crate::render::Encodings;
@@ -96,6 +103,7 @@ pub(crate) struct Grpc {
     gate: Gate,
     bearer: Bearer,
     reads: MergeReads<ReadKey, Result<Incoming, Refusal>>,
+    cache: Cache,
 }
 
 /// How a call ended.
@@ -103,18 +111,45 @@ struct End<'a> {
     result: &'a Result<Incoming, Refusal>,
     /// What the client gets, where it is an error.
     error: Option<&'a SourceError>,
-    coalesced: bool,
+    how: How,
 }
 
 /// Everything that makes two reads the same, identity included: what a claim or header changed, it changed here.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct ReadKey {
+    call: Arc<GrpcCall>,
+    time: Duration,
+    epoch: u64,
+}
+
+/// A call as the service sees it, without what goes with every call.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct GrpcCall {
     path: PathAndQuery,
     message: Bytes,
     metadata: Vec<(HeaderName, HeaderValue)>,
     take: Take,
-    time: Duration,
-    epoch: u64,
+}
+
+impl GrpcCall {
+    fn of(call: &Rendered) -> Arc<Self> {
+        let metadata = call.metadata.iter();
+        Arc::new(Self {
+            path: call.path.clone(),
+            message: call.message.clone(),
+            metadata: metadata
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            take: call.take,
+        })
+    }
+
+    /// Bytes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let metadata = self.metadata.iter();
+        let metadata = metadata.map(|(name, value)| 64 + name.as_str().len() + value.len());
+        self.message.len() + metadata.sum::<usize>()
+    }
 }
 
 impl Grpc {
@@ -124,6 +159,7 @@ impl Grpc {
         settings: Settings,
         encodings: Arc<Encodings>,
         resolver: Arc<dyn Resolve>,
+        cache: Cache,
     ) -> Result<Self, ConnectError> {
         let declared = match &source.kind {
             SourceKind::Grpc { url, .. } | SourceKind::Http { base_url: url, .. } => url,
@@ -145,6 +181,7 @@ impl Grpc {
             settings,
             encodings,
             reads: MergeReads::default(),
+            cache,
         })
     }
 }
@@ -195,7 +232,7 @@ impl Protocol for Grpc {
     ) -> BoxFuture<'a, Result<Answer<Incoming>, SourceError>> {
         Box::pin(async move {
             let start = calls::now();
-            let (result, coalesced) = self.answer(job, &call, start).await;
+            let (result, how) = self.answer(job, &call, start).await;
             let answer = match &result {
                 Ok(incoming) => Ok(Answer::Reply(incoming.clone())),
                 Err(refusal) => self.refused(job, refusal).map(Answer::Instead),
@@ -203,7 +240,7 @@ impl Protocol for Grpc {
             let end = End {
                 result: &result,
                 error: answer.as_ref().err(),
-                coalesced,
+                how,
             };
             self.write_down(job, &call, keys, start, end);
             answer
@@ -225,6 +262,14 @@ impl Protocol for Grpc {
         let tape = program(fetch, request).decode(bytes, &messages);
         tape.map_err(|malformed| self.invalid(&Job::of(fetch), &malformed))
     }
+
+    fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    fn items(&self) -> Option<&dyn Items<Incoming>> {
+        None
+    }
 }
 
 impl Grpc {
@@ -240,28 +285,66 @@ impl Grpc {
         }
     }
 
-    /// The reply, and whether it is that of a call that somebody else began.
+    /// The reply: one that was kept, where anybody allows it, or one that comes.
     async fn answer(
         &self,
         job: &Job<'_>,
         call: &Rendered,
         start: Instant,
-    ) -> (Result<Incoming, Refusal>, bool) {
+    ) -> (Result<Incoming, Refusal>, How) {
+        let Some(asking) = self.cache.asking(job) else {
+            return self.called(job, call, start).await;
+        };
+        let key = CallKey::Grpc(GrpcCall::of(call));
+        if let Some(found) = asking.find(&key)
+            && let Kept::Grpc(incoming) = found.kept
+        {
+            if let Some(refresh) = found.refresh {
+                self.refresh(refresh, key, job, call);
+            }
+            return (Ok(incoming), How::Kept);
+        }
+        let ticket = asking.ticket();
+        let (result, how) = self.called(job, call, start).await;
+        match &result {
+            Ok(incoming) => {
+                asking.came(&ticket, None);
+                if how == How::Called {
+                    ticket.store(key, Kept::Grpc(incoming.clone()), None);
+                }
+            }
+            Err(_) => asking.lost(),
+        }
+        (result, how)
+    }
+
+    /// The reply, and whether it is that of a call that somebody else began.
+    async fn called(
+        &self,
+        job: &Job<'_>,
+        call: &Rendered,
+        start: Instant,
+    ) -> (Result<Incoming, Refusal>, How) {
         let limit = job.resolver.policy.timeout.unwrap_or(self.settings.timeout);
         let remaining = job.context.deadline.saturating_duration_since(start);
         if remaining.is_zero() {
-            return (Err(self.out_of_time(false)), false);
+            return (Err(self.out_of_time(false)), How::Called);
         }
         // Work that one caller's deadline cuts short is nobody else's.
         let shared = self.settings.merge_reads && job.may_merge() && limit <= remaining;
         let time = limit.min(remaining);
         let begin = || self.work(job, call, time);
-        let (work, coalesced): (Work<_>, bool) = match shared {
+        let (work, how): (Work<_>, How) = match shared {
             true => {
-                let joined = self.reads.join(read_key(job, call, time), begin);
-                (Box::pin(joined.work), joined.follower)
+                let key = ReadKey {
+                    call: GrpcCall::of(call),
+                    time,
+                    epoch: job.context.epoch,
+                };
+                let joined = self.reads.join(key, begin);
+                (Box::pin(joined.work), How::joined(joined.follower))
             }
-            false => (begin(), false),
+            false => (begin(), How::Called),
         };
         let result = match tokio::time::timeout(remaining, work).await {
             Ok(Err(refusal)) if refusal.is_timeout() && time == remaining => {
@@ -270,7 +353,19 @@ impl Grpc {
             Ok(result) => result,
             Err(_) => Err(self.out_of_time(true)),
         };
-        (result, coalesced)
+        (result, how)
+    }
+
+    /// Fetches a reply anew that was answered already, in its own time and on nobody's behalf.
+    fn refresh(&self, refresh: Refresh, key: CallKey, job: &Job<'_>, call: &Rendered) {
+        let time = job.resolver.policy.timeout.unwrap_or(self.settings.timeout);
+        let metadata = call.metadata.clone();
+        let work = self.attempt(call, metadata, time, calls::now() + time);
+        tokio::spawn(async move {
+            if let Ok(incoming) = work.await {
+                refresh.ticket.store(key, Kept::Grpc(incoming), None);
+            }
+        });
     }
 
     /// The call itself, on its own: it may outlive the fetch that began it.
@@ -282,6 +377,17 @@ impl Grpc {
     ) -> Work<Result<Incoming, Refusal>> {
         let mut metadata = call.metadata.clone();
         calls::propagate(job.context, &mut metadata);
+        self.attempt(call, metadata, time, job.context.deadline)
+    }
+
+    /// Waits for its turn no longer than `patience`.
+    fn attempt(
+        &self,
+        call: &Rendered,
+        mut metadata: HeaderMap,
+        time: Duration,
+        patience: Instant,
+    ) -> Work<Result<Incoming, Refusal>> {
         metadata.insert(GRPC_TIMEOUT, timeout_header(time));
         let mut outgoing = Outgoing {
             path: call.path.clone(),
@@ -292,10 +398,10 @@ impl Grpc {
         };
         let connections = self.connections.clone();
         let name = self.name.clone();
-        let (gate, deadline) = (self.gate.clone(), job.context.deadline);
+        let gate = self.gate.clone();
         let bearer = self.bearer.clone();
         Box::pin(async move {
-            gate.pass(deadline).await.map_err(Refusal::limited)?;
+            gate.pass(patience).await.map_err(Refusal::limited)?;
             let signed = bearer.sign(&mut outgoing.metadata).await;
             signed.map_err(Refusal::without_credentials)?;
             let called = tokio::time::timeout(time, call::call(&connections, &outgoing)).await;
@@ -327,16 +433,17 @@ impl Grpc {
             keys,
         };
         let ended = Ended {
-            status: end
-                .result
-                .as_ref()
-                .map_or_else(|refusal| refusal.status, |_| "OK"),
+            status: match end.result {
+                Err(refusal) => refusal.status,
+                Ok(_) if end.how == How::Kept => calls::KEPT,
+                Ok(_) => "OK",
+            },
             bytes: end
                 .result
                 .as_ref()
                 .map_or(0, |incoming| incoming.bytes.len()),
             error: end.error,
-            coalesced: end.coalesced,
+            coalesced: end.how != How::Called,
         };
         observed.ended(start, &ended);
     }
@@ -375,20 +482,6 @@ impl Grpc {
             answer: None,
             maybe_done: sent,
         }
-    }
-}
-
-fn read_key(job: &Job<'_>, call: &Rendered, time: Duration) -> ReadKey {
-    let metadata = call.metadata.iter();
-    ReadKey {
-        path: call.path.clone(),
-        message: call.message.clone(),
-        metadata: metadata
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-        take: call.take,
-        time,
-        epoch: job.context.epoch,
     }
 }
 

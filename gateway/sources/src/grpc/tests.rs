@@ -43,6 +43,9 @@ use super::testing::server::Call;
 use super::testing::server::Upstream;
 use super::testing::shown;
 use super::testing::unwrapped;
+use plan::cache::CachePolicy;
+use plan::cache::Caching;
+
 use super::*;
 use crate::SourcesConfig;
 use crate::fetch::Fetcher;
@@ -148,6 +151,7 @@ fn step(shape: ReplyShape) -> Step {
         selects: String::new(),
         value_slot: None,
         prepared: Default::default(),
+        cache: Default::default(),
     }
 }
 
@@ -169,6 +173,7 @@ fn context() -> Context {
         epoch: 0,
         merge_reads: true,
         calls: Some(CallLog::new(now)),
+        caching: None,
     }
 }
 
@@ -186,7 +191,14 @@ impl Fixture {
         let resolver_of_names = Arc::new(SystemResolver);
         Self {
             source: Fetcher::new(
-                Grpc::new(&source, settings, encodings, resolver_of_names).unwrap(),
+                Grpc::new(
+                    &source,
+                    settings,
+                    encodings,
+                    resolver_of_names,
+                    Cache::for_tests(),
+                )
+                .unwrap(),
             ),
             resolver: resolver(request),
             step: step(reply(shape)),
@@ -300,6 +312,28 @@ async fn a_fetch_is_a_call_and_its_reply_a_tape() {
     let call = &upstream.calls()[0];
     assert_eq!(call.path, "/test.Things/Get");
     assert_eq!(asked(call), json!({ "int64Field": "7" }));
+}
+
+#[tokio::test]
+async fn a_reply_is_kept_as_long_as_the_schema_says_and_apart_for_other_metadata() {
+    let upstream = answers(|| Answer::Messages(vec![thing(json!({ "text": "hello" }))]));
+    let mut fixture = Fixture::get(&upstream.url());
+    fixture.context.caching = Some(Caching::new(None));
+    fixture.step.cache = CachePolicy {
+        max_age: Some(60),
+        ..CachePolicy::default()
+    };
+    for _ in 0..2 {
+        assert_eq!(fixture.outcome().await.unwrap(), json!({ "text": "hello" }));
+    }
+    assert_eq!(upstream.calls().len(), 1);
+    let other = "eight".parse().unwrap();
+    fixture.context.headers.insert("x-tenant", other);
+    fixture.outcome().await.unwrap();
+    assert_eq!(upstream.calls().len(), 2);
+    fixture.step.cache = CachePolicy::NEVER;
+    fixture.outcome().await.unwrap();
+    assert_eq!(upstream.calls().len(), 3);
 }
 
 #[tokio::test]
@@ -672,7 +706,13 @@ async fn an_address_that_is_none_is_refused_at_the_start() {
     let source = declared("ftp://things");
     let settings = SourcesConfig::default().settings(&source).unwrap();
     let encodings = Arc::new(Encodings::from_table(Vec::new()));
-    let refused = Grpc::new(&source, settings, encodings, Arc::new(SystemResolver));
+    let refused = Grpc::new(
+        &source,
+        settings,
+        encodings,
+        Arc::new(SystemResolver),
+        Cache::for_tests(),
+    );
     assert!(matches!(refused, Err(ConnectError::Url { .. })));
 }
 
@@ -695,7 +735,14 @@ async fn a_call_above_the_sources_limit_is_not_made() {
     source.limits.requests_per_second = Some(1);
     let settings = SourcesConfig::default().settings(&source).unwrap();
     let encodings = Arc::new(Encodings::from_table(Vec::new()));
-    let grpc = Grpc::new(&source, settings, encodings, Arc::new(SystemResolver)).unwrap();
+    let grpc = Grpc::new(
+        &source,
+        settings,
+        encodings,
+        Arc::new(SystemResolver),
+        Cache::for_tests(),
+    )
+    .unwrap();
     let mut fixture = Fixture::get(&upstream.url());
     fixture.source = Fetcher::new(grpc);
     assert!(fixture.outcome().await.is_ok());

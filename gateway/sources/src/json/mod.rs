@@ -8,6 +8,7 @@
 
 mod envelope;
 mod finish;
+mod items;
 mod leaf;
 mod object;
 mod order;
@@ -23,6 +24,8 @@ use plan::tape::Tape;
 use plan::tape::Value;
 
 pub(crate) use envelope::facts;
+pub(crate) use items::items;
+pub(crate) use items::joined;
 
 use reader::Fault;
 use reader::Reader;

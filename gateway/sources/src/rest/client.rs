@@ -40,6 +40,7 @@ use super::pool::Lease;
 use super::pool::NoReply;
 use super::pool::Pool;
 use super::request::RestCall;
+use super::status;
 use crate::ConnectError;
 use crate::config::Settings;
 use crate::failure::fixed_text;
@@ -53,6 +54,20 @@ pub(crate) struct RestReply {
     pub(crate) status: u16,
     pub(super) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+impl RestReply {
+    /// Whether it carries what was asked for.
+    pub(super) fn is_whole(&self) -> bool {
+        (200..300).contains(&self.status) && !status::is_page(&self.headers)
+    }
+
+    /// Bytes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| 64 + name.as_str().len() + value.len());
+        self.body.len() + headers.sum::<usize>()
+    }
 }
 
 /// The client, cheap to clone.

@@ -44,6 +44,15 @@ pub(crate) struct RestCall {
     pub(crate) timeout: Duration,
 }
 
+impl RestCall {
+    /// Bytes in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| 64 + name.as_str().len() + value.len());
+        self.target.len() + self.body.len() + headers.sum::<usize>()
+    }
+}
+
 /// Header rules, the weakest first.
 pub(super) struct Rules<'a> {
     pub(super) configured: &'a HeaderMap,
