@@ -30,7 +30,7 @@ impl Default for Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::config) enum Longer {
-    /// It is charged afterwards, where costs are charged at all.
+    /// It is answered; what it cost beyond what was charged is told where costs are counted, and not charged to rate limits.
     Charge,
     /// The answer is withheld with COST_UNDERESTIMATED; a mutation's never is.
     Error,
