@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { ApolloClient, CombinedGraphQLErrors, HttpLink, InMemoryCache, gql } from '@apollo/client';
@@ -144,7 +144,9 @@ describe('Relay', () => {
     const { stdout } = await run(binary('SWITCHBOARD_BIN'), ['compose', '--config', 'switchboard.yaml'], { cwd: HERE, env });
     await writeFile(`${HERE}relay/schema.graphql`, stdout);
     await writeFile(`${HERE}relay/operations.json`, '{}');
-    await mkdir(`${HERE}relay/__generated__`, { recursive: true });
+    // What is generated already is not written down again.
+    await rm(`${HERE}relay/__generated__`, { recursive: true, force: true });
+    await mkdir(`${HERE}relay/__generated__`);
     await run(`${HERE}node_modules/.bin/relay-compiler`, ['relay.config.json'], { cwd: `${HERE}relay` });
   }
 
