@@ -37,11 +37,12 @@ pub(crate) fn run(attack: &Attack<'_>) -> anyhow::Result<HostileReport> {
         .build()?;
     // Fails where a provider is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    let honest = || stream(&client, &attack.url, HONEST, attack.duration, good);
+    // Connections of their own: one that is closed over a hostile request must not cost an honest one.
+    let [good_client, bad_client] = [client()?, client()?];
+    let honest = || stream(&good_client, &attack.url, HONEST, attack.duration, good);
     runtime.block_on(honest())?;
     let alone = runtime.block_on(honest())?;
-    let hostile = stream(&client, &attack.url, HOSTILE, attack.duration, bad);
+    let hostile = stream(&bad_client, &attack.url, HOSTILE, attack.duration, bad);
     let both = async { tokio::join!(honest(), hostile) };
     let (beside, refused) = runtime.block_on(both);
     let (beside, refused) = (beside?, refused?);
@@ -54,8 +55,12 @@ pub(crate) fn run(attack: &Attack<'_>) -> anyhow::Result<HostileReport> {
         ratio: beside_p99 / alone_p99,
         honest: beside.statuses,
         hostile: refused.statuses,
-        peak_mib: attack.gateway.memory()?.peak as f64 / (1024.0 * 1024.0),
+        peak_mib: attack.gateway.memory()?.peak as f64 / 1024.0,
     })
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder().no_proxy().build()
 }
 
 /// The same operation each time, as clients send it.
