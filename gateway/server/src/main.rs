@@ -15,6 +15,7 @@ mod deadline;
 mod documents;
 mod edge;
 mod graph;
+mod hashed;
 mod identity;
 mod limits;
 mod observe;

@@ -23,6 +23,7 @@ use plan::code::Code;
 use tokio::sync::Semaphore;
 
 use crate::coalesce::Flights;
+use crate::hashed::Hashed;
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::limits::Telling;
@@ -249,24 +250,6 @@ impl Equivalent<PlanKey> for Wanted<'_> {
         self.hash == key.hash
             && self.document == &*key.operation.document
             && self.name == key.operation.name.as_deref()
-    }
-}
-
-/// A hasher for keys that are hashed already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("plan keys write one number");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 

@@ -20,13 +20,6 @@ struct Verified {
     api_key: Option<String>,
 }
 
-#[cfg_attr(
-    not(test),
-    allow(
-        dead_code,
-        reason = "what is not read yet is read by limits by identity"
-    )
-)]
 impl Principal {
     /// A caller without credentials.
     pub(crate) fn anonymous() -> Self {

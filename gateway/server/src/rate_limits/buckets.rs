@@ -21,6 +21,8 @@ use governor::nanos::Nanos;
 use governor::state::StateStore;
 use tokio::time::Instant;
 
+use crate::hashed::Hashed;
+
 /// Few enough to be cheap, many enough that cores rarely meet.
 const MAX_SHARDS: usize = 64;
 /// Keys spread unevenly over shards: one with few of them would be full too early.
@@ -162,23 +164,5 @@ impl Clock for Elapsed {
 impl Hash for KeyHash {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.0);
-    }
-}
-
-/// A hasher for keys that are hashed already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("a hashed key writes one number");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }

@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -36,6 +35,7 @@ use tokio::time::Instant;
 
 use super::encoding;
 use super::encoding::Undecodable;
+use super::pool::IDLE;
 use super::pool::Lease;
 use super::pool::NoReply;
 use super::pool::Pool;
@@ -44,9 +44,6 @@ use super::status;
 use crate::ConnectError;
 use crate::config::Settings;
 use crate::failure::fixed_text;
-
-/// Connections that are idle longer are closed.
-const IDLE: Duration = Duration::from_secs(90);
 
 /// A reply, read to its end within the limits.
 #[derive(Debug, Clone)]

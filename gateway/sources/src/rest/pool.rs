@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use tower::Service as _;
 
 /// Connections that are idle longer are closed.
-const IDLE: Duration = Duration::from_secs(90);
+pub(super) const IDLE: Duration = Duration::from_secs(90);
 
 type Sender = SendRequest<Full<Bytes>>;
 
