@@ -207,7 +207,7 @@ pub struct TraceContext {
     pub state: Option<String>,
 }
 
-/// Every upstream call of one request, in the order in which they ended.
+/// Every attempt at an upstream call of one request, in the order in which they ended.
 #[derive(Debug)]
 pub struct CallLog {
     /// When the request began: times are relative to it.
@@ -240,7 +240,7 @@ impl CallLog {
     }
 }
 
-/// One upstream call, as the playground and the tests see it.
+/// One attempt at an upstream call, as the playground, traces and tests see it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRecord {
     /// The plan step.
@@ -267,4 +267,12 @@ pub struct CallRecord {
     pub error: Option<String>,
     /// The reply of an identical call in flight was used; nothing was sent.
     pub coalesced: bool,
+    /// Which attempt it was; 0 is the first.
+    pub attempt: u32,
+    /// A second attempt beside one that took long.
+    pub hedge: bool,
+    /// The parent id that went with it, as the service saw it; zeros where nothing was sent.
+    pub span: [u8; 8],
+    /// How the breaker towards the source stood when it began: `closed`, `half-open` or `open`.
+    pub breaker: &'static str,
 }

@@ -170,6 +170,10 @@ impl Observed<'_> {
             bytes: ended.bytes,
             error: ended.error.map(|error| error.message.clone()),
             coalesced: ended.coalesced,
+            attempt: 0,
+            hedge: false,
+            span: [0; 8],
+            breaker: "closed",
         }
     }
 }

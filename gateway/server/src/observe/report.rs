@@ -211,6 +211,10 @@ mod tests {
             bytes: 1_234,
             error: None,
             coalesced: false,
+            attempt: 0,
+            hedge: false,
+            span: [0; 8],
+            breaker: "closed",
         });
         assert_eq!(
             serde_json::to_string(&call).unwrap(),
