@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::PATIENCE;
 
 /// The binary, built once for all tests that need it.
-pub(super) fn path() -> &'static Path {
+pub(crate) fn path() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let status = std::process::Command::new(env!("CARGO"))
@@ -45,10 +45,10 @@ fn copy(built: &Path, test: &Path) -> PathBuf {
 }
 
 /// A folder of configuration files, removed with the value.
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn new(files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let name = format!(
             "switchboard-{}-{}",
             std::process::id(),
@@ -62,11 +62,11 @@ impl Folder {
         folder
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.file(name), text).expect("a file for the test");
     }
 
-    pub(super) fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -78,21 +78,21 @@ impl Drop for Folder {
 }
 
 /// A running gateway. Killed with the value, unless it was stopped.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
-    pub(super) url: String,
-    pub(super) admin: String,
+    pub(crate) url: String,
+    pub(crate) admin: String,
     log: Arc<Mutex<Vec<String>>>,
     http: reqwest::Client,
 }
 
 impl Gateway {
     /// Starts over a configuration file, on free ports.
-    pub(super) async fn start(config: &Path, env: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(config: &Path, env: &[(&str, &str)]) -> Self {
         Self::start_with(config, env, &[]).await
     }
 
-    pub(super) async fn start_with(config: &Path, env: &[(&str, &str)], more: &[&str]) -> Self {
+    pub(crate) async fn start_with(config: &Path, env: &[(&str, &str)], more: &[&str]) -> Self {
         let mut child = Command::new(path())
             .args([
                 "serve",
@@ -137,7 +137,7 @@ impl Gateway {
         }
     }
 
-    pub(super) fn post(&self, body: &Json) -> reqwest::RequestBuilder {
+    pub(crate) fn post(&self, body: &Json) -> reqwest::RequestBuilder {
         self.http
             .post(&self.url)
             .header("content-type", "application/json")
@@ -146,7 +146,7 @@ impl Gateway {
     }
 
     /// Answers one operation.
-    pub(super) async fn ask(&self, query: &str) -> Json {
+    pub(crate) async fn ask(&self, query: &str) -> Json {
         let response = self
             .post(&json!({ "query": query }))
             .send()
@@ -155,29 +155,29 @@ impl Gateway {
         body(response).await
     }
 
-    pub(super) async fn get(&self, url: &str) -> reqwest::Response {
+    pub(crate) async fn get(&self, url: &str) -> reqwest::Response {
         self.http.get(url).send().await.expect("an answer")
     }
 
     /// What it has logged so far.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("a log").join("\n")
     }
 
     /// Asks it to stop, as an orchestrator does.
-    pub(super) async fn terminate(&mut self) {
+    pub(crate) async fn terminate(&mut self) {
         let id = self.child.id().expect("it runs").to_string();
         let killed = Command::new("kill").args(["-TERM", &id]).status().await;
         assert!(killed.expect("kill runs").success());
     }
 
     /// The process.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
 
     /// Its exit code, once it has stopped.
-    pub(super) async fn exit_code(&mut self) -> Option<i32> {
+    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
         let status = timeout(PATIENCE, self.child.wait())
             .await
             .expect("it stops in time");
@@ -203,13 +203,13 @@ async fn keep(mut lines: BufReader<tokio::process::ChildStderr>, log: Arc<Mutex<
 }
 
 /// A response's body as JSON.
-pub(super) async fn body(response: reqwest::Response) -> Json {
+pub(crate) async fn body(response: reqwest::Response) -> Json {
     let text = response.text().await.expect("a body");
     serde_json::from_str(&text).unwrap_or_else(|bad| panic!("{bad}: {text}"))
 }
 
 /// Runs the binary to its end: exit code, standard output, standard error.
-pub(super) async fn run(arguments: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
+pub(crate) async fn run(arguments: &[&str], env: &[(&str, &str)]) -> (i32, String, String) {
     let output = Command::new(path())
         .args(arguments)
         .envs(env.iter().copied())

@@ -4,7 +4,7 @@
 
 mod attacks;
 mod authorization;
-mod binary;
+pub(crate) mod binary;
 mod caching;
 mod command_line;
 mod documents;
@@ -25,4 +25,4 @@ mod tls;
 use std::time::Duration;
 
 /// Bounds every wait in these tests; none of them needs it to pass.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
