@@ -25,7 +25,7 @@ pub(crate) struct Block {
 }
 
 /// What the harness knows, beside files with a dot in their name.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "graphql operation",
     "graphql api",
     "yaml config",
@@ -35,6 +35,7 @@ const KNOWN: [&str; 12] = [
     "json claims",
     "json response",
     "text calls",
+    "text log",
     "text plan",
     "text policies",
     "text diagnostics",

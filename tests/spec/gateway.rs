@@ -198,7 +198,7 @@ fn serve(
 fn check_call_log(recorded: &[CallRecord], seen: &[String], report: &mut Report<'_>) {
     let sent = recorded
         .iter()
-        .filter(|call| !call.coalesced && call.status != "unreachable");
+        .filter(|call| !call.coalesced && !call.status.eq_ignore_ascii_case("unreachable"));
     let mut sent: Vec<Vec<&str>> = sent.map(words_of_record).collect();
     let mut seen: Vec<Vec<&str>> = seen.iter().map(|call| words_of_call(call)).collect();
     sent.sort();

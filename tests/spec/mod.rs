@@ -9,6 +9,7 @@ mod diff;
 mod document;
 mod gateway;
 mod json;
+mod log;
 mod report;
 mod shop;
 mod upstream;
@@ -16,6 +17,7 @@ mod upstream;
 use std::path::Path;
 
 use document::Spec;
+use log::Said;
 use report::Report;
 
 /// Runs the file; panics with everything that differs. With `UPDATE_SPECS=1` it rewrites the file instead.
@@ -24,11 +26,13 @@ pub(crate) fn run(file: &str) {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|bad| panic!("{file}: {bad}"));
     let spec = Spec::parse(&text).unwrap_or_else(|bad| panic!("{file}: {bad}"));
     let mut report = Report::new(&spec);
+    let said = Said::listen();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime of one thread");
     runtime.block_on(gateway::run(&spec, &mut report));
+    report.compare("log", &said.text());
     if std::env::var_os("UPDATE_SPECS").is_some() {
         let updated = report.updated(&text);
         std::fs::write(&path, updated).unwrap_or_else(|bad| panic!("{file}: {bad}"));

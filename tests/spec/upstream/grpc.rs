@@ -72,6 +72,15 @@ const DETAILS: &str = r#"
     }
     message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }
     message RetryInfo { google.protobuf.Duration retry_delay = 1; }
+    message QuotaFailure {
+      message Violation { string subject = 1; string description = 2; }
+      repeated Violation violations = 1;
+    }
+    message PreconditionFailure {
+      message Violation { string type = 1; string subject = 2; string description = 3; }
+      repeated Violation violations = 1;
+    }
+    message LocalizedMessage { string locale = 1; string message = 2; }
     message DebugInfo { repeated string stack_entries = 1; string detail = 2; }
 "#;
 
@@ -175,6 +184,9 @@ async fn reply(
     if wanted.reset {
         return Err("the spec breaks the connection".into());
     }
+    if let Some(status) = wanted.status.as_ref().and_then(Json::as_u64) {
+        return elsewhere(status, wanted);
+    }
     let messages = wanted.messages.iter().flatten().chain(&wanted.message);
     let frames = messages
         .map(|json| Ok(frame(&message_of(method.output(), json)?)))
@@ -275,6 +287,16 @@ fn response(frames: Vec<Bytes>, trailers: HeaderMap) -> Result<Reply, Broken> {
         .chain([Ok(Frame::trailers(trailers))])
         .collect::<Vec<_>>();
     framed(all)
+}
+
+/// A reply of something between that speaks HTTP and no gRPC.
+fn elsewhere(status: u64, wanted: &script::Reply) -> Result<Reply, Broken> {
+    let text = wanted.text.clone().unwrap_or_default();
+    let body = http_body_util::Full::from(text).map_err(|never| match never {});
+    let response = Response::builder()
+        .status(u16::try_from(status)?)
+        .header("content-type", "text/html");
+    Ok(response.body(body.boxed_unsync())?)
 }
 
 /// The connection breaks inside the last message.

@@ -201,7 +201,10 @@ fn answered(status: &Status, service: &Arc<str>) -> Refusal {
     answer.insert("code".to_owned(), name(status.code()).into());
     answer.insert("message".to_owned(), Json::from(message.as_str()));
     let mut error = SourceError::new(code, service, message);
-    error.internal = Some(format!("{}: {}", name(status.code()), status.message()));
+    error.internal = Some(match status.message() {
+        "" => name(status.code()).to_owned(),
+        said => format!("{}: {said}", name(status.code())),
+    });
     error.problem = Some(Box::new(problem));
     error.retry_after = details.retry_after;
     Refusal {

@@ -17,8 +17,17 @@ use super::status;
 use crate::failure::fixed_text;
 use crate::failure::shortened;
 
-/// Members of problem details that are passed on where the caller can act on them.
-const MEMBERS: [&str; 5] = ["type", "title", "detail", "code", "errors"];
+/// Members of problem details that are passed on where the caller can act on them, and what each may be.
+/// One that is something else is ignored, as the RFC asks.
+const MEMBERS: [(&str, Fits); 5] = [
+    ("type", Json::is_string),
+    ("title", Json::is_string),
+    ("detail", Json::is_string),
+    ("code", |code| code.is_string() || code.is_number()),
+    ("errors", |errors| errors.is_array() || errors.is_object()),
+];
+
+type Fits = fn(&Json) -> bool;
 
 /// Longer values of a member are left out.
 const MAX_MEMBER: usize = 4_000;
@@ -77,8 +86,8 @@ fn of_status(status: u16) -> Map<String, Json> {
 }
 
 fn members(document: &Json) -> Map<String, Json> {
-    let known = MEMBERS.iter().filter_map(|name| {
-        let value = document.get(name)?;
+    let known = MEMBERS.iter().filter_map(|(name, fits)| {
+        let value = document.get(name).filter(|value| fits(value))?;
         Some(((*name).to_owned(), passable(value)?))
     });
     known.collect()
