@@ -7,6 +7,7 @@ mod authorization;
 pub(crate) mod binary;
 mod caching;
 mod command_line;
+mod deadlines;
 mod documents;
 mod door;
 mod faults;

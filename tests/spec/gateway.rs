@@ -146,6 +146,7 @@ fn overrides(
         let source = SourceOverride {
             url: (!named).then(|| it.url()),
             timeout: timeout.map(Duration::from_millis),
+            min_deadline: None,
         };
         (it.source.clone(), source)
     })

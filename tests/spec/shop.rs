@@ -75,7 +75,7 @@ fn subgraph(service: &Running) -> SubgraphFile {
     let file = format!("{}.graphql", service.name());
     let source = SourceOverride {
         url: Some(service.url()),
-        timeout: None,
+        ..SourceOverride::default()
     };
     SubgraphFile {
         name: service.name().to_owned(),

@@ -53,6 +53,8 @@ pub struct SourceOverride {
     pub url: Option<String>,
     /// One attempt's time.
     pub timeout: Option<Duration>,
+    /// What a mutation needs to have left to begin.
+    pub min_deadline: Option<Duration>,
 }
 
 /// A document that a subgraph file needs.
@@ -366,7 +368,7 @@ mod tests {
         assert_eq!(url(&files), "http://b");
         let overridden = SourceOverride {
             url: Some("http://override".into()),
-            timeout: None,
+            ..SourceOverride::default()
         };
         files.subgraphs[0].sources.insert("b".into(), overridden);
         assert_eq!(url(&files), "http://override");

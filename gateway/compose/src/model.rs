@@ -190,6 +190,8 @@ pub struct Source {
     pub headers: Vec<HeaderRule>,
     /// One attempt's time, where the SDL says one.
     pub timeout: Option<std::time::Duration>,
+    /// A mutation with less time left is not begun.
+    pub min_deadline: Option<std::time::Duration>,
     /// Retry rule, where the SDL says one.
     pub retry: Option<Retry>,
     /// Limits towards the source.

@@ -45,6 +45,7 @@ fn hash_subgraph(hash: &mut Fnv, subgraph: &SubgraphFile) {
         hash.text(name.as_bytes());
         hash.optional(source.url.as_deref());
         hash.duration(source.timeout);
+        hash.duration(source.min_deadline);
     }
     hash.number(subgraph.env.len() as u64);
 }

@@ -66,6 +66,8 @@ pub enum Code {
     Cancelled,
     /// The request's deadline has passed.
     DeadlineExceeded,
+    /// Less time is left than a mutation of this source needs: it was not begun.
+    DeadlineTooShort,
     /// Upstream failed of itself.
     UpstreamError,
     /// Upstream cannot be reached.
@@ -119,6 +121,7 @@ impl Code {
             Code::RateLimited => "RATE_LIMITED",
             Code::Cancelled => "CANCELLED",
             Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::DeadlineTooShort => "DEADLINE_TOO_SHORT",
             Code::UpstreamError => "UPSTREAM_ERROR",
             Code::UpstreamUnavailable => "UPSTREAM_UNAVAILABLE",
             Code::UpstreamTimeout => "UPSTREAM_TIMEOUT",
@@ -153,7 +156,8 @@ impl Code {
             | Code::InputTooNested
             | Code::CostLimitExceeded
             | Code::SlicingArgument
-            | Code::PlanningTooLong => 400,
+            | Code::PlanningTooLong
+            | Code::DeadlineTooShort => 400,
             Code::Unauthenticated => 401,
             Code::Forbidden => 403,
             Code::NotFound | Code::PersistedQueryNotFound => 404,

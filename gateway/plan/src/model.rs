@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::ast::Type;
@@ -83,6 +84,20 @@ impl Plan {
             !is_constant && condition.is_none_or(|condition| condition.holds(variables))
         };
         self.output.fields.iter().filter(counts).count()
+    }
+    /// The longest time that a source of its root fields wants to be left, with these variables.
+    pub fn min_deadline(&self, variables: &Variables) -> Option<(&str, Duration)> {
+        let begins = |step: &&Step| {
+            let condition = step.condition.map(|id| &self.conditions[id as usize]);
+            step.parents.is_none() && condition.is_none_or(|condition| condition.holds(variables))
+        };
+        let steps = self.steps.iter().filter(begins);
+        let needs = steps.filter_map(|step| {
+            let resolver = self.supergraph.resolver(step.resolver);
+            let source = self.supergraph.source(resolver.source);
+            Some((source.name.as_str(), source.min_deadline?))
+        });
+        needs.max_by_key(|(_, least)| *least)
     }
     /// What a caller's limits are compared with.
     pub fn measures(&self) -> &Measures {

@@ -15,7 +15,9 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::deadline::until;
 use crate::observe::log;
 
 type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -60,26 +62,57 @@ where
     {
         loop {
             match self.0.enter(&key) {
-                Place::Follow(mut result) => {
-                    // Fails when the work ended without a result, which only a panic does: then try again.
-                    if let Ok(value) = result.wait_for(Option::is_some).await
-                        && let Some(value) = value.clone()
-                    {
+                Place::Follow(result) => {
+                    if let Some(value) = told(result).await {
                         return (value, Role::Follower);
                     }
                 }
-                Place::Lead(sender) => {
-                    let lead = Lead {
-                        shared: self.0.clone(),
-                        key,
-                        sender,
-                        work: Some(Box::pin(work())),
-                    };
-                    return (lead.run().await, Role::Leader);
-                }
+                Place::Lead(sender) => return self.lead(key, sender, work()).await,
             }
         }
     }
+
+    /// The same, with an end to waiting for another caller's work: none is told then. Own work
+    /// knows by itself when to end.
+    pub(crate) async fn join_until<F>(
+        &self,
+        deadline: Instant,
+        key: K,
+        work: impl FnOnce() -> F,
+    ) -> Option<(T, Role)>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        loop {
+            match self.0.enter(&key) {
+                Place::Follow(result) => {
+                    if let Some(value) = until(deadline, told(result)).await? {
+                        return Some((value, Role::Follower));
+                    }
+                }
+                Place::Lead(sender) => return Some(self.lead(key, sender, work()).await),
+            }
+        }
+    }
+
+    async fn lead<F>(&self, key: K, sender: Sender<T>, work: F) -> (T, Role)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let lead = Lead {
+            shared: self.0.clone(),
+            key,
+            sender,
+            work: Some(Box::pin(work)),
+        };
+        (lead.run().await, Role::Leader)
+    }
+}
+
+/// What another caller's work brings. None when it ended without a result, which only a panic does: then try again.
+async fn told<T: Clone>(mut result: watch::Receiver<Option<T>>) -> Option<T> {
+    let value = result.wait_for(Option::is_some).await.ok()?;
+    value.clone()
 }
 
 enum Place<T> {
@@ -206,6 +239,7 @@ where
 mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering;
+    use std::time::Duration;
 
     use tokio::sync::Notify;
 
@@ -312,6 +346,19 @@ mod tests {
         assert_eq!(follower.await.unwrap(), (1, Role::Follower));
         assert_eq!(late.await.unwrap(), (1, Role::Follower));
         assert_eq!(scene.in_flight(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_waits_no_longer_than_until_its_own_deadline() {
+        let scene = Scene::new();
+        let leader = scene.ask("x");
+        settle().await;
+        let soon = Instant::now() + Duration::from_millis(50);
+        let joined = scene.flights.join_until(soon, "x", || async { 7 }).await;
+        assert_eq!(joined, None);
+        assert_eq!(Instant::now(), soon);
+        scene.upstream.answer.notify_waiters();
+        assert_eq!(leader.await.unwrap(), (1, Role::Leader));
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -154,6 +155,7 @@ impl Gateway {
         let mut account = Account {
             limits: &graph.rate_limits,
             who: caller.who(operation),
+            deadline: caller.deadline,
             standings: request.standings,
         };
         // Before anything is parsed, so that a bad document costs its sender as much as a good one.
@@ -184,8 +186,13 @@ impl Gateway {
             // Boxed, so that requests which demand nothing do not carry its state.
             variables = Box::pin(judged).await?;
         }
+        if planned.plan.is_mutation() {
+            enough_time(&planned.plan, &variables, caller.deadline)?;
+        }
+        let time = caller.deadline - caller.received;
         let work = Work {
             wants,
+            time,
             planning: report::Planning::begun(wants, caller.received, cached),
             context: self.context(graph, &planned.plan, caller, wants),
             graph: graph.clone(),
@@ -195,7 +202,7 @@ impl Gateway {
         };
         // Boxed, so that what is awaited around it stays small enough to move cheaply.
         match work.is_worth_sharing() {
-            true => Ok(Box::pin(self.share(work)).await),
+            true => Ok(Box::pin(self.share(work)).await?),
             false => Ok(Box::pin(self.run_alone(work)).await),
         }
     }
@@ -225,12 +232,14 @@ impl Gateway {
     }
 
     /// Runs the work, or joins equal work that is in flight.
-    async fn share(self: &Arc<Self>, work: Work) -> Answer {
+    async fn share(self: &Arc<Self>, work: Work) -> Result<Answer, Refusal> {
         let (planned, requested) = (work.planned.clone(), work.charge.requested);
-        let key = work.key();
+        let (key, deadline) = (work.key(), work.context.deadline.into());
         let mut own = Some(work);
-        let shared = self.flights.join(key, || execute(own.take())).await;
-        match (shared, own) {
+        let work = || execute(own.take());
+        let shared = self.flights.join_until(deadline, key, work);
+        let shared = shared.await.ok_or_else(too_late)?;
+        Ok(match (shared, own) {
             // It was cut short for the caller who began it, and this one has time left.
             ((done, _), Some(own)) if done.late && !own.is_late() => {
                 own.execute().await.answer(planned, Role::Leader, requested)
@@ -240,7 +249,7 @@ impl Gateway {
                 done.answer(planned, role, requested)
             }
             ((done, role), None) => done.answer(planned, role, requested),
-        }
+        })
     }
 
     /// A mutation that has begun is finished, whoever still listens: half of it would help nobody.
@@ -267,8 +276,9 @@ pub(crate) async fn charge_refused(
     graph: &Graph,
     principal: &Principal,
     address: IpAddr,
+    deadline: Instant,
     standings: &mut Standings,
-) -> Result<(), Denied> {
+) -> Result<(), NotRun> {
     let who = Who {
         principal,
         address,
@@ -277,6 +287,7 @@ pub(crate) async fn charge_refused(
     let mut account = Account {
         limits: &graph.rate_limits,
         who,
+        deadline,
         standings,
     };
     account.charge_request().await
@@ -296,11 +307,13 @@ impl Caller {
 struct Account<'r> {
     limits: &'r RateLimits,
     who: Who<'r>,
+    /// Nobody waits longer for the store.
+    deadline: Instant,
     standings: &'r mut Standings,
 }
 
 impl Account<'_> {
-    async fn charge_request(&mut self) -> Result<(), Denied> {
+    async fn charge_request(&mut self) -> Result<(), NotRun> {
         let amount = Amount { now: 1, before: 0 };
         self.charge(Unit::Requests, amount).await
     }
@@ -310,7 +323,7 @@ impl Account<'_> {
         &mut self,
         planned: &Planned,
         variables: &Variables,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), NotRun> {
         let plan = &planned.plan;
         if plan.is_mutation() {
             let more = plan.root_fields(variables).saturating_sub(1);
@@ -330,13 +343,14 @@ impl Account<'_> {
         Ok(())
     }
 
-    async fn charge(&mut self, unit: Unit, amount: Amount) -> Result<(), Denied> {
+    async fn charge(&mut self, unit: Unit, amount: Amount) -> Result<(), NotRun> {
         if amount.now == 0 || !self.limits.limits(unit) {
             return Ok(());
         }
         let charged = self.limits.charge(unit, &self.who, amount, self.standings);
         // Boxed, so that a request without limits does not carry its room along.
-        Box::pin(charged).await
+        let charged = Box::pin(until(self.deadline, charged)).await;
+        Ok(charged.ok_or_else(too_late)??)
     }
 }
 
@@ -356,6 +370,8 @@ struct Work {
     variables: Variables,
     charge: Charge,
     context: Context,
+    /// From its arrival to its deadline.
+    time: Duration,
     wants: Wants,
     planning: report::Planning,
 }
@@ -366,6 +382,8 @@ struct FlightKey {
     /// The plan itself: it belongs to one version of the graph.
     planned: Arc<Planned>,
     epoch: u64,
+    /// Who would wait longer than another is not answered with what arrived for that one, or too late.
+    time: Duration,
     /// Variables, and every header and claim that the plan's calls are made from.
     identity: Box<[u8]>,
     /// Whose kept replies may be used, where any may.
@@ -387,6 +405,7 @@ impl Work {
         FlightKey {
             planned: self.planned.clone(),
             epoch: self.context.epoch,
+            time: self.time,
             identity: identity.key(&self.variables, &self.context.headers, &self.context.claims),
             principal: caching.and_then(|caching| caching.principal.clone()),
         }
@@ -524,8 +543,32 @@ async fn within<T>(
     deadline: Instant,
     work: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
-    let late = || Refusal::new(Code::DeadlineExceeded, "The request took too long.");
-    until(deadline, work).await.unwrap_or_else(|| Err(late()))
+    until(deadline, work)
+        .await
+        .unwrap_or_else(|| Err(too_late()))
+}
+
+fn too_late() -> Refusal {
+    Refusal::new(Code::DeadlineExceeded, "The request took too long.")
+}
+
+/// A mutation that would probably be cut short is not begun.
+fn enough_time(plan: &Plan, variables: &Variables, deadline: Instant) -> Result<(), Refusal> {
+    let Some((source, least)) = plan.min_deadline(variables) else {
+        return Ok(());
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left >= least {
+        return Ok(());
+    }
+    let (left, least) = (left.as_millis() as u64, least.as_millis() as u64);
+    let message = format!(
+        "Nothing was done: {left} ms are left, and a mutation at `{source}` begins with at least {least} ms."
+    );
+    Err(Refusal {
+        details: vec![("remainingMs", left), ("requiredMs", least)],
+        ..Refusal::new(Code::DeadlineTooShort, message)
+    })
 }
 
 impl From<Refusal> for NotRun {
@@ -553,6 +596,7 @@ impl PartialEq for FlightKey {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.planned, &other.planned)
             && self.epoch == other.epoch
+            && self.time == other.time
             && self.identity == other.identity
             && self.principal == other.principal
     }

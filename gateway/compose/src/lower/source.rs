@@ -49,6 +49,7 @@ impl<'a> Lowering<'a> {
                 .unwrap_or(ListStyle::Repeated),
             headers: Vec::new(),
             timeout: None,
+            min_deadline: None,
             retry: None,
             limits: Limits::default(),
             errors: Default::default(),
@@ -68,13 +69,16 @@ impl<'a> Lowering<'a> {
         );
         let headers = self.headers(&mut scope, &rules);
         let timeout = given.timeout.or(self.duration(input, "timeout"));
+        let min_deadline = given.min_deadline.or(self.duration(input, "minDeadline"));
         let retry = input.nested("retry").map(|it| self.retry(&it));
         let limits = input.nested("limits").map(|it| self.limits(&it));
         let errors = self.errors(input, id);
         self.check_timeout(input, timeout);
+        self.check_min_deadline(input, min_deadline);
         let source = &mut self.lowered.sources[id.index()];
         source.headers = headers;
         source.timeout = timeout;
+        source.min_deadline = min_deadline;
         source.retry = retry;
         source.limits = limits.unwrap_or_default();
         source.errors = errors;
@@ -206,6 +210,23 @@ impl<'a> Lowering<'a> {
             self.push(
                 Diagnostic::warning("TIMEOUT_EXCEEDS_CALLERS", message)
                     .at(input.at_value("timeout"))
+                    .help("shorten it, or lengthen the request's deadline"),
+            );
+        }
+    }
+}
+
+/// Times that no request could have.
+impl Lowering<'_> {
+    fn check_min_deadline(&mut self, input: &Input<'_>, needed: Option<std::time::Duration>) {
+        let (Some(needed), Some(request)) = (needed, self.files.request_timeout) else {
+            return;
+        };
+        if needed > request {
+            let message = format!("no mutation could begin: a request has {request:?} at most");
+            self.push(
+                Diagnostic::error("MIN_DEADLINE_EXCEEDS_CALLERS", message)
+                    .at(input.at_value("minDeadline"))
                     .help("shorten it, or lengthen the request's deadline"),
             );
         }
@@ -367,11 +388,12 @@ mod tests {
 
     #[test]
     fn the_configuration_beats_the_address_in_the_file() {
-        let sdl = "extend schema @source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" }, timeout: \"2s\")";
+        let sdl = "extend schema @source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" }, timeout: \"2s\", minDeadline: \"1s\")";
         let mut files = file(sdl);
         let given = SourceOverride {
             url: Some("http://given".into()),
             timeout: Some(std::time::Duration::from_millis(5)),
+            min_deadline: Some(std::time::Duration::from_millis(7)),
         };
         files.subgraphs[0].sources.insert("shop".into(), given);
         let (lowered, diagnostics) = lowered_files(&files);
@@ -381,6 +403,7 @@ mod tests {
             matches!(&source.kind, SourceKind::Http { base_url, .. } if base_url == "http://given")
         );
         assert_eq!(source.timeout.map(|it| it.as_millis()), Some(5));
+        assert_eq!(source.min_deadline.map(|it| it.as_millis()), Some(7));
     }
 
     #[test]
@@ -406,6 +429,20 @@ mod tests {
             said.starts_with("warning[TIMEOUT_EXCEEDS_CALLERS] shop.graphql:1:77\n"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_mutation_that_could_never_begin_is_an_error() {
+        let sdl = "extend schema @source(name: \"shop\", http: { baseURL: \"http://a\" }, minDeadline: \"31s\")";
+        let mut files = file(sdl);
+        files.request_timeout = Some(std::time::Duration::from_secs(30));
+        let said = said_of(&files);
+        assert!(
+            said.starts_with("error[MIN_DEADLINE_EXCEEDS_CALLERS] shop.graphql:1:81\n"),
+            "{said}"
+        );
+        files.request_timeout = Some(std::time::Duration::from_secs(31));
+        assert_eq!(said_of(&files), "");
     }
 
     #[test]

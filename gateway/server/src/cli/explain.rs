@@ -30,6 +30,7 @@ use super::ConfigFile;
 use super::Failure;
 use crate::closest::closest;
 use crate::config::Config;
+use crate::config::Subgraph;
 
 pub(super) fn run(file: &ConfigFile, wanted: &str) -> Result<(), Failure> {
     let (config, graph) = file.compose()?;
@@ -288,6 +289,7 @@ impl Sheet<'_> {
         let policy = &resolver.policy;
         let (timeout, from) = self.timeout(resolver, source);
         self.entry("timeout", format_args!("{timeout:?}  ({from})"));
+        self.min_deadline(resolver, source);
         let connect = self.config.sources.connect_timeout;
         self.entry("connect", format_args!("{connect:?}  (timeouts.connect)"));
         if let Some(fanout) = policy.fanout {
@@ -321,6 +323,27 @@ impl Sheet<'_> {
             (_, _, Some(own)) => (own, self.declaration(source)),
             _ => (self.config.sources.timeout, "timeouts.upstream".into()),
         }
+    }
+
+    /// For what changes something: reads begin however little time is left.
+    fn min_deadline(&mut self, resolver: &Resolver, source: &Source) {
+        let mutates = matches!(resolver.target, Target::Root { mutation: true, .. });
+        let Some(least) = source.min_deadline.filter(|_| mutates) else {
+            return;
+        };
+        let mut subgraphs = self.config.subgraphs.iter();
+        let overridden = |subgraph: &Subgraph| {
+            let given = subgraph.sources.get(&source.name);
+            given.is_some_and(|given| given.min_deadline.is_some())
+        };
+        let from = match subgraphs.any(overridden) {
+            true => self.override_key(source, "min_deadline"),
+            false => self.declaration(source),
+        };
+        self.entry(
+            "at least",
+            format_args!("{least:?} left to begin  ({from})"),
+        );
     }
 
     fn override_key(&self, source: &Source, key: &str) -> String {

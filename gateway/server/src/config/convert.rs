@@ -81,6 +81,7 @@ pub(super) fn convert(
             reads: file.coalesce.reads,
         },
         request_timeout: file.timeouts.request.0,
+        request_minimum: file.timeouts.request_minimum.0,
         drain: file.shutdown.drain.0,
         features: Features {
             introspection: file.dev.introspection,
@@ -125,6 +126,7 @@ fn compose_override(source: &file::Source) -> compose::SourceOverride {
     compose::SourceOverride {
         url: source.url.clone(),
         timeout: source.timeout.map(|span| span.0),
+        min_deadline: source.min_deadline.map(|span| span.0),
     }
 }
 

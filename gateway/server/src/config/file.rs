@@ -189,6 +189,8 @@ pub(super) struct Source {
     pub(super) timeout: Option<Span>,
     /// The time to establish a connection.
     pub(super) connect: Option<Span>,
+    /// A mutation with less time left is refused before it starts.
+    pub(super) min_deadline: Option<Span>,
     /// Headers (gRPC: metadata) for every call; a rule of the subgraph file for the same name wins.
     pub(super) headers: BTreeMap<String, credentials::Secret>,
     /// Who the gateway is to it, the same for all callers.
@@ -213,8 +215,10 @@ pub(super) struct Source {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Timeouts {
-    /// A client's request.
+    /// A client's request, however long the client would wait (`X-Request-Timeout-Ms`, `grpc-timeout`).
     pub(super) request: Span,
+    /// What a client's request has at least, however short a time the client names.
+    pub(super) request_minimum: Span,
     /// One attempt of a call, where neither the subgraph file nor `sources` says otherwise.
     pub(super) upstream: Span,
     /// Establishing a connection to a service.
@@ -235,6 +239,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             request: Span::seconds(30),
+            request_minimum: Span::millis(10),
             upstream: Span::seconds(10),
             connect: Span::seconds(2),
             idle: Span::seconds(60),

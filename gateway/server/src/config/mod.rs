@@ -95,6 +95,8 @@ pub(crate) struct Config {
     pub(crate) coalesce: Coalesce,
     /// From the first byte of a request to the last of its answer.
     pub(crate) request_timeout: Duration,
+    /// What a request has at least, whatever its client says.
+    pub(crate) request_minimum: Duration,
     /// How long requests in flight may go on after a signal to stop.
     pub(crate) drain: Duration,
     pub(crate) features: Features,

@@ -25,6 +25,7 @@ use super::Request;
 use super::Response;
 use super::batch;
 use super::body;
+use super::client_deadline::Granted;
 use super::csrf;
 use super::denied;
 use super::ids::Ids;
@@ -41,6 +42,7 @@ use crate::authenticate::Denied;
 use crate::authenticate::Principal;
 use crate::authenticate::Timestamp;
 use crate::cache;
+use crate::deadline::until;
 use crate::graph::Graph;
 use crate::observe::access;
 use crate::observe::access::Asked;
@@ -119,16 +121,24 @@ fn not_trusted() -> Problem {
 }
 
 /// Who asks, where the operator wants to know.
-async fn principal(graph: &Graph, headers: &HeaderMap) -> Result<Principal, Problem> {
+async fn principal(
+    graph: &Graph,
+    headers: &HeaderMap,
+    deadline: Instant,
+) -> Result<Principal, Problem> {
     let authenticator = &graph.authenticator;
-    let asked = authenticator.authenticate(headers, Timestamp::now()).await;
-    asked.map_err(|denied| match denied {
-        Denied::KeysAway => Problem::new(Kind::KeysUnavailable, denied.detail()),
-        denied => {
-            let challenge = authenticator.challenge(denied);
-            Problem::new(Kind::Unauthenticated, denied.detail()).header(WWW_AUTHENTICATE, challenge)
-        }
-    })
+    let asked = authenticator.authenticate(headers, Timestamp::now());
+    let asked = until(deadline, asked).await;
+    asked
+        .unwrap_or(Err(Denied::KeysAway))
+        .map_err(|denied| match denied {
+            Denied::KeysAway => Problem::new(Kind::KeysUnavailable, denied.detail()),
+            denied => {
+                let challenge = authenticator.challenge(denied);
+                Problem::new(Kind::Unauthenticated, denied.detail())
+                    .header(WWW_AUTHENTICATE, challenge)
+            }
+        })
 }
 
 /// A compressed body is not decompressed, but its sender is told why it could not be read.
@@ -159,13 +169,14 @@ async fn charged(
     graph: &Graph,
     principal: &Principal,
     address: IpAddr,
+    deadline: Instant,
     refusal: Problem,
 ) -> Problem {
     let mut standings = Standings::default();
-    let charged = pipeline::charge_refused(graph, principal, address, &mut standings).await;
-    match charged {
-        Ok(()) => refusal,
-        Err(denied) => denied::problem(&denied, &standings),
+    let charged = pipeline::charge_refused(graph, principal, address, deadline, &mut standings);
+    match charged.await {
+        Err(NotRun::Denied(denied)) => denied::problem(&denied, &standings),
+        _ => refusal,
     }
 }
 
@@ -187,17 +198,23 @@ impl<'r> Run<'r> {
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
         let graph = arrival.gateway.graph.load_full();
-        let principal = match principal(&graph, headers).await {
+        let granted = Granted {
+            least: graph.settings.request_minimum,
+            most: graph.settings.request_timeout,
+        };
+        let deadline = arrival.received + granted.time(headers);
+        let principal = match principal(&graph, headers, deadline).await {
             Ok(principal) => principal,
             Err(problem) => {
                 let address = graph.settings.client_address.of(arrival.peer, headers);
                 let nobody = Principal::anonymous();
-                return Err(Box::pin(charged(&graph, &nobody, address, problem)).await);
+                let charged = charged(&graph, &nobody, address, deadline, problem);
+                return Err(Box::pin(charged).await);
             }
         };
         Ok(Self {
             principal,
-            deadline: arrival.received + graph.settings.request_timeout,
+            deadline,
             arrival,
             graph,
             media,
@@ -216,7 +233,13 @@ impl<'r> Run<'r> {
         };
         let known = &self.graph.settings.client_address;
         let address = known.of(self.arrival.peer, headers);
-        let charged = charged(&self.graph, &self.principal, address, problem);
+        let charged = charged(
+            &self.graph,
+            &self.principal,
+            address,
+            self.deadline,
+            problem,
+        );
         Err(Box::pin(charged).await)
     }
 

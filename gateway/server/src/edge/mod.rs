@@ -8,6 +8,7 @@ mod admin;
 mod batch;
 mod body;
 mod client_address;
+mod client_deadline;
 mod compress;
 mod connections;
 mod cors;

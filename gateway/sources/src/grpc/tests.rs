@@ -75,6 +75,7 @@ fn declared(url: &str) -> Source {
             value: Expr::Header("x-tenant".to_owned()),
         }],
         timeout: None,
+        min_deadline: None,
         retry: None,
         limits: Limits::default(),
         errors: Errors::default(),
