@@ -155,8 +155,13 @@ impl Gateway {
         body(response).await
     }
 
+    /// A GET that is not sent yet.
+    pub(crate) fn request(&self, url: &str) -> reqwest::RequestBuilder {
+        self.http.get(url)
+    }
+
     pub(crate) async fn get(&self, url: &str) -> reqwest::Response {
-        self.http.get(url).send().await.expect("an answer")
+        self.request(url).send().await.expect("an answer")
     }
 
     /// What it has logged so far.

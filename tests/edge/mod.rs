@@ -15,6 +15,7 @@ mod floods;
 mod identity;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod policies;
 mod rate_limits;
 mod raw;

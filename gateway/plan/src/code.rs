@@ -87,6 +87,53 @@ pub enum Code {
 }
 
 impl Code {
+    /// How many there are. The last of the list above is named here.
+    pub const COUNT: usize = Code::InternalError as usize + 1;
+
+    /// All of them, in the order of the list above: `Code::ALL[code as usize] == code`.
+    pub const ALL: [Code; Code::COUNT] = [
+        Code::GraphqlParseFailed,
+        Code::GraphqlValidationFailed,
+        Code::BadUserInput,
+        Code::OperationNotFound,
+        Code::OperationTooLarge,
+        Code::PersistedQueryNotFound,
+        Code::PersistedQueryNotSupported,
+        Code::PersistedQueryMismatch,
+        Code::DocumentTooLarge,
+        Code::TooManyTokens,
+        Code::DocumentTooNested,
+        Code::TooManyOperations,
+        Code::OperationTooDeep,
+        Code::IntrospectionTooDeep,
+        Code::TooManyRootFields,
+        Code::TooManyAliases,
+        Code::TooManyDirectives,
+        Code::TooManyVariables,
+        Code::InputTooNested,
+        Code::CostLimitExceeded,
+        Code::SlicingArgument,
+        Code::CostUnderestimated,
+        Code::PlanningTooLong,
+        Code::Unauthenticated,
+        Code::Forbidden,
+        Code::AuthorizationUnavailable,
+        Code::NotFound,
+        Code::Conflict,
+        Code::RateLimited,
+        Code::Cancelled,
+        Code::DeadlineExceeded,
+        Code::DeadlineTooShort,
+        Code::UpstreamError,
+        Code::UpstreamUnavailable,
+        Code::UpstreamTimeout,
+        Code::CircuitOpen,
+        Code::UpstreamInvalidResponse,
+        Code::FanoutExceeded,
+        Code::NotStarted,
+        Code::InternalError,
+    ];
+
     /// As the client reads it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -182,5 +229,17 @@ impl Code {
                 | Code::CircuitOpen
                 | Code::DeadlineExceeded
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_stands_in_its_place() {
+        for (place, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, place, "{}", code.as_str());
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Owns the choice of a caller's limits and the word to the operator where a
 //! limit is only measured. What is measured, and how, is `plan`'s to know.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -17,6 +18,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use crate::authenticate::Principal;
+use crate::observe::metrics::Metrics;
 
 /// The limits of every kind of client.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,12 +150,29 @@ fn nesting(value: &Json) -> u64 {
 }
 
 /// What the operator was told of one operation.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Telling {
     /// By what is measured: one bit for each kind of client; those beyond share the last.
     profiles: [AtomicU64; Measured::COUNT],
     /// How often it was over a limit that is measured.
     times: AtomicU64,
+    /// Where that is counted for all operations.
+    metrics: Option<Arc<Metrics>>,
+}
+
+impl Telling {
+    pub(crate) fn counted_by(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..Self::default()
+        }
+    }
+}
+
+impl std::fmt::Debug for Telling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Telling").finish_non_exhaustive()
+    }
 }
 
 /// What an operation can have too much of.
@@ -166,9 +185,15 @@ pub(crate) enum Measured {
 }
 
 impl Measured {
-    const COUNT: usize = Kind::ALL.len() + 2;
+    pub(crate) const COUNT: usize = Kind::ALL.len() + 2;
 
-    fn place(self) -> usize {
+    /// Each in its place.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let kinds = Kind::ALL.iter().copied().map(Measured::Kind);
+        kinds.chain([Measured::Cost, Measured::SourceCost])
+    }
+
+    pub(crate) fn place(self) -> usize {
         match self {
             Measured::Kind(kind) => kind as usize,
             Measured::Cost => Kind::ALL.len(),
@@ -176,7 +201,7 @@ impl Measured {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Measured::Kind(kind) => kind.name(),
             Measured::Cost => "cost",
@@ -196,6 +221,9 @@ impl Told<'_> {
     /// Once for each kind of client: what is measured may be exceeded by every request.
     pub(crate) fn tell(&self, profile: usize, measured: Measured, found: u64, max: u64) {
         let times = self.telling.times.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(metrics) = &self.telling.metrics {
+            metrics.measured(measured);
+        }
         let bit = 1_u64 << profile.min(63);
         let told = &self.telling.profiles[measured.place()];
         if told.fetch_or(bit, Ordering::Relaxed) & bit == 0 {

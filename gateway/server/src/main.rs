@@ -14,6 +14,7 @@ mod cost;
 mod deadline;
 mod documents;
 mod edge;
+mod faults;
 mod graph;
 mod hashed;
 mod identity;

@@ -37,9 +37,12 @@ use crate::cost::Cost;
 use crate::deadline::until;
 use crate::documents::Asked;
 use crate::documents::NotMeant;
+use crate::faults::Faults;
 use crate::graph::Graph;
 use crate::observe::log;
+use crate::observe::metrics::Metrics;
 use crate::observe::report;
+use crate::observe::seen::Seen;
 use crate::plans::Planned;
 use crate::rate_limits::Amount;
 use crate::rate_limits::Denied;
@@ -55,10 +58,11 @@ pub(crate) struct Gateway {
     flights: Flights<FlightKey, Done>,
     /// Advanced by each finished mutation: no query joins work that began before.
     epoch: AtomicU64,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// One operation and on whose behalf it runs.
-pub(crate) struct GraphqlRequest<'r> {
+pub(crate) struct GraphqlRequest<'r, 's> {
     pub(crate) document: Asked<'r>,
     pub(crate) operation_name: Option<&'r str>,
     pub(crate) variables: Map<String, Json>,
@@ -69,6 +73,8 @@ pub(crate) struct GraphqlRequest<'r> {
     pub(crate) caller: Caller,
     /// Where the rate limits that it was charged to say how they stand.
     pub(crate) standings: &'r mut Standings,
+    /// What those who look on have seen of it.
+    pub(crate) seen: &'r mut Seen<'s>,
 }
 
 /// Who asks.
@@ -96,10 +102,8 @@ pub(crate) struct Wants {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) body: Bytes,
-    /// For the access log.
-    pub(crate) operation: Arc<Planned>,
     pub(crate) role: Role,
-    pub(crate) errors: usize,
+    pub(crate) faults: Faults,
     /// How fresh it is, where it may be kept.
     pub(crate) fresh: Option<Freshness>,
     pub(crate) cost: Cost,
@@ -124,7 +128,7 @@ struct Done {
     body: Bytes,
     /// Whose correlation id the body's errors carry.
     correlation_id: Arc<str>,
-    errors: usize,
+    faults: Faults,
     fresh: Option<Freshness>,
     /// Cut short by the deadline of the caller who began it.
     late: bool,
@@ -135,6 +139,7 @@ struct Done {
 impl Gateway {
     pub(crate) fn new(graph: Graph) -> Self {
         Self {
+            metrics: graph.metrics.clone(),
             graph: ArcSwap::from_pointee(graph),
             flights: Flights::new(),
             epoch: AtomicU64::new(0),
@@ -145,7 +150,7 @@ impl Gateway {
     pub(crate) async fn run(
         self: &Arc<Self>,
         graph: &Arc<Graph>,
-        request: GraphqlRequest<'_>,
+        request: GraphqlRequest<'_, '_>,
     ) -> Result<Answer, NotRun> {
         let caller = request.caller;
         let limits = graph.settings.limits.of(&caller.principal);
@@ -165,6 +170,7 @@ impl Gateway {
             .plans
             .get_or_plan(meant.text(), request.operation_name, limits);
         let (planned, cached) = within(caller.deadline, plans).await?;
+        request.seen.planned(&planned);
         graph.documents.remember(&meant);
         if planned.plan.is_mutation() && !request.mutations {
             return Err(NotRun::MutationOverGet);
@@ -223,17 +229,17 @@ impl Gateway {
     }
 
     async fn run_alone(self: &Arc<Self>, work: Work) -> Answer {
-        let (planned, requested) = (work.planned.clone(), work.charge.requested);
-        let done = match planned.plan.is_mutation() {
+        let requested = work.charge.requested;
+        let done = match work.planned.plan.is_mutation() {
             true => self.mutate(work).await,
             false => work.execute().await,
         };
-        done.answer(planned, Role::Leader, requested)
+        done.answer(Role::Leader, requested)
     }
 
     /// Runs the work, or joins equal work that is in flight.
     async fn share(self: &Arc<Self>, work: Work) -> Result<Answer, Refusal> {
-        let (planned, requested) = (work.planned.clone(), work.charge.requested);
+        let requested = work.charge.requested;
         let (key, deadline) = (work.key(), work.context.deadline.into());
         let mut own = Some(work);
         let work = || execute(own.take());
@@ -242,13 +248,13 @@ impl Gateway {
         Ok(match (shared, own) {
             // It was cut short for the caller who began it, and this one has time left.
             ((done, _), Some(own)) if done.late && !own.is_late() => {
-                own.execute().await.answer(planned, Role::Leader, requested)
+                own.execute().await.answer(Role::Leader, requested)
             }
             ((done, role), Some(own)) => {
                 let done = done.for_caller(&own.context.correlation_id);
-                done.answer(planned, role, requested)
+                done.answer(role, requested)
             }
-            ((done, role), None) => done.answer(planned, role, requested),
+            ((done, role), None) => done.answer(role, requested),
         })
     }
 
@@ -442,7 +448,8 @@ impl Work {
             return Done::refused(&refusal, self.context.correlation_id);
         }
         let late = |error: &execute::FieldError| error.code == Code::DeadlineExceeded;
-        let (errors, late) = (response.errors().len(), response.errors().iter().any(late));
+        let late = response.errors().iter().any(late);
+        let faults: Faults = response.errors().iter().map(|error| error.code).collect();
         let report = report::report(
             self.wants,
             plan,
@@ -451,14 +458,14 @@ impl Work {
             &self.charge,
             actual,
         );
-        let whole = errors == 0 && report.is_none();
+        let whole = faults.is_empty() && report.is_none();
         let caching = self.context.caching.as_ref().filter(|_| whole);
         Done {
             actual,
             body: response.finish(report.as_deref()).into(),
             fresh: cache::freshness(&self.planned, caching),
             correlation_id: self.context.correlation_id,
-            errors,
+            faults,
             late,
         }
     }
@@ -475,7 +482,7 @@ impl Done {
         Self {
             body: refusal::body(refusal, &correlation_id),
             correlation_id,
-            errors: 1,
+            faults: refusal.code.into(),
             fresh: None,
             late: false,
             actual: None,
@@ -484,22 +491,21 @@ impl Done {
 
     /// The same answer, with the follower's own correlation id in its errors.
     fn for_caller(mut self, correlation_id: &str) -> Self {
-        if self.errors > 0 {
+        if !self.faults.is_empty() {
             self.body = relabel(&self.body, &self.correlation_id, correlation_id).into();
         }
         self
     }
 
-    fn answer(self, planned: Arc<Planned>, role: Role, requested: u64) -> Answer {
+    fn answer(self, role: Role, requested: u64) -> Answer {
         Answer {
             cost: Cost {
                 requested,
                 actual: self.actual,
             },
             body: self.body,
-            operation: planned,
             role,
-            errors: self.errors,
+            faults: self.faults,
             fresh: self.fresh,
         }
     }

@@ -28,6 +28,8 @@ use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::limits::Telling;
 use crate::limits::Told;
+use crate::observe::metrics::Metrics;
+use crate::observe::metrics::PlanNumbers;
 use crate::suggest::suggest;
 
 /// Everything that is worked out once for an operation.
@@ -40,6 +42,8 @@ pub(crate) struct Planned {
     uses: AtomicU64,
     /// What the operator was told of its excesses.
     pub(crate) telling: Telling,
+    /// Where it is counted.
+    pub(crate) numbers: PlanNumbers,
 }
 
 /// An operation as a client names it.
@@ -67,6 +71,7 @@ pub(crate) struct Planner {
     pub(crate) suggestions: bool,
     /// How many unseen operations are planned at a time, over all graphs.
     pub(crate) pool: Arc<Semaphore>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Plans {
@@ -96,9 +101,11 @@ impl Plans {
         };
         if let Some(planned) = self.cache.get(&wanted) {
             planned.uses.fetch_add(1, Ordering::Relaxed);
+            self.planner.metrics.plan_hits.count();
             limits.check(planned.plan.measures(), &planned.told())?;
             return Ok((planned, true));
         }
+        self.planner.metrics.plan_misses.count();
         let planned = Box::pin(self.plan_unseen(&wanted, limits)).await?;
         limits.check(planned.plan.measures(), &planned.told())?;
         Ok((planned, false))
@@ -125,6 +132,20 @@ impl Plans {
         };
         let (planned, _) = self.unseen.join((key.clone(), profile), || plan(key)).await;
         planned
+    }
+
+    /// How many are kept.
+    pub(crate) fn entries(&self) -> u64 {
+        self.cache.entry_count()
+    }
+
+    /// Adds how often each plan ran to its fields.
+    pub(crate) fn settle_fields(&self) {
+        for (_, planned) in &self.cache {
+            if let Some(fields) = &planned.numbers.fields {
+                fields.settle();
+            }
+        }
     }
 
     /// Plans for this graph what was used most in another one. What no longer fits is left out.
@@ -194,10 +215,11 @@ impl Planner {
         }
         Ok(Planned {
             identity: Identity::of(&plan),
+            numbers: self.metrics.planned(&plan),
             plan,
             operation,
             uses: AtomicU64::new(1),
-            telling: Telling::default(),
+            telling: Telling::counted_by(self.metrics.clone()),
         })
     }
 }
@@ -256,6 +278,8 @@ impl Equivalent<PlanKey> for Wanted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MetricsSettings;
+    use crate::faults::Faults;
     use compose::SchemaFiles;
     use compose::SubgraphFile;
     use plan::limits::Kind;
@@ -287,6 +311,7 @@ mod tests {
             introspection: false,
             suggestions: false,
             pool: Arc::new(Semaphore::new(1)),
+            metrics: Metrics::new(&MetricsSettings::default()),
         };
         Plans::new(planner, entries)
     }
@@ -381,6 +406,51 @@ mod tests {
         let refused = plans.get_or_plan(document, None, &strict).await;
         assert_eq!(refused.unwrap_err().code, Code::TooManyAliases);
         assert!(plans.get_or_plan(document, None, &loose).await.unwrap().1);
+    }
+
+    #[tokio::test]
+    async fn fields_are_counted_once_for_each_time_that_their_plan_ran_also_when_it_is_gone() {
+        let plans = plans(GRAPH, 10);
+        let metrics = plans.planner.metrics.clone();
+        let document = "query Who { user(id: 1) { name other: name __typename } hello }";
+        let limits = Limits::default();
+        let (planned, _) = plans.get_or_plan(document, None, &limits).await.unwrap();
+        let used = |times: u64| {
+            for _ in 0..times {
+                metrics.answered(&planned.numbers, 1, 1, &Faults::default());
+            }
+            plans.settle_fields();
+            metrics.fields_used()
+        };
+        let told = |times: u64| {
+            let coordinates = ["Query.hello", "Query.user", "User.name"];
+            coordinates.map(|it| (it.to_owned(), times)).to_vec()
+        };
+        assert_eq!(used(0), told(0));
+        assert_eq!(used(3), told(3));
+        assert_eq!(used(2), told(5));
+        metrics.answered(&planned.numbers, 1, 1, &Faults::default());
+        drop((planned, plans));
+        assert_eq!(metrics.fields_used(), told(6));
+        let smaller = GRAPH.replace(" hello: String @rest(GET: \"/hello\")", "");
+        metrics.keep_fields_of(&supergraph(&smaller));
+        assert_eq!(metrics.fields_used(), told(6)[1..]);
+    }
+
+    #[tokio::test]
+    async fn an_operation_is_counted_under_its_name_whatever_its_text() {
+        let plans = plans(GRAPH, 10);
+        let limits = Limits::default();
+        let ask = async |document| plans.get_or_plan(document, None, &limits).await;
+        let one = ask("query Hello { hello }").await.unwrap().0;
+        let other = ask("query Hello { hi: hello }").await.unwrap().0;
+        let operation = |planned: &Planned| planned.numbers.operation.clone();
+        assert!(Arc::ptr_eq(&operation(&one), &operation(&other)));
+        assert!(ask("query Wrong { no }").await.is_err());
+        ask("query Hello { hello }").await.unwrap();
+        let metrics = &plans.planner.metrics;
+        assert_eq!(metrics.plan_hits.get(), 1);
+        assert_eq!(metrics.plan_misses.get(), 3);
     }
 
     #[tokio::test]

@@ -47,6 +47,40 @@ pub(crate) enum ApiKeyFault {
 }
 
 impl Denied {
+    /// What each is called where they are counted.
+    pub(crate) const REASONS: [&'static str; 18] = [
+        "missing",
+        "ambiguous",
+        "unreadable",
+        "keys_away",
+        "api_key_unknown",
+        "api_key_expired",
+        "token_too_long",
+        "token_malformed",
+        "token_critical",
+        "token_algorithm",
+        "token_issuer",
+        "token_unknown_key",
+        "token_signature",
+        "token_no_expiry",
+        "token_expired",
+        "token_not_yet",
+        "token_audience",
+        "token_missing_claim",
+    ];
+
+    /// Its place among the reasons.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            Denied::Missing => 0,
+            Denied::Ambiguous => 1,
+            Denied::Unreadable => 2,
+            Denied::KeysAway => 3,
+            Denied::ApiKey(fault) => 4 + fault as usize,
+            Denied::Token(fault) => 6 + fault as usize,
+        }
+    }
+
     /// What the client can do about it.
     pub(crate) fn detail(self) -> &'static str {
         match self {
@@ -97,5 +131,25 @@ impl TokenFault {
 impl From<TokenFault> for Denied {
     fn from(fault: TokenFault) -> Self {
         Denied::Token(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_stands_in_its_place() {
+        let reason = |denied: Denied| Denied::REASONS[denied.place()];
+        assert_eq!(reason(Denied::KeysAway), "keys_away");
+        assert_eq!(
+            reason(Denied::ApiKey(ApiKeyFault::Expired)),
+            "api_key_expired"
+        );
+        assert_eq!(reason(TokenFault::TooLong.into()), "token_too_long");
+        assert_eq!(
+            reason(TokenFault::MissingClaim.into()),
+            "token_missing_claim"
+        );
     }
 }

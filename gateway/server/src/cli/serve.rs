@@ -113,7 +113,7 @@ impl Running {
         let (reload, reloads) = mpsc::channel(1);
         tokio::spawn(self.reloader.run(reloads));
         let drain = self.config.drain;
-        let pages = pages(&self.config, &self.public);
+        let pages = pages(&self.config, &self.public).counted_by(self.gateway.metrics.clone());
         let Certificates { public, admin } = self.certificates;
         let certificates = [public.clone(), admin.clone()];
         let settings = &self.config.edge;

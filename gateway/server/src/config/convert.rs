@@ -30,6 +30,7 @@ use super::credentials;
 use super::edge;
 use super::file;
 use super::file::File;
+use super::observe;
 use super::problem::only;
 
 /// The configuration, with paths relative to the directory of `path`.
@@ -90,6 +91,7 @@ pub(super) fn convert(
             hot_reload: file.dev.hot_reload,
         },
         log: log(file.log),
+        metrics: observe::metrics(&file.metrics),
         access_log: file.access_log,
     })
 }

@@ -11,6 +11,7 @@ pub(super) mod credentials;
 mod documents;
 pub(super) mod edge;
 pub(super) mod limits;
+pub(super) mod observe;
 mod rate_limits;
 
 use std::collections::BTreeMap;
@@ -125,6 +126,9 @@ pub(super) struct File {
     /// How the program speaks about itself, on standard error.
     #[serde(default)]
     pub(super) log: Log,
+    /// Numbers for Prometheus.
+    #[serde(default)]
+    pub(super) metrics: observe::Metrics,
     /// One line for each request.
     #[serde(default)]
     pub(super) access_log: bool,
@@ -138,7 +142,7 @@ fn default_listen() -> SocketAddr {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Admin {
-    /// /health/live and /health/ready, and POST /reload. Anything but a loopback address needs `tokens`, or certificates of clients.
+    /// /health/live, /health/ready and /metrics, POST /reload and /cache/purge. Anything but a loopback address needs `tokens`, or certificates of clients.
     #[schemars(with = "String")]
     pub(super) listen: SocketAddr,
     /// What operators send as `Authorization: Bearer`, by a name for the audit log; at least 16 characters.

@@ -13,6 +13,7 @@ mod edge;
 mod env;
 mod file;
 mod interpolate;
+mod observe;
 mod problem;
 mod schema;
 mod units;
@@ -55,6 +56,7 @@ pub(crate) use edge::StatusProfile;
 pub(crate) use edge::TlsFiles;
 pub(crate) use edge::Token;
 pub(crate) use env::Environment;
+pub(crate) use observe::MetricsSettings;
 pub(crate) use schema::json_schema;
 #[cfg(test)]
 pub(crate) use tests::cors_for_tests;
@@ -101,6 +103,8 @@ pub(crate) struct Config {
     pub(crate) drain: Duration,
     pub(crate) features: Features,
     pub(crate) log: Log,
+    /// Read when the process starts.
+    pub(crate) metrics: MetricsSettings,
     /// One line for each request.
     pub(crate) access_log: bool,
 }

@@ -44,8 +44,7 @@ use crate::authenticate::Timestamp;
 use crate::cache;
 use crate::deadline::until;
 use crate::graph::Graph;
-use crate::observe::access;
-use crate::observe::access::Asked;
+use crate::observe::seen::Seen;
 use crate::pipeline;
 use crate::pipeline::Answer;
 use crate::pipeline::Caller;
@@ -68,6 +67,7 @@ pub(super) struct Arrival<'r> {
 
 /// Answers one request, whatever it is.
 pub(super) async fn serve(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
+    let _held = arrival.gateway.metrics.in_flight.hold();
     match *request.method() {
         Method::POST => post(arrival, request).await,
         Method::GET => get(arrival, request).await,
@@ -120,6 +120,10 @@ fn not_trusted() -> Problem {
     Problem::new(Kind::DocumentNotTrusted, detail).member("code", "DOCUMENT_NOT_TRUSTED")
 }
 
+fn mutation_over_get() -> Problem {
+    Problem::method_not_allowed("POST", "A mutation is sent with POST.")
+}
+
 /// Who asks, where the operator wants to know.
 async fn principal(
     graph: &Graph,
@@ -129,16 +133,17 @@ async fn principal(
     let authenticator = &graph.authenticator;
     let asked = authenticator.authenticate(headers, Timestamp::now());
     let asked = until(deadline, asked).await;
-    asked
-        .unwrap_or(Err(Denied::KeysAway))
-        .map_err(|denied| match denied {
+    asked.unwrap_or(Err(Denied::KeysAway)).map_err(|denied| {
+        graph.metrics.not_authenticated(denied);
+        match denied {
             Denied::KeysAway => Problem::new(Kind::KeysUnavailable, denied.detail()),
             denied => {
                 let challenge = authenticator.challenge(denied);
-                Problem::new(Kind::Unauthenticated, denied.detail())
-                    .header(WWW_AUTHENTICATE, challenge)
+                let problem = Problem::new(Kind::Unauthenticated, denied.detail());
+                problem.header(WWW_AUTHENTICATE, challenge)
             }
-        })
+        }
+    })
 }
 
 /// A compressed body is not decompressed, but its sender is told why it could not be read.
@@ -251,10 +256,7 @@ impl<'r> Run<'r> {
         mutations: bool,
     ) -> Result<Response, Problem> {
         let caller = self.caller(headers);
-        let asked = Asked {
-            address: caller.address,
-            received: caller.received,
-        };
+        let mut seen = Seen::begin(&self.graph, &caller);
         let mut standings = Standings::default();
         let variables = std::mem::take(&mut params.variables);
         let request = GraphqlRequest {
@@ -268,18 +270,16 @@ impl<'r> Run<'r> {
             },
             caller,
             standings: &mut standings,
+            seen: &mut seen,
         };
         let mut response = match self.arrival.gateway.run(&self.graph, request).await {
-            Ok(answer) => self.executed(asked, answer),
-            Err(NotRun::Refused(refusal)) => self.refused(asked, &refusal),
-            Err(NotRun::Denied(denied)) => return Err(denied::problem(&denied, &standings)),
-            Err(NotRun::NotTrusted) => return Err(not_trusted()),
-            Err(NotRun::MutationOverGet) => {
-                return Err(Problem::method_not_allowed(
-                    "POST",
-                    "A mutation is sent with POST.",
-                ));
+            Ok(answer) => self.executed(seen, answer),
+            Err(NotRun::Refused(refusal)) => self.refused(seen, &refusal),
+            Err(NotRun::Denied(denied)) => {
+                return Err(seen.problem(denied::problem(&denied, &standings)));
             }
+            Err(NotRun::NotTrusted) => return Err(seen.problem(not_trusted())),
+            Err(NotRun::MutationOverGet) => return Err(seen.problem(mutation_over_get())),
         };
         standings.write(response.headers_mut());
         Ok(response)
@@ -298,12 +298,10 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn executed(&self, asked: Asked, answer: Answer) -> Response {
+    fn executed(&self, seen: Seen<'_>, answer: Answer) -> Response {
         let profile = self.graph.settings.status_profile;
-        let status = status::executed(profile, self.media, answer.errors);
-        if self.graph.settings.access_log {
-            access::answered(asked, &answer, status);
-        }
+        let status = status::executed(profile, self.media, answer.faults.count());
+        seen.answered(&answer, status);
         let mut response = self.respond(status, answer.body);
         if let Some(fresh) = answer.fresh {
             cache::write(fresh, response.headers_mut());
@@ -311,12 +309,10 @@ impl<'r> Run<'r> {
         response
     }
 
-    fn refused(&self, asked: Asked, refusal: &Refusal) -> Response {
+    fn refused(&self, seen: Seen<'_>, refusal: &Refusal) -> Response {
         let profile = self.graph.settings.status_profile;
         let status = status::refused(profile, self.media, refusal.code);
-        if self.graph.settings.access_log {
-            access::refused(asked, refusal.code.as_str(), status);
-        }
+        seen.refused(refusal.code, status);
         self.respond(
             status,
             refusal::body(refusal, &self.arrival.ids.correlation),

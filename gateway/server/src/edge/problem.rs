@@ -25,6 +25,7 @@ use serde_json::json;
 
 use super::Response;
 use super::ids::Ids;
+use crate::observe::metrics::Metrics;
 
 pub(crate) use kind::Kind;
 
@@ -90,6 +91,10 @@ impl Problem {
         json!({ "errors": [error] }).to_string().into()
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> u16 {
         self.kind.status().as_u16()
@@ -97,17 +102,30 @@ impl Problem {
 }
 
 /// Where clients find the pages of the problem types.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Pages {
     /// Up to the name of the type.
     base: Arc<str>,
+    /// Where problems are counted.
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Pages {
     /// Below the address at which clients reach the gateway: `https://api.example.com`.
     pub(crate) fn below(address: &str) -> Self {
         let base = format!("{}{PATH}", address.trim_end_matches('/'));
-        Self { base: base.into() }
+        Self {
+            base: base.into(),
+            metrics: None,
+        }
+    }
+
+    /// The same, counting each problem that is told.
+    pub(crate) fn counted_by(self, metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            ..self
+        }
     }
 
     /// A problem as it is sent.
@@ -147,6 +165,9 @@ impl Pages {
 
     fn write(&self, problem: Problem, ids: &Ids) -> http::Response<String> {
         let kind = problem.kind;
+        if let Some(metrics) = &self.metrics {
+            metrics.problem(kind);
+        }
         let mut body = json!({
             "type": format!("{}{}", self.base, kind.slug()),
             "title": kind.title(),

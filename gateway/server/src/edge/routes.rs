@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::routing::post;
 use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use http_body_util::Full;
 use tokio::sync::mpsc;
 
 use super::Response;
@@ -23,6 +25,7 @@ use super::purge::purge;
 use super::serve::Server;
 use crate::config::Edge;
 use crate::graph::reload::Wanted;
+use crate::observe::metrics;
 use crate::pipeline::Gateway;
 
 /// What clients connect to.
@@ -57,6 +60,7 @@ pub(crate) fn admin(
     let routes = Router::new()
         .route("/health/live", get(async || health::live()))
         .route("/health/ready", get(ready))
+        .route("/metrics", get(numbers))
         .route("/reload", post(reload_now).fallback(post_only))
         .route("/cache/purge", post(purge).fallback(post_only));
     Server {
@@ -86,6 +90,17 @@ fn finish(routes: Router<Arc<Gateway>>) -> Router<Arc<Gateway>> {
 
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     health::ready(&gateway).await
+}
+
+async fn numbers(State(gateway): State<Arc<Gateway>>) -> Result<Response, Problem> {
+    if !gateway.metrics.shown {
+        return Err(nothing_here());
+    }
+    let page = metrics::page(&gateway.metrics, &gateway.graph.load_full());
+    let mut response = Response::new(Full::from(page));
+    let media = HeaderValue::from_static(metrics::MEDIA_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, media);
+    Ok(response)
 }
 
 async fn page(state: State<Arc<Gateway>>) -> Result<Response, Problem> {

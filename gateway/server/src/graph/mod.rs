@@ -23,6 +23,7 @@ use crate::authorize::Authorization;
 use crate::config::Config;
 use crate::cost::Costs;
 use crate::documents::Documents;
+use crate::observe::metrics::Metrics;
 use crate::plans::Planner;
 use crate::plans::Plans;
 use crate::rate_limits::RateLimits;
@@ -38,6 +39,8 @@ pub(crate) struct Graph {
     pub(crate) documents: Documents,
     pub(crate) rate_limits: RateLimits,
     pub(crate) authorization: Authorization,
+    /// Outlive every graph.
+    pub(crate) metrics: Arc<Metrics>,
     sources: ConnectedSources,
 }
 
@@ -64,6 +67,10 @@ impl Graph {
         let authenticator = Authenticator::new(&settings.authentication, known)
             .map_err(|why| Diagnostics(vec![cannot_verify(why)]))?;
         let documents = Documents::new(&settings.persisted, old.map(|old| &old.documents))?;
+        let metrics = match old {
+            Some(old) => old.metrics.clone(),
+            None => Metrics::new(&settings.metrics),
+        };
         let supergraph = Arc::new(supergraph);
         let sources = sources::connect(&supergraph, &settings.sources)
             .map_err(|error| Diagnostics(vec![cannot_connect(&error)]))?;
@@ -72,6 +79,7 @@ impl Graph {
             introspection: settings.features.introspection,
             suggestions: settings.features.suggestions,
             pool,
+            metrics: metrics.clone(),
         };
         Ok(Self {
             authorization: Authorization::new(&settings.authorization, &supergraph)?,
@@ -80,6 +88,7 @@ impl Graph {
             reach: reach::Sources::of(&supergraph, &settings.sources),
             settings,
             supergraph,
+            metrics,
             sources,
             authenticator,
             documents,

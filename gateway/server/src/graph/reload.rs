@@ -79,6 +79,7 @@ impl Reloader {
         tell_trusted(&new.plan_trusted().await);
         let version = format!("{:016x}", new.supergraph.version());
         needs_restart(&old.settings, &new.settings);
+        self.gateway.metrics.keep_fields_of(&new.supergraph);
         self.gateway.graph.store(Arc::new(new));
         tracing::info!(version, plans, "a new graph is in service");
         Ok(())
@@ -101,6 +102,7 @@ impl Reloader {
                 else => return,
             }
             let outcome = self.reload().await;
+            self.gateway.metrics.reloaded(outcome.is_ok());
             if let Err(diagnostics) = &outcome {
                 tracing::error!("the graph in service stays: {diagnostics}");
             }
@@ -212,11 +214,12 @@ fn needs_restart(old: &Config, new: &Config) {
             log,
             problems,
             config.edge.clone(),
+            config.metrics.clone(),
         )
     };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin`, `log`, `problems`, `tls`, `cors`, `compression` and `http.hsts` are read at the start only: restart to change them"
+            "`listen`, `admin`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts` and `metrics` are read at the start only: restart to change them"
         );
     }
 }

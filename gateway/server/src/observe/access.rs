@@ -1,50 +1,44 @@
 //! The access log: one line for each GraphQL request, where it is turned on.
 
-use std::net::IpAddr;
-
 use http::StatusCode;
-use tokio::time::Instant;
 
+use super::seen::Asked;
 use crate::coalesce::Role;
 use crate::pipeline::Answer;
-
-/// Who asked, and when.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
-    pub(crate) address: IpAddr,
-    pub(crate) received: Instant,
-}
+use crate::plans::Planned;
 
 /// A request that was answered.
-pub(crate) fn answered(asked: Asked, answer: &Answer, status: StatusCode) {
+pub(crate) fn answered(
+    asked: Asked,
+    micros: u64,
+    planned: &Planned,
+    answer: &Answer,
+    status: StatusCode,
+) {
     tracing::info!(
         target: "access",
         status = status.as_u16(),
-        operation = answer.operation.plan.operation_name().unwrap_or(""),
-        kind = if answer.operation.plan.is_mutation() { "mutation" } else { "query" },
-        errors = answer.errors,
+        operation = planned.plan.operation_name().unwrap_or(""),
+        kind = if planned.plan.is_mutation() { "mutation" } else { "query" },
+        errors = answer.faults.count(),
         coalesced = answer.role == Role::Follower,
         bytes = answer.body.len(),
         cost = answer.cost.requested,
         actual_cost = answer.cost.actual,
         client = %asked.address,
-        micros = micros(asked.received),
+        micros,
         "request"
     );
 }
 
 /// A request that was not run.
-pub(crate) fn refused(asked: Asked, code: &'static str, status: StatusCode) {
+pub(crate) fn refused(asked: Asked, micros: u64, code: &'static str, status: StatusCode) {
     tracing::info!(
         target: "access",
         status = status.as_u16(),
         code,
         client = %asked.address,
-        micros = micros(asked.received),
+        micros,
         "request"
     );
-}
-
-fn micros(received: Instant) -> u64 {
-    u64::try_from(received.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::observe::metrics::Counter;
+
 use key::KeyBytes;
 use local::Local;
 use notice::Notice;
@@ -61,6 +63,25 @@ struct Limiter {
     policy: Arc<Policy>,
     local: Local,
     measured: Notice,
+    /// Charges that were refused.
+    denials: Counter,
+    /// Charges that would have been.
+    excesses: Counter,
+}
+
+/// What became of one policy's charges.
+pub(crate) struct Told<'l> {
+    policy: &'l str,
+    unit: &'static str,
+    pub(crate) denied: u64,
+    pub(crate) measured: u64,
+}
+
+impl Told<'_> {
+    /// How the policy is told apart from others.
+    pub(crate) fn labels(&self) -> [(&'static str, &str); 2] {
+        [("policy", self.policy), ("unit", self.unit)]
+    }
 }
 
 /// What a request takes.
@@ -166,6 +187,20 @@ impl RateLimits {
         judge(&charges, &verdicts, standings)
     }
 
+    /// What became of each policy's charges so far.
+    pub(crate) fn told(&self) -> impl Iterator<Item = Told<'_>> {
+        let limiters = self.requests.iter().chain(&self.cost);
+        limiters.map(|limiter| Told {
+            policy: &limiter.policy.name,
+            unit: match limiter.policy.unit {
+                Unit::Requests => "requests",
+                Unit::Cost => "points",
+            },
+            denied: limiter.denials.get(),
+            measured: limiter.excesses.get(),
+        })
+    }
+
     fn of(&self, unit: Unit) -> &[Arc<Limiter>] {
         match unit {
             Unit::Requests => &self.requests,
@@ -180,11 +215,14 @@ impl Limiter {
             local: Local::new(&policy),
             policy: Arc::new(policy),
             measured: Notice::new(),
+            denials: Counter::default(),
+            excesses: Counter::default(),
         }
     }
 
     /// In `measure` mode, instead of a refusal.
     fn measured(&self, amount: u64, wait: Option<Duration>) {
+        self.excesses.count();
         let Some(times) = self.measured.happened() else {
             return;
         };
@@ -228,6 +266,7 @@ fn charges<'l>(
             })),
             false if policy.mode == Mode::Measure => limiter.measured(whole, None),
             false => {
+                limiter.denials.count();
                 return Err(Denied::AboveBurst {
                     policy: policy.name.clone(),
                     unit: policy.unit,
@@ -284,6 +323,7 @@ fn judge(
         standings.note(policy, verdict);
         match verdict.wait {
             Some(wait) if charge.counts() => {
+                charge.limiter.denials.count();
                 policies.push(policy.name.clone());
                 longest = longest.max(wait);
             }
