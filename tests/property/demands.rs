@@ -75,6 +75,10 @@ fn demand(rng: &mut StdRng) -> String {
 pub(crate) struct Caller(Option<HashSet<&'static str>>);
 
 impl Caller {
+    pub(crate) fn nobody() -> Self {
+        Self(None)
+    }
+
     pub(crate) fn random(rng: &mut StdRng) -> Self {
         let known = rng.random_ratio(3, 4);
         Self(known.then(|| {

@@ -151,7 +151,7 @@ async fn weather(State(shared): State<Shared>) -> Reply<Json> {
     Reply(shared.world.weather.clone())
 }
 
-fn values(query: &Option<String>, name: &str) -> Vec<String> {
+pub(crate) fn values(query: &Option<String>, name: &str) -> Vec<String> {
     let pairs = query.as_deref().unwrap_or_default().split('&');
     pairs
         .filter_map(|pair| pair.split_once('='))
@@ -161,7 +161,7 @@ fn values(query: &Option<String>, name: &str) -> Vec<String> {
 }
 
 /// The rows whose `field` is one of `wanted`; all rows where nothing is wanted.
-fn matching(rows: &[Json], field: &str, wanted: &[String]) -> Vec<Json> {
+pub(crate) fn matching(rows: &[Json], field: &str, wanted: &[String]) -> Vec<Json> {
     rows.iter()
         .filter(|row| wanted.is_empty() || wanted.contains(&text(&row[field])))
         .cloned()

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use serde_json::json;
 
 /// The world's rows, as the services answer them.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) users: Vec<Json>,
     pub(crate) robots: Vec<Json>,
