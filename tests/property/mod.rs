@@ -147,11 +147,11 @@ async fn compare_world(seed: u64, protected: bool, paid: &mut u64) -> u64 {
     compared
 }
 
-/// Without a second attempt, and whatever a service did before.
-fn unforgiving_graph(url: &str) -> Arc<Supergraph> {
+/// Without a second attempt, and whatever a service did before; the files are `edited`.
+fn unforgiving_graph(url: &str, edited: impl Fn(&str) -> String) -> Arc<Supergraph> {
     let never = "limits: { breaker: { failureRate: 1, minimumCalls: 1000000000 } }";
     let rules = format!("naming: SNAKE_CASE, retry: {{ attempts: 1 }}, {never}");
-    let sdl = |sdl: &str| sdl.replace("naming: SNAKE_CASE", &rules);
+    let sdl = |sdl: &str| edited(sdl).replace("naming: SNAKE_CASE", &rules);
     composed(
         url,
         sdl(include_str!("people.graphql")),

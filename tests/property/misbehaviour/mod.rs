@@ -26,6 +26,7 @@ use super::Scene;
 use super::World;
 use super::demands::Caller;
 use super::operations;
+use super::views::Route;
 use super::views::Views;
 
 /// Misbehaviours that are met, unless the environment says otherwise.
@@ -34,20 +35,23 @@ const MET: u64 = 2_000;
 const AT_ONCE: usize = 12;
 /// Worlds, each with its faults in other places.
 const WORLDS: u64 = 16;
-/// The time of a call to a service that may hang.
-const SHORT: Duration = Duration::from_secs(1);
 /// Bounds every answer; none needs it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What one process compares with.
+/// One world, and a gateway over its services.
 struct Bench {
     world: World,
-    graph: Arc<Supergraph>,
     liar: Liar,
-    /// For services that answer or fail at once.
-    patient: Box<dyn Sources>,
-    /// For those that may hang.
-    impatient: Box<dyn Sources>,
+    /// Waits long for everything: nothing hangs.
+    patient: Gateway,
+    /// Waits a short time for this route, which hangs.
+    impatient: Gateway,
+    hanging: Route,
+}
+
+struct Gateway {
+    graph: Arc<Supergraph>,
+    sources: Box<dyn Sources>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,48 +81,58 @@ async fn whatever_services_do_the_same_is_null_and_the_same_is_told() {
     assert!(met() >= wanted, "{number} operations met {}", met());
 }
 
+impl Gateway {
+    fn new(graph: Arc<Supergraph>) -> Self {
+        let config = SourcesConfig {
+            timeout: PATIENCE,
+            // Each operation meets misbehaviour of its own.
+            merge_reads: false,
+            ..SourcesConfig::default()
+        };
+        let sources = sources::connect(&graph, &config).expect("sources");
+        Self {
+            graph,
+            sources: Box::new(sources),
+        }
+    }
+}
+
 impl Bench {
     async fn new(seed: u64) -> Self {
         let world = World::new(seed);
         let liar = Liar::listen(world.clone()).await;
-        let graph = super::unforgiving_graph(&liar.url());
-        let connect = |timeout| {
-            let config = SourcesConfig {
-                timeout,
-                // Each operation meets misbehaviour of its own.
-                merge_reads: false,
-                ..SourcesConfig::default()
-            };
-            Box::new(sources::connect(&graph, &config).expect("sources")) as Box<dyn Sources>
-        };
-        let (patient, impatient) = (connect(PATIENCE), connect(SHORT));
+        let hanging = Route::ALL[seed as usize % Route::ALL.len()];
+        let patient = super::unforgiving_graph(&liar.url(), str::to_owned);
+        let impatient = super::unforgiving_graph(&liar.url(), |sdl| {
+            let declared = hanging.declared();
+            sdl.replace(declared, &format!("timeout: \"200ms\", {declared}"))
+        });
         Self {
+            patient: Gateway::new(patient),
+            impatient: Gateway::new(impatient),
             world,
-            graph,
             liar,
-            patient,
-            impatient,
+            hanging,
         }
     }
 
     /// One operation over services that say something of their own.
     async fn compare(&self, number: u64) {
         let mut rng = StdRng::seed_from_u64(number);
-        let operation = operations::random(self.graph.api(), &mut rng);
+        let views = Arc::new(Views::random(&self.world, self.hanging, &mut rng));
+        let Gateway { graph, sources } = match views.hangs() {
+            true => &self.impatient,
+            false => &self.patient,
+        };
+        let operation = operations::random(graph.api(), &mut rng);
         let limits = OperationLimits::off();
-        let Ok(document) = Document::parse(self.graph.api(), &operation.text, &limits) else {
+        let Ok(document) = Document::parse(graph.api(), &operation.text, &limits) else {
             return;
         };
-        let plan = plan::plan(&self.graph, &document, None, &limits)
+        let plan = plan::plan(graph, &document, None, &limits)
             .unwrap_or_else(|bad| panic!("{number}: {bad}\n{}", operation.text));
-        let views = Arc::new(Views::random(&self.world, &mut rng));
         let id = format!("lies-{number}");
         self.liar.tell(&id, views.clone());
-        let sources = if views.hangs() {
-            &self.impatient
-        } else {
-            &self.patient
-        };
         let request = super::Asked {
             plan: &plan,
             operation: &operation,
@@ -133,7 +147,7 @@ impl Bench {
             views: &views,
             denied: &Default::default(),
         };
-        let (data, paths) = super::expected(scene, &self.graph, &operation);
+        let (data, paths) = super::expected(scene, graph, &operation);
         let differs = (answer.data != data).then(|| super::difference(&data, &answer.data));
         let (told, paths) = (Json::from(answer.paths), Json::from(paths));
         let differs = differs.or((told != paths).then(|| super::difference(&paths, &told)));
