@@ -3,6 +3,7 @@
 #   make demo    start the example services and the gateway, print URLs and queries
 #   make test    run every test
 #   make bench   measure the gateway against the floor program
+#   make chaos   run the gateway over services that fall; MINUTES=30
 #   make lint    format, clippy, rustdoc, direction between crates
 
 SHELL := /bin/bash
@@ -24,7 +25,7 @@ PLAYGROUND := playground/dist/index.html
 PLAYGROUND_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) \
 	playground/index.html playground/vite.config.ts playground/tsconfig.json
 
-.PHONY: help demo test bench lint check-node chromium redis test-rust test-playground test-audit test-clients direction
+.PHONY: help demo test bench chaos lint check-node chromium redis test-rust test-playground test-audit test-clients direction
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -62,6 +63,12 @@ bench: $(PLAYGROUND)
 	@$(MAKE) --no-print-directory $(TAILCALL) || echo 'bench: npm did not bring Tailcall; its rows are left out'
 	$(DIST)/bench run $$(test -x $(TAILCALL) && echo --tailcall $(TAILCALL))
 	$(DIST)/bench run --rows shop,hostile
+
+MINUTES ?= 30
+
+chaos: $(PLAYGROUND)
+	$(CARGO) build --release --locked --bins -p switchboard -p switchboard-tests
+	$(RELEASE)/chaos --minutes $(MINUTES)
 
 lint: $(PLAYGROUND)
 	$(CARGO) fmt --all --check
