@@ -6,6 +6,7 @@ mod attacks;
 mod authorization;
 pub(crate) mod binary;
 mod caching;
+mod collector;
 mod command_line;
 mod deadlines;
 mod documents;
@@ -23,6 +24,7 @@ mod scripted;
 mod shop;
 mod slow;
 mod tls;
+mod traces;
 
 use std::time::Duration;
 

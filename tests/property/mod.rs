@@ -224,8 +224,9 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         calls: None,
         caching: None,
     };
-    let counted = execute::execute_counted(plan, &variables, sources, &context);
-    let (response, actual) = counted.await;
+    let arrived = execute::arrive(plan, &variables, sources, &context).await;
+    let actual = arrived.cost();
+    let response = arrived.respond();
     let cost = Cost {
         requested: plan.cost(&variables),
         actual,

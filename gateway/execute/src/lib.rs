@@ -15,5 +15,6 @@ mod write;
 pub use response::FieldError;
 pub use response::PathSegment;
 pub use response::Response;
+pub use run::Arrived;
+pub use run::arrive;
 pub use run::execute;
-pub use run::execute_counted;

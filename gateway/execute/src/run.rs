@@ -39,6 +39,21 @@ use crate::response::Response;
 use crate::store::Store;
 use crate::write::write;
 
+/// Everything that a plan's steps have brought: what is left is to write it down.
+pub struct Arrived<'r>(Run<'r>);
+
+impl Arrived<'_> {
+    /// What the answer has cost in points: see [`Plan::cost`] for what it may cost.
+    pub fn cost(&self) -> u64 {
+        count(self.0.plan, self.0.variables, &self.0.store)
+    }
+
+    /// Writes the response.
+    pub fn respond(self) -> Response {
+        self.0.respond()
+    }
+}
+
 /// Runs a plan and writes its response.
 pub async fn execute(
     plan: &Plan,
@@ -46,29 +61,16 @@ pub async fn execute(
     sources: &dyn Sources,
     context: &Context,
 ) -> Response {
-    let run = arrived(plan, variables, sources, context).await;
-    run.respond()
+    arrive(plan, variables, sources, context).await.respond()
 }
 
-/// The same, and what the answer has cost in points: see [`Plan::cost`] for what it may cost.
-pub async fn execute_counted(
-    plan: &Plan,
-    variables: &Variables,
-    sources: &dyn Sources,
-    context: &Context,
-) -> (Response, u64) {
-    let run = arrived(plan, variables, sources, context).await;
-    let cost = count(plan, variables, &run.store);
-    (run.respond(), cost)
-}
-
-/// A run whose steps are all finished.
-async fn arrived<'r>(
+/// Runs a plan's steps, each as soon as what it waits for is there.
+pub async fn arrive<'r>(
     plan: &'r Plan,
     variables: &'r Variables,
     sources: &'r dyn Sources,
     context: &'r Context,
-) -> Run<'r> {
+) -> Arrived<'r> {
     let mut run = Run {
         plan,
         variables,
@@ -82,7 +84,7 @@ async fn arrived<'r>(
         calls: FuturesUnordered::new(),
     };
     run.all_steps().await;
-    run
+    Arrived(run)
 }
 
 struct Run<'r> {

@@ -199,7 +199,7 @@ impl Deref for Claims {
 pub struct TraceContext {
     /// 16 bytes.
     pub trace_id: [u8; 16],
-    /// The span that calls are children of; 8 bytes.
+    /// The client's span; 8 bytes. Zeros where the trace begins here.
     pub parent_id: [u8; 8],
     /// Trace flags.
     pub flags: u8,
@@ -208,11 +208,12 @@ pub struct TraceContext {
 }
 
 /// Every attempt at an upstream call of one request, in the order in which they ended.
-#[derive(Debug)]
+/// A clone is the same log.
+#[derive(Debug, Clone)]
 pub struct CallLog {
     /// When the request began: times are relative to it.
     pub started: Instant,
-    calls: Mutex<Vec<CallRecord>>,
+    calls: Arc<Mutex<Vec<CallRecord>>>,
 }
 
 impl CallLog {
@@ -220,7 +221,7 @@ impl CallLog {
     pub fn new(started: Instant) -> Self {
         Self {
             started,
-            calls: Mutex::default(),
+            calls: Arc::default(),
         }
     }
 
@@ -229,6 +230,14 @@ impl CallLog {
         if let Ok(mut calls) = self.calls.lock() {
             calls.push(call);
         }
+    }
+
+    /// What is written down so far; it stays there.
+    pub fn records(&self) -> Vec<CallRecord> {
+        self.calls
+            .lock()
+            .map(|calls| calls.clone())
+            .unwrap_or_default()
     }
 
     /// What was written down.

@@ -43,6 +43,9 @@ use crate::observe::log;
 use crate::observe::metrics::Metrics;
 use crate::observe::report;
 use crate::observe::seen::Seen;
+use crate::observe::stages::Stage;
+use crate::observe::stages::Stages;
+use crate::observe::trace::Tracer;
 use crate::plans::Planned;
 use crate::rate_limits::Amount;
 use crate::rate_limits::Denied;
@@ -59,6 +62,8 @@ pub(crate) struct Gateway {
     /// Advanced by each finished mutation: no query joins work that began before.
     epoch: AtomicU64,
     pub(crate) metrics: Arc<Metrics>,
+    /// Where some requests become traces.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// One operation and on whose behalf it runs.
@@ -143,7 +148,13 @@ impl Gateway {
             graph: ArcSwap::from_pointee(graph),
             flights: Flights::new(),
             epoch: AtomicU64::new(0),
+            tracer: None,
         }
+    }
+
+    /// The same, with traces of some requests.
+    pub(crate) fn traced(self, tracer: Option<Tracer>) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Answers one request on the graph that it arrived on.
@@ -165,12 +176,13 @@ impl Gateway {
         };
         // Before anything is parsed, so that a bad document costs its sender as much as a good one.
         account.charge_request().await?;
+        request.seen.ended(Stage::Charge);
         let meant = meant?;
         let plans = graph
             .plans
             .get_or_plan(meant.text(), request.operation_name, limits);
         let (planned, cached) = within(caller.deadline, plans).await?;
-        request.seen.planned(&planned);
+        request.seen.planned(&planned, cached);
         graph.documents.remember(&meant);
         if planned.plan.is_mutation() && !request.mutations {
             return Err(NotRun::MutationOverGet);
@@ -195,12 +207,16 @@ impl Gateway {
         if planned.plan.is_mutation() {
             enough_time(&planned.plan, &variables, caller.deadline)?;
         }
+        request.seen.ended(Stage::Admit);
+        let new = || CallLog::new(caller.received.into_std());
+        let calls = request.seen.calls().or_else(|| wants.trace.then(new));
         let time = caller.deadline - caller.received;
         let work = Work {
             wants,
             time,
             planning: report::Planning::begun(wants, caller.received, cached),
-            context: self.context(graph, &planned.plan, caller, wants),
+            stages: request.seen.stages(),
+            context: self.context(graph, &planned.plan, caller, calls),
             graph: graph.clone(),
             planned,
             variables,
@@ -213,11 +229,16 @@ impl Gateway {
         }
     }
 
-    fn context(&self, graph: &Graph, plan: &Plan, caller: Caller, wants: Wants) -> Context {
-        let calls = || CallLog::new(caller.received.into_std());
+    fn context(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+        caller: Caller,
+        calls: Option<CallLog>,
+    ) -> Context {
         Context {
             caching: cache::caching(&graph.settings, plan, &caller.principal),
-            calls: wants.trace.then(calls),
+            calls,
             correlation_id: caller.correlation_id,
             trace: caller.trace,
             deadline: caller.deadline.into_std(),
@@ -251,6 +272,7 @@ impl Gateway {
                 own.execute().await.answer(Role::Leader, requested)
             }
             ((done, role), Some(own)) => {
+                own.stages.ended(Stage::Execute);
                 let done = done.for_caller(&own.context.correlation_id);
                 done.answer(role, requested)
             }
@@ -380,6 +402,7 @@ struct Work {
     time: Duration,
     wants: Wants,
     planning: report::Planning,
+    stages: Stages,
 }
 
 /// What two operations must have in common to be one piece of work.
@@ -432,18 +455,10 @@ impl Work {
     async fn execute(self) -> Done {
         let plan = &self.planned.plan;
         let sources = self.graph.sources();
-        let (response, actual) = match self.charge.counts {
-            true => {
-                let counted =
-                    execute::execute_counted(plan, &self.variables, sources, &self.context);
-                let (response, actual) = Box::pin(counted).await;
-                (response, Some(actual))
-            }
-            false => {
-                let answered = execute::execute(plan, &self.variables, sources, &self.context);
-                (answered.await, None)
-            }
-        };
+        let arrived = execute::arrive(plan, &self.variables, sources, &self.context).await;
+        self.stages.ended(Stage::Execute);
+        let actual = self.charge.counts.then(|| arrived.cost());
+        let response = arrived.respond();
         if let Err(refusal) = self.charge.settle(actual) {
             return Done::refused(&refusal, self.context.correlation_id);
         }
@@ -460,9 +475,11 @@ impl Work {
         );
         let whole = faults.is_empty() && report.is_none();
         let caching = self.context.caching.as_ref().filter(|_| whole);
+        let body = response.finish(report.as_deref()).into();
+        self.stages.ended(Stage::Write);
         Done {
             actual,
-            body: response.finish(report.as_deref()).into(),
+            body,
             fresh: cache::freshness(&self.planned, caching),
             correlation_id: self.context.correlation_id,
             faults,

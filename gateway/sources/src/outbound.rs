@@ -135,6 +135,21 @@ impl Outbound {
             .await
     }
 
+    /// Sends what is neither JSON nor a form.
+    ///
+    /// # Errors
+    /// Where no complete answer comes by the deadline, whatever its status would be.
+    pub async fn post(
+        &self,
+        body: Bytes,
+        media: &'static str,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<Answer, OutboundError> {
+        let body = Some((body, media));
+        self.send(RestMethod::Post, body, headers, deadline).await
+    }
+
     /// Sends a form.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use crate::graph::reload::Reloader;
 use crate::graph::reload::Wanted;
 use crate::graph::reload::tell_trusted;
 use crate::observe::log;
+use crate::observe::trace::Tracer;
 use crate::pipeline::Gateway;
 
 pub(super) fn run(options: ServeOptions) -> Result<(), Failure> {
@@ -78,7 +79,10 @@ impl Running {
         }
         let pool = Arc::new(Semaphore::new(planners()));
         let graph = Graph::new(config.clone(), supergraph, pool.clone())?;
-        let gateway = Arc::new(Gateway::new(graph));
+        let tracer = config.tracing.clone();
+        let tracer = tracer.map(|tracing| Tracer::start(tracing, graph.metrics.clone()));
+        let tracer = tracer.transpose().map_err(anyhow::Error::msg)?;
+        let gateway = Arc::new(Gateway::new(graph).traced(tracer));
         tokio::spawn(plan_trusted(gateway.graph.load_full()));
         Ok(Self {
             public: listen(config.listen).await?,
@@ -125,6 +129,7 @@ impl Running {
         };
         let server = edge::public(self.gateway.clone(), pages.clone(), settings);
         let public = edge::serve(self.public, port(server, public), stopped.clone(), drain);
+        let gateway = self.gateway.clone();
         let server = edge::admin(self.gateway, pages, settings, reload.clone());
         let admin = edge::serve(self.admin, port(server, admin), stopped, drain);
         let signals = async {
@@ -134,6 +139,9 @@ impl Running {
             result
         };
         let (_, _, result) = tokio::join!(public, admin, signals);
+        if let Some(tracer) = &gateway.tracer {
+            tracer.finish().await;
+        }
         result
     }
 }

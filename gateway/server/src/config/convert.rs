@@ -92,7 +92,9 @@ pub(super) fn convert(
         },
         log: log(file.log),
         metrics: observe::metrics(&file.metrics),
-        access_log: file.access_log,
+        tracing: observe::tracing(path, file.tracing)?,
+        slow_log: file.slow_log.above.map(|span| span.0),
+        access_log: observe::access_log(file.access_log)?,
     })
 }
 

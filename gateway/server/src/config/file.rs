@@ -129,9 +129,15 @@ pub(super) struct File {
     /// Numbers for Prometheus.
     #[serde(default)]
     pub(super) metrics: observe::Metrics,
-    /// One line for each request.
+    /// Traces, to a collector that speaks OTLP over HTTP.
     #[serde(default)]
-    pub(super) access_log: bool,
+    pub(super) tracing: observe::Tracing,
+    /// A warning for each request that takes long, with its plan and its calls.
+    #[serde(default)]
+    pub(super) slow_log: observe::SlowLog,
+    /// One line for each request, or for a share of them.
+    #[serde(default)]
+    pub(super) access_log: observe::AccessLog,
 }
 
 fn default_listen() -> SocketAddr {

@@ -33,6 +33,8 @@ use sources::SourcesConfig;
 use crate::cost::CostSettings;
 use crate::documents;
 use crate::limits::ClientLimits;
+use crate::observe::share::Share;
+use crate::observe::trace::TraceSettings;
 use crate::rate_limits;
 
 pub(crate) use authentication::Algorithm;
@@ -105,8 +107,12 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// Read when the process starts.
     pub(crate) metrics: MetricsSettings,
-    /// One line for each request.
-    pub(crate) access_log: bool,
+    /// Where traces go. Read when the process starts.
+    pub(crate) tracing: Option<TraceSettings>,
+    /// Requests that take longer are told with their plan.
+    pub(crate) slow_log: Option<Duration>,
+    /// Requests that have a line in the log; none where there is no such log.
+    pub(crate) access_log: Option<Share>,
 }
 
 /// One team's file.

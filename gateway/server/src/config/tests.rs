@@ -34,7 +34,47 @@ fn the_least_file_has_safe_defaults() {
     assert_eq!(config.sources.timeout, Duration::from_secs(10));
     assert_eq!(config.sources.connect_timeout, Duration::from_secs(2));
     assert!(!config.features.introspection && !config.features.playground);
-    assert!(config.coalesce.operations && config.coalesce.reads && !config.access_log);
+    assert!(config.coalesce.operations && config.coalesce.reads);
+    assert!(config.metrics.enabled && config.metrics.fields);
+    assert!(config.access_log.is_none() && config.slow_log.is_none() && config.tracing.is_none());
+}
+
+fn observed(section: &str) -> Result<Config, Diagnostics> {
+    let file = format!("subgraphs: {{ users: {{ schema: users.graphql }} }}\n{section}\n");
+    parse(&file, &env(&[("TOKEN", "s3cret")]))
+}
+
+#[test]
+fn the_access_log_is_of_all_requests_or_of_a_share_of_them() {
+    let share = |section| observed(section).unwrap().access_log;
+    assert_eq!(share("access_log: false"), None);
+    assert_eq!(share("access_log: true"), Share::of(1.0));
+    assert_eq!(share("access_log: { sample: 0.25 }"), Share::of(0.25));
+    assert_eq!(share("access_log: { enabled: false, sample: 0.25 }"), None);
+    for wrong in [
+        "access_log: maybe",
+        "access_log: { sample: 2 }",
+        "access_log: { rate: 1 }",
+    ] {
+        assert!(observed(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn traces_go_where_a_collector_is_named_and_nowhere_without_one() {
+    let tracing = |section| observed(section).unwrap().tracing;
+    assert!(tracing("tracing: { sample: 1 }").is_none());
+    assert!(tracing("tracing: { endpoint: \"${COLLECTOR:-}\" }").is_none());
+    let jaeger = tracing(
+        "tracing: { endpoint: \"http://jaeger:4318/\", headers: { authorization: \"${TOKEN}\" } }",
+    );
+    let jaeger = jaeger.unwrap();
+    assert_eq!(jaeger.endpoint, "http://jaeger:4318/v1/traces");
+    assert_eq!(Some(jaeger.share), Share::of(0.01));
+    assert!(jaeger.parent && !format!("{jaeger:?}").contains("s3cret"));
+    let elsewhere = tracing("tracing: { endpoint: \"https://otlp.example.com/in\" }");
+    assert_eq!(elsewhere.unwrap().endpoint, "https://otlp.example.com/in");
+    assert!(observed("tracing: { endpoint: \"http://a b\" }").is_err());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Full;
 use plan::Refusal;
+use plan::source::TraceContext;
 use tokio::time::Instant;
 
 use super::Request;
@@ -44,7 +45,11 @@ use crate::authenticate::Timestamp;
 use crate::cache;
 use crate::deadline::until;
 use crate::graph::Graph;
+use crate::observe::recording::Wanted;
 use crate::observe::seen::Seen;
+use crate::observe::seen::Watched;
+use crate::observe::stages::Stage;
+use crate::observe::stages::Stages;
 use crate::pipeline;
 use crate::pipeline::Answer;
 use crate::pipeline::Caller;
@@ -193,6 +198,10 @@ pub(super) struct Run<'r> {
     media: MediaType,
     deadline: Instant,
     principal: Principal,
+    trace: TraceContext,
+    wanted: Wanted,
+    /// So far, of all its operations.
+    stages: Stages,
 }
 
 impl<'r> Run<'r> {
@@ -203,6 +212,13 @@ impl<'r> Run<'r> {
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
         let graph = arrival.gateway.graph.load_full();
+        let mut trace = trace_context::of(headers, arrival.ids.request);
+        let tracer = arrival.gateway.tracer.as_ref();
+        let wanted = Wanted {
+            sampled: tracer.is_some_and(|tracer| tracer.samples(&mut trace)),
+            slow: graph.settings.slow_log.is_some(),
+        };
+        let stages = Stages::begin(wanted.by_anybody(), arrival.received);
         let granted = Granted {
             least: graph.settings.request_minimum,
             most: graph.settings.request_timeout,
@@ -217,9 +233,13 @@ impl<'r> Run<'r> {
                 return Err(Box::pin(charged).await);
             }
         };
+        stages.ended(Stage::Authenticate);
         Ok(Self {
             principal,
             deadline,
+            trace,
+            wanted,
+            stages,
             arrival,
             graph,
             media,
@@ -256,7 +276,7 @@ impl<'r> Run<'r> {
         mutations: bool,
     ) -> Result<Response, Problem> {
         let caller = self.caller(headers);
-        let mut seen = Seen::begin(&self.graph, &caller);
+        let mut seen = self.seen(&caller);
         let mut standings = Standings::default();
         let variables = std::mem::take(&mut params.variables);
         let request = GraphqlRequest {
@@ -285,13 +305,24 @@ impl<'r> Run<'r> {
         Ok(response)
     }
 
+    fn seen(&self, caller: &Caller) -> Seen<'_> {
+        let Arrival { gateway, ids, .. } = self.arrival;
+        let watched = Watched {
+            graph: &self.graph,
+            tracer: gateway.tracer.as_ref(),
+            wanted: self.wanted,
+            stages: self.stages.fork(),
+        };
+        Seen::begin(watched, caller, ids.request)
+    }
+
     fn caller(&self, headers: HeaderMap) -> Caller {
         let Arrival { ids, peer, .. } = self.arrival;
         Caller {
             principal: self.principal.clone(),
             address: self.graph.settings.client_address.of(peer, &headers),
             correlation_id: ids.correlation.clone(),
-            trace: trace_context::of(&headers, ids.request),
+            trace: self.trace.clone(),
             headers,
             received: self.arrival.received,
             deadline: self.deadline,

@@ -215,11 +215,15 @@ fn needs_restart(old: &Config, new: &Config) {
             problems,
             config.edge.clone(),
             config.metrics.clone(),
+            config
+                .tracing
+                .as_ref()
+                .map(|tracing| tracing.endpoint.clone()),
         )
     };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts` and `metrics` are read at the start only: restart to change them"
+            "`listen`, `admin`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics` and `tracing` are read at the start only: restart to change them"
         );
     }
 }

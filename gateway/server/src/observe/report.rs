@@ -164,7 +164,7 @@ impl TraceReport {
             plan_micros: micros(planning.took),
             execute_micros: micros(total.saturating_sub(planning.took)),
             total_micros: micros(total),
-            calls: calls.take().into_iter().map(CallReport::of).collect(),
+            calls: calls.records().into_iter().map(CallReport::of).collect(),
         }
     }
 }

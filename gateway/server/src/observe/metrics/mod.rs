@@ -35,6 +35,7 @@ pub(crate) use number::Gauge;
 pub(crate) use number::Histogram;
 pub(crate) use number::Tally;
 pub(crate) use operations::Operation;
+pub(crate) use operations::Outcome;
 pub(crate) use page::page;
 pub(crate) use text::MEDIA_TYPE;
 
@@ -67,9 +68,26 @@ pub(crate) struct Metrics {
     costs: Histogram,
     measured: Tally,
     authentication: Tally,
+    spans_sent: Counter,
+    spans_dropped: Tally,
     reloads: [Counter; 2],
     /// Seconds since 1970 at the last reload that was put in service.
     reloaded_at: Counter,
+}
+
+/// Why a span does not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// More wait than the operator allows.
+    QueueFull,
+    /// The collector did not answer, or refused all.
+    Failed,
+    /// The collector refused these.
+    Rejected,
+}
+
+impl Unsent {
+    const NAMES: [&'static str; 3] = ["queue_full", "failed", "rejected"];
 }
 
 /// What a plan is counted under.
@@ -100,6 +118,8 @@ impl Metrics {
             costs: Histogram::new(COSTS),
             measured: Tally::of(Measured::COUNT),
             authentication: Tally::of(Denied::REASONS.len()),
+            spans_sent: Counter::default(),
+            spans_dropped: Tally::of(Unsent::NAMES.len()),
             reloads: [Counter::default(), Counter::default()],
             reloaded_at,
         })
@@ -145,6 +165,16 @@ impl Metrics {
     /// Somebody is not who they say, or does not say it.
     pub(crate) fn not_authenticated(&self, denied: Denied) {
         self.authentication.count(denied.place());
+    }
+
+    /// Spans have arrived.
+    pub(crate) fn spans_sent(&self, spans: usize) {
+        self.spans_sent.add(spans as u64);
+    }
+
+    /// Spans will not arrive.
+    pub(crate) fn spans_dropped(&self, why: Unsent, spans: usize) {
+        self.spans_dropped.add(why as usize, spans as u64);
     }
 
     /// Files were read anew.

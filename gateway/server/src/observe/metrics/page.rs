@@ -7,6 +7,7 @@
 use plan::code::Code;
 
 use super::Metrics;
+use super::Unsent;
 use super::number::Tally;
 use super::process;
 use super::text::Family;
@@ -30,6 +31,7 @@ pub(crate) fn page(metrics: &Metrics, graph: &Graph) -> String {
         fields.write(&mut text);
     }
     graphs(metrics, graph, &mut text);
+    traces(metrics, &mut text);
     process::write(&mut text);
     text.finish()
 }
@@ -145,6 +147,20 @@ fn graphs(metrics: &Metrics, graph: &Graph, text: &mut Text) {
         "Start time of the process since unix epoch in seconds.",
     )
     .only(format_args!("{:.3}", metrics.started_at));
+}
+
+fn traces(metrics: &Metrics, text: &mut Text) {
+    text.counter(
+        "switchboard_trace_spans_exported_total",
+        "Spans that the collector has taken.",
+    )
+    .only(metrics.spans_sent.get());
+    let family = text.counter(
+        "switchboard_trace_spans_dropped_total",
+        "Spans of sampled requests that did not reach the collector, by reason.",
+    );
+    let reasons = Unsent::NAMES.into_iter();
+    by("reason", reasons, &metrics.spans_dropped, family);
 }
 
 /// One sample for each kind, whether or not it was met: a rate needs where it began.
