@@ -88,7 +88,8 @@ async fn compare_world(seed: u64, protected: bool, paid: &mut u64) -> u64 {
         &format!("http://{}", service.address),
         protected.then_some(&mut scattering),
     );
-    let sources = sources::connect(&graph, &sources::SourcesConfig::default()).expect("sources");
+    let sources =
+        sources::connect(&graph, &sources::SourcesConfig::default(), None).expect("sources");
     let mut compared = 0;
     for number in 0..OPERATIONS {
         let mut rng = StdRng::seed_from_u64(seed << 32 | number);
@@ -223,6 +224,8 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         merge_reads: true,
         calls: None,
         caching: None,
+        principal: None,
+        stale: Default::default(),
     };
     let arrived = execute::arrive(plan, &variables, sources, &context).await;
     let actual = arrived.cost();

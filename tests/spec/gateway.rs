@@ -246,7 +246,7 @@ pub(crate) struct Gateway<'c> {
 
 impl<'c> Gateway<'c> {
     pub(crate) fn connect(supergraph: Arc<Supergraph>, config: &'c Config) -> Self {
-        let sources = sources::connect(&supergraph, &config.sources())
+        let sources = sources::connect(&supergraph, &config.sources(), None)
             .unwrap_or_else(|bad| panic!("the sources cannot be set up: {bad}"));
         Self {
             supergraph,
@@ -357,7 +357,9 @@ impl<'c> Gateway<'c> {
             epoch: 0,
             merge_reads: true,
             calls: Some(CallLog::new(now)),
-            caching: Some(Caching::new(None)),
+            caching: Some(Caching::default()),
+            principal: None,
+            stale: Default::default(),
         }
     }
 }

@@ -6,7 +6,6 @@
 //! schema says nothing may not be kept; leaves go with their object.
 //! <https://www.apollographql.com/docs/apollo-server/performance/caching>
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -23,6 +22,7 @@ use crate::model::OutField;
 use crate::model::OutKind;
 use crate::model::Plan;
 use crate::model::Selection;
+use crate::model::Step;
 use crate::search::draft::DraftStep;
 
 /// What the schema says about keeping some data.
@@ -95,6 +95,11 @@ impl Plan {
         self.keeps
     }
 
+    /// Whether the last good reply may stand for one that fails, in any step.
+    pub fn may_be_stale(&self) -> bool {
+        self.may_be_stale
+    }
+
     /// Works the policies out for a finished plan.
     pub(crate) fn with_cache_policy(mut self) -> Self {
         let mut walk = Walk {
@@ -110,8 +115,18 @@ impl Plan {
         }
         self.cache = whole;
         self.keeps = self.steps.iter().any(|it| it.cache.allowed().is_some());
+        self.may_be_stale = self
+            .steps
+            .iter()
+            .any(|it| is_offered_stale(&self.supergraph, it));
         self
     }
+}
+
+fn is_offered_stale(graph: &Supergraph, step: &Step) -> bool {
+    let alone = step.single.as_ref().map(|single| single.resolver);
+    let mut resolvers = std::iter::once(step.resolver).chain(alone);
+    resolvers.any(|id| graph.resolver(id).policy.stale_if_error.is_some())
 }
 
 struct Walk<'w> {
@@ -209,11 +224,9 @@ impl Walk<'_> {
     }
 }
 
-/// On whose behalf replies are kept and taken, and how fresh those were that made an answer.
+/// How fresh the replies were that made an answer.
 #[derive(Debug)]
 pub struct Caching {
-    /// Who asks, in a form that nobody else shares; none for those who gave no credentials.
-    pub principal: Option<Arc<[u8]>>,
     age: AtomicU64,
     left: AtomicU64,
     private: AtomicBool,
@@ -232,18 +245,19 @@ pub struct Freshness {
     pub private: bool,
 }
 
-impl Caching {
+impl Default for Caching {
     /// Nothing was used yet.
-    pub fn new(principal: Option<Arc<[u8]>>) -> Self {
+    fn default() -> Self {
         Self {
-            principal,
             age: AtomicU64::new(0),
             left: AtomicU64::new(u64::MAX),
             private: AtomicBool::new(false),
             spent: AtomicBool::new(false),
         }
     }
+}
 
+impl Caching {
     /// A reply was used that is this old, and good for this time yet.
     pub fn used(&self, age: Duration, left: Duration, private: bool) {
         self.age.fetch_max(age.as_secs(), Ordering::Relaxed);

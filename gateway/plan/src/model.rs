@@ -40,6 +40,8 @@ pub struct Plan {
     pub(crate) cost: Program,
     pub(crate) cache: CachePolicy,
     pub(crate) keeps: bool,
+    /// Whether the last good reply may stand for one that fails.
+    pub(crate) may_be_stale: bool,
 }
 
 impl Plan {

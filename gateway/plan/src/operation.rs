@@ -65,6 +65,7 @@ pub fn plan(
         cost: Program::default(),
         cache: CachePolicy::default(),
         keeps: false,
+        may_be_stale: false,
     }
     .priced(limits.list_size)
     .with_cache_policy())

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -172,8 +173,45 @@ pub struct Context {
     pub merge_reads: bool,
     /// Where calls are written down, when someone wants to see them.
     pub calls: Option<CallLog>,
-    /// On whose behalf replies may be kept and taken from those kept; none where nothing may.
+    /// What may be kept and taken from what is kept; none where nothing may.
     pub caching: Option<Caching>,
+    /// Who asks, in a form that nobody else shares; none for those who gave no credentials, and where no reply is ever kept.
+    pub principal: Option<Arc<[u8]>>,
+    /// What was answered although it is old.
+    pub stale: Stale,
+}
+
+/// What was answered although it is old, since its source failed.
+#[derive(Debug, Default)]
+pub struct Stale(Mutex<Vec<StaleAnswer>>);
+
+/// One source that failed, and the age of what it had answered before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleAnswer {
+    /// The source's name.
+    pub source: Arc<str>,
+    /// Since it was answered; of several replies, the oldest's.
+    pub age: Duration,
+}
+
+impl Stale {
+    /// A reply of this age was answered.
+    pub fn answered(&self, source: &Arc<str>, age: Duration) {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match answers.iter_mut().find(|it| it.source == *source) {
+            Some(known) => known.age = known.age.max(age),
+            None => answers.push(StaleAnswer {
+                source: source.clone(),
+                age,
+            }),
+        }
+    }
+
+    /// All of them, one for each source.
+    pub fn answers(&self) -> Vec<StaleAnswer> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.clone()
+    }
 }
 
 /// The verified claims of a caller; null without an identity. Cheap to clone.

@@ -23,19 +23,29 @@ use crate::config::Config;
 use crate::graph::Graph;
 use crate::plans::Planned;
 
-/// On whose behalf a request may keep and take replies; none where it may not.
-pub(crate) fn caching(settings: &Config, plan: &Plan, caller: &Principal) -> Option<Caching> {
+/// Where a request may keep and take replies: how fresh they are; none where it may not.
+pub(crate) fn caching(settings: &Config, plan: &Plan) -> Option<Caching> {
     let Some(cache) = &settings.cache else {
         return None;
     };
     let follows = cache.upstream == UpstreamRule::Follow && !plan.steps().is_empty();
     // What a mutation reads is read after it has written.
     let keeps = (plan.keeps() || follows) && !plan.is_mutation();
-    keeps.then(|| Caching::new(principal(caller)))
+    keeps.then(Caching::default)
+}
+
+/// Who asks, where replies may be kept for one caller apart from others.
+pub(crate) fn principal(
+    plan: &Plan,
+    caching: Option<&Caching>,
+    caller: &Principal,
+) -> Option<Arc<[u8]>> {
+    let matters = caching.is_some() || plan.may_be_stale();
+    matters.then(|| key_of(caller)).flatten()
 }
 
 /// A caller in a form that no other has: the API key and the token's issuer and subject. A token without a subject is known by all that it claims.
-fn principal(caller: &Principal) -> Option<Arc<[u8]>> {
+fn key_of(caller: &Principal) -> Option<Arc<[u8]>> {
     if !caller.is_authenticated() {
         return None;
     }
@@ -58,11 +68,15 @@ fn principal(caller: &Principal) -> Option<Arc<[u8]>> {
 }
 
 /// How fresh an answer without errors is. Only what nobody in particular asked for, and what no header or claim changed, is for everybody.
-pub(crate) fn freshness(planned: &Planned, caching: Option<&Caching>) -> Option<Freshness> {
+pub(crate) fn freshness(
+    planned: &Planned,
+    caching: Option<&Caching>,
+    for_one: bool,
+) -> Option<Freshness> {
     let caching = caching?;
     let mut fresh = caching.freshness(planned.plan.cache())?;
     let same_for_all = planned.identity.is_empty() && planned.plan.demands().is_empty();
-    fresh.private |= caching.principal.is_some() || !same_for_all;
+    fresh.private |= for_one || !same_for_all;
     Some(fresh)
 }
 
@@ -120,7 +134,7 @@ mod tests {
     use super::*;
 
     fn of(claims: serde_json::Value, api_key: Option<&str>) -> Arc<[u8]> {
-        principal(&Principal::for_tests(claims, api_key)).unwrap()
+        key_of(&Principal::for_tests(claims, api_key)).unwrap()
     }
 
     #[test]
@@ -143,7 +157,7 @@ mod tests {
             of(json!({ "iss": "a", "org": 1 }), None),
             of(json!({ "iss": "a", "org": 2 }), None)
         );
-        assert_eq!(principal(&Principal::anonymous()), None);
+        assert_eq!(key_of(&Principal::anonymous()), None);
     }
 
     #[test]

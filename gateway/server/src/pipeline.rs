@@ -22,6 +22,7 @@ use plan::code::Code;
 use plan::model::Variables;
 use plan::source::CallLog;
 use plan::source::Context;
+use plan::source::Stale;
 use plan::source::TraceContext;
 use serde_json::Map;
 use serde_json::Value as Json;
@@ -236,8 +237,11 @@ impl Gateway {
         caller: Caller,
         calls: Option<CallLog>,
     ) -> Context {
+        let caching = cache::caching(&graph.settings, plan);
         Context {
-            caching: cache::caching(&graph.settings, plan, &caller.principal),
+            principal: cache::principal(plan, caching.as_ref(), &caller.principal),
+            caching,
+            stale: Stale::default(),
             calls,
             correlation_id: caller.correlation_id,
             trace: caller.trace,
@@ -430,13 +434,12 @@ async fn execute(work: Option<Work>) -> Done {
 impl Work {
     fn key(&self) -> FlightKey {
         let identity = &self.planned.identity;
-        let caching = self.context.caching.as_ref();
         FlightKey {
             planned: self.planned.clone(),
             epoch: self.context.epoch,
             time: self.time,
             identity: identity.key(&self.variables, &self.context.headers, &self.context.claims),
-            principal: caching.and_then(|caching| caching.principal.clone()),
+            principal: self.context.principal.clone(),
         }
     }
 
@@ -469,7 +472,7 @@ impl Work {
             self.wants,
             plan,
             &self.planning,
-            self.context.calls.as_ref(),
+            &self.context,
             &self.charge,
             actual,
         );
@@ -480,7 +483,7 @@ impl Work {
         Done {
             actual,
             body,
-            fresh: cache::freshness(&self.planned, caching),
+            fresh: cache::freshness(&self.planned, caching, self.context.principal.is_some()),
             correlation_id: self.context.correlation_id,
             faults,
             late,

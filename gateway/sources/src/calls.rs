@@ -1,60 +1,37 @@
-//! What goes with every call, and what is written down of it.
+//! What is written down of calls.
 //!
-//! Owns the correlation and trace headers, the call log and the events of
-//! upstream calls. Decides nothing: a label never changes what is sent beside
-//! itself. Knows nothing of protocols.
+//! Owns the call log and the events of upstream calls: one line for each
+//! attempt. Decides nothing. Knows nothing of protocols.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
-use http::HeaderMap;
-use http::HeaderName;
-use http::HeaderValue;
 use plan::source::CallLog;
 use plan::source::CallRecord;
 use plan::source::Context;
 use plan::source::SourceError;
-use plan::source::TraceContext;
 use tokio::time::Instant as Clock;
 
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+use crate::exchange::Attempt;
+use crate::resilience::Outcome;
 
-/// Adds the correlation id and the trace context, with a new parent id for this call.
-/// Format: <https://www.w3.org/TR/trace-context/#traceparent-header>.
-pub(crate) fn propagate(context: &Context, headers: &mut HeaderMap) {
-    if let Ok(id) = HeaderValue::from_str(&context.correlation_id) {
-        headers.insert(CORRELATION_ID, id);
-    }
-    let parent = traceparent(&context.trace, rand::random());
-    if let Ok(parent) = HeaderValue::from_bytes(&parent) {
-        headers.insert(TRACEPARENT, parent);
-    }
-    if let Some(Ok(state)) = context.trace.state.as_deref().map(HeaderValue::from_str) {
-        headers.insert(TRACESTATE, state);
-    }
+/// A status as people know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Of HTTP.
+    Number(u16),
+    /// Of gRPC, or what stands for a status where there is none.
+    Word(&'static str),
 }
 
-/// Written by hand: it goes with every call, and formatting machinery costs more than the text.
-fn traceparent(trace: &TraceContext, parent: u64) -> [u8; 55] {
-    let trace_id = match u128::from_be_bytes(trace.trace_id) {
-        // An id of zeros is invalid; a call outside any trace begins one.
-        0 => rand::random::<u128>().max(1),
-        id => id,
-    };
-    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    hex(&trace_id.to_be_bytes(), &mut text[3..35]);
-    hex(&parent.max(1).to_be_bytes(), &mut text[36..52]);
-    hex(&[trace.flags], &mut text[53..55]);
-    text
-}
-
-fn hex(bytes: &[u8], text: &mut [u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Word(word) => f.write_str(word),
+        }
     }
 }
 
@@ -71,43 +48,9 @@ pub(crate) struct Observed<'a> {
     /// Path and query, or `package.Service/Method`.
     pub(crate) target: &'a str,
     /// The request body as text; made only where somebody reads it.
-    pub(crate) body: Option<&'a dyn Fn() -> String>,
+    pub(crate) body: Option<&'a dyn Fn() -> Option<String>>,
     /// Keys in the batch; 0 without one.
     pub(crate) keys: usize,
-}
-
-/// What stands for the status of a reply that was kept.
-pub(crate) const KEPT: &str = "cached";
-
-/// Where a reply came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum How {
-    /// A call of its own.
-    Called,
-    /// That of an identical call in flight.
-    Merged,
-    /// It was kept.
-    Kept,
-}
-
-impl How {
-    /// As merging of reads has it.
-    pub(crate) fn joined(follower: bool) -> Self {
-        match follower {
-            true => How::Merged,
-            false => How::Called,
-        }
-    }
-}
-
-/// How a call ended.
-pub(crate) struct Ended<'a> {
-    /// HTTP status or gRPC code; a word where there was none.
-    pub(crate) status: &'a str,
-    /// Bytes of the reply.
-    pub(crate) bytes: usize,
-    /// What went wrong.
-    pub(crate) error: Option<&'a SourceError>,
     /// The reply of an identical call in flight was used, or one that was kept.
     pub(crate) coalesced: bool,
 }
@@ -118,27 +61,29 @@ pub(crate) fn now() -> Instant {
 }
 
 impl Observed<'_> {
-    /// Writes the call down: in the request's log where there is one, and as an event.
-    pub(crate) fn ended(&self, start: Instant, ended: &Ended<'_>) {
-        let end = now();
+    /// Writes an attempt down: in the request's log where there is one, and as an event.
+    pub(crate) fn attempted(&self, attempt: &Attempt, error: Option<&SourceError>) {
+        let Attempt { start, end, .. } = *attempt;
         tracing::debug!(
             target: "switchboard::upstream",
             correlation_id = %self.context.correlation_id,
             source = %self.source,
             method = self.method,
             upstream_target = self.target,
-            status = ended.status,
+            status = %attempt.status,
+            attempt = attempt.number,
+            hedge = attempt.hedge,
             keys = self.keys,
-            bytes = ended.bytes,
-            coalesced = ended.coalesced,
-            elapsed_us = end.saturating_duration_since(start).as_micros() as u64,
+            bytes = attempt.bytes,
+            coalesced = self.coalesced,
+            elapsed_us = micros(end.saturating_duration_since(start)),
             "upstream call"
         );
-        if let Some(error) = ended.error {
+        if let Some(error) = error {
             self.failed(error);
         }
         if let Some(log) = &self.context.calls {
-            log.push(self.record(log, start, end, ended));
+            log.push(self.record(log, attempt, error));
         }
     }
 
@@ -156,55 +101,31 @@ impl Observed<'_> {
         );
     }
 
-    fn record(&self, log: &CallLog, start: Instant, end: Instant, ended: &Ended<'_>) -> CallRecord {
+    fn record(&self, log: &CallLog, attempt: &Attempt, error: Option<&SourceError>) -> CallRecord {
+        let since = |time: Instant| time.saturating_duration_since(log.started);
+        // Only the last attempt decides what the client reads.
+        let retried = (attempt.outcome != Outcome::Ok).then(|| attempt.outcome.as_str().to_owned());
         CallRecord {
             step: self.step,
             source: self.source.clone(),
             method: self.method.to_owned(),
             target: self.target.to_owned(),
-            body: self.body.map(|body| body()),
-            start: start.saturating_duration_since(log.started),
-            end: end.saturating_duration_since(log.started),
-            status: ended.status.to_owned(),
+            body: self.body.and_then(|body| body()),
+            start: since(attempt.start),
+            end: since(attempt.end),
+            status: attempt.status.to_string(),
             keys: self.keys,
-            bytes: ended.bytes,
-            error: ended.error.map(|error| error.message.clone()),
-            coalesced: ended.coalesced,
-            attempt: 0,
-            hedge: false,
-            span: [0; 8],
-            breaker: "closed",
+            bytes: attempt.bytes,
+            error: error.map(|error| error.message.clone()).or(retried),
+            coalesced: self.coalesced,
+            attempt: attempt.number,
+            hedge: attempt.hedge,
+            span: attempt.span,
+            breaker: attempt.breaker.as_str(),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(trace: &TraceContext, parent: u64) -> String {
-        String::from_utf8(traceparent(trace, parent).to_vec()).unwrap()
-    }
-
-    #[test]
-    fn the_trace_is_kept_and_the_parent_is_new() {
-        let trace = TraceContext {
-            trace_id: [0xab; 16],
-            parent_id: [1; 8],
-            flags: 1,
-            state: None,
-        };
-        assert_eq!(
-            text(&trace, 0x1234),
-            "00-abababababababababababababababab-0000000000001234-01"
-        );
-    }
-
-    #[test]
-    fn ids_of_zeros_are_never_sent() {
-        let parent = text(&TraceContext::default(), 0);
-        assert_eq!(parent.len(), 55);
-        assert!(!parent.starts_with("00-00000000000000000000000000000000-"));
-        assert!(parent.ends_with("-0000000000000001-00"));
-    }
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -19,6 +19,9 @@ use crate::Secret;
 use crate::Tls;
 use crate::gate::Pace;
 use crate::grpc::Dial;
+use crate::peers::PeerSettings;
+use crate::resilience::Resilience;
+use crate::resilience::ResilienceRules;
 
 /// Settings of all sources.
 #[derive(Debug, Clone)]
@@ -31,6 +34,10 @@ pub struct SourcesConfig {
     pub max_reply_bytes: usize,
     /// Whether identical reads in flight become one call.
     pub merge_reads: bool,
+    /// What happens when services fail, where neither the schema nor an override says otherwise.
+    pub resilience: ResilienceRules,
+    /// Connections of HTTP/2 are made anew when they are older; never without it.
+    pub connection_age: Option<Duration>,
     /// Replies that are kept, where the schema or a service allows it.
     pub cache: CacheSettings,
     /// By the source's name.
@@ -44,6 +51,8 @@ impl Default for SourcesConfig {
             connect_timeout: Duration::from_secs(2),
             max_reply_bytes: 16 * 1024 * 1024,
             merge_reads: true,
+            resilience: ResilienceRules::default(),
+            connection_age: Some(Duration::from_secs(30 * 60)),
             cache: CacheSettings::default(),
             sources: HashMap::new(),
         }
@@ -77,10 +86,12 @@ pub struct SourceOverride {
     pub burst: Option<NonZeroU32>,
     /// How long a call may wait for its turn; not at all otherwise.
     pub rate_wait: Option<Duration>,
+    /// What happens when it fails.
+    pub resilience: ResilienceRules,
 }
 
 /// The settings of one source, every place considered.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) url: Option<String>,
     pub(crate) timeout: Duration,
@@ -93,19 +104,26 @@ pub(crate) struct Settings {
     pub(crate) tls: Tls,
     /// How many calls it gets; as many as there are without it.
     pub(crate) pace: Option<Pace>,
+    pub(crate) resilience: Resilience,
+    pub(crate) connection_age: Option<Duration>,
 }
 
 impl SourcesConfig {
     /// An override beats the schema, which beats the defaults.
     pub(crate) fn settings(&self, source: &Source) -> Result<Settings, ConnectError> {
         let own = self.sources.get(&source.name).cloned().unwrap_or_default();
+        let timeout = own.timeout.or(source.timeout).unwrap_or(self.timeout);
+        let declared = ResilienceRules::declared(&source.limits, source.retry.as_ref());
+        let rules = own.resilience.clone().or(declared);
         Ok(Settings {
+            resilience: Resilience::of(rules.or(self.resilience.clone()), timeout),
+            connection_age: self.connection_age,
             headers: static_headers(&source.name, &own.headers)?,
             pace: pace(source, &own),
             credentials: own.credentials,
             tls: own.tls,
             url: own.url,
-            timeout: own.timeout.or(source.timeout).unwrap_or(self.timeout),
+            timeout,
             connect_timeout: own.connect_timeout.unwrap_or(self.connect_timeout),
             max_reply_bytes: own.max_reply_bytes.unwrap_or(self.max_reply_bytes),
             merge_reads: own.merge_reads.unwrap_or(self.merge_reads),
@@ -115,6 +133,34 @@ impl SourcesConfig {
 }
 
 impl Settings {
+    /// Of the gateway's own requests.
+    pub(crate) fn outbound(connect_timeout: Duration, max_reply_bytes: usize, tls: Tls) -> Self {
+        let usual = SourcesConfig::default();
+        Self {
+            url: None,
+            timeout: usual.timeout,
+            connect_timeout,
+            max_reply_bytes,
+            merge_reads: false,
+            http2_prior_knowledge: false,
+            headers: HeaderMap::new(),
+            credentials: None,
+            tls,
+            pace: None,
+            resilience: Resilience::of(ResilienceRules::default(), usual.timeout),
+            connection_age: usual.connection_age,
+        }
+    }
+
+    /// How its addresses are treated.
+    pub(crate) fn peers(&self) -> PeerSettings {
+        PeerSettings {
+            lookup: self.connect_timeout,
+            eject_after: self.resilience.eject_after,
+            max_age: self.connection_age,
+        }
+    }
+
     /// How gRPC connections are made.
     pub(crate) fn dial(&self) -> Dial {
         Dial {

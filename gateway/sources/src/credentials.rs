@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
 use http::HeaderValue;
-use http::header::AUTHORIZATION;
 use plan::code::Code;
 use plan::source::SourceError;
 
@@ -109,31 +107,19 @@ impl Bearer {
         })
     }
 
-    /// Whether a call may have to wait until somebody else has answered.
-    pub(crate) fn may_wait(&self) -> bool {
-        matches!(self.kind, Kind::Token(_))
-    }
-
-    /// Adds what there is to add to a call that is about to leave. What came back is told to [`Bearer::refused`].
-    pub(crate) async fn sign(&self, headers: &mut HeaderMap) -> Result<(), SourceError> {
-        let value = match &self.kind {
-            Kind::None => return Ok(()),
-            Kind::Fixed(value) => value.clone(),
-            Kind::Token(tokens) => tokens.header().await.map_err(|why| self.failed(&why))?,
-        };
-        headers.insert(AUTHORIZATION, value);
-        Ok(())
-    }
-
-    /// What a call carries, where a refusal of it tells something: only a token can be replaced by a better one.
-    pub(crate) fn sent(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        match self.kind {
-            Kind::Token(_) => headers.get(AUTHORIZATION).cloned(),
-            Kind::None | Kind::Fixed(_) => None,
+    /// What a call that is about to leave carries. What came back is told to [`Bearer::refused`].
+    pub(crate) async fn value(&self) -> Result<Option<HeaderValue>, SourceError> {
+        match &self.kind {
+            Kind::None => Ok(None),
+            Kind::Fixed(value) => Ok(Some(value.clone())),
+            Kind::Token(tokens) => {
+                let token = tokens.header().await;
+                token.map(Some).map_err(|why| self.failed(&why))
+            }
         }
     }
 
-    /// The service does not accept the token that it was sent: the next call brings a fresh one.
+    /// The service does not accept what it was sent: where that is a token, the next call brings a fresh one.
     pub(crate) fn refused(&self, sent: Option<&HeaderValue>) {
         if let (Kind::Token(tokens), Some(sent)) = (&self.kind, sent) {
             tokens.forget(sent);

@@ -56,13 +56,13 @@ impl<P: Protocol> Source for Fetcher<P> {
 impl<P: Protocol> Fetcher<P> {
     async fn run(&self, fetch: &Fetch<'_>) -> Reply {
         let job = Job::of(fetch);
-        if let Some(batch) = items::batch_of(&*self.protocol, &job, &fetch.rows) {
+        if let Some(batch) = items::batch_of(&self.protocol, &job, &fetch.rows) {
             return Box::pin(batch.run(fetch, &job)).await;
         }
         if let Some(window) = window_of(&job) {
             return self.gather(fetch, &job, window).await;
         }
-        let parts = ask(&*self.protocol, &job, &fetch.rows).await;
+        let parts = ask(&self.protocol, &job, &fetch.rows).await;
         let chunks = parts.into_iter().map(|part| Chunk {
             outcome: part
                 .outcome
@@ -108,7 +108,7 @@ fn decode_batch<P: Protocol>(
         null_is_empty(&mut tape);
         match tape.root {
             Value::List { .. } => Ok(tape),
-            _ => Err(no_list(protocol.service(), fetch.shape)),
+            _ => Err(no_list(&protocol.service().name, fetch.shape)),
         }
     };
     pages.iter().map(decode).collect()

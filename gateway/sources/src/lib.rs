@@ -10,6 +10,7 @@ mod cache;
 mod calls;
 mod config;
 mod credentials;
+mod exchange;
 mod failure;
 mod fetch;
 mod format;
@@ -19,12 +20,16 @@ mod json;
 mod merge_reads;
 pub mod outbound;
 mod page;
+mod peers;
 mod protocol;
 mod render;
+mod resilience;
 mod rest;
 mod secret;
+mod service;
 mod tls;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use compose::Supergraph;
@@ -37,9 +42,12 @@ use plan::source::Sources;
 use cache::Cache;
 use fetch::Fetcher;
 use grpc::Grpc;
-use grpc::SystemResolver;
+use peers::SystemResolver;
+use protocol::Protocol as _;
 use render::Encodings;
 use rest::Rest;
+use service::Link;
+use service::Service;
 
 pub use cache::CacheSettings;
 pub use cache::Purge;
@@ -51,6 +59,13 @@ pub use credentials::OAuth;
 pub use credentials::OAuthStyle;
 pub use grpc::ReflectError;
 pub use grpc::reflect;
+pub use resilience::BATCHES;
+pub use resilience::BreakerState;
+pub use resilience::DURATIONS;
+pub use resilience::Distribution;
+pub use resilience::Outcome;
+pub use resilience::ResilienceRules;
+pub use resilience::SourceNumbers;
 pub use secret::Secret;
 pub use tls::BadTls;
 pub use tls::Identity;
@@ -59,23 +74,43 @@ pub use tls::Tls;
 /// The sources of one graph, ready to be asked. Nothing is dialled before the first call.
 pub struct ConnectedSources {
     sources: Vec<Box<dyn Source>>,
+    /// By the source's name.
+    ways: HashMap<String, Way>,
     cache: Cache,
 }
 
-/// Sets up every source of a graph.
+/// The way to one source, which outlives its graph.
+enum Way {
+    Rest(Arc<Link<rest::Transport>>),
+    Grpc(Arc<Link<grpc::Connection>>),
+}
+
+/// Sets up every source of a graph. Connections of the graph before stay where nothing about a source has changed, and so does what is known of its health.
 pub fn connect(
     graph: &Supergraph,
     config: &SourcesConfig,
+    before: Option<&ConnectedSources>,
 ) -> Result<ConnectedSources, ConnectError> {
     install_provider();
-    let encodings = Arc::new(Encodings::of(graph));
     let cache = Cache::new(config.cache.clone(), graph);
-    let sources = graph.sources().iter();
-    let sources = sources.map(|source| connected(source, config, &encodings, &cache));
-    Ok(ConnectedSources {
-        sources: sources.collect::<Result<_, _>>()?,
+    let connecting = Connecting {
+        graph,
+        config,
+        before,
+        encodings: Arc::new(Encodings::of(graph)),
+        cache: cache.clone(),
+    };
+    let mut connected = ConnectedSources {
+        sources: Vec::new(),
+        ways: HashMap::new(),
         cache,
-    })
+    };
+    for (at, source) in graph.sources().iter().enumerate() {
+        let (port, way) = connecting.connected(at, source)?;
+        connected.sources.push(port);
+        connected.ways.insert(source.name.clone(), way);
+    }
+    Ok(connected)
 }
 
 /// Fails where a provider is installed already, which serves as well.
@@ -83,23 +118,48 @@ fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn connected(
-    source: &Declared,
-    config: &SourcesConfig,
-    encodings: &Arc<Encodings>,
-    cache: &Cache,
-) -> Result<Box<dyn Source>, ConnectError> {
-    let settings = config.settings(source)?;
-    let (encodings, cache) = (encodings.clone(), cache.clone());
-    match &source.kind {
-        SourceKind::Http { base_url, .. } => {
-            let rest = Rest::new(source, base_url, settings, encodings, cache)?;
-            Ok(Box::new(Fetcher::new(rest)))
-        }
-        SourceKind::Grpc { .. } => {
-            let resolver = Arc::new(SystemResolver);
-            let grpc = Grpc::new(source, settings, encodings, resolver, cache)?;
-            Ok(Box::new(Fetcher::new(grpc)))
+struct Connecting<'c> {
+    graph: &'c Supergraph,
+    config: &'c SourcesConfig,
+    before: Option<&'c ConnectedSources>,
+    encodings: Arc<Encodings>,
+    cache: Cache,
+}
+
+impl Connecting<'_> {
+    fn connected(
+        &self,
+        at: usize,
+        source: &Declared,
+    ) -> Result<(Box<dyn Source>, Way), ConnectError> {
+        let resolvers = self.graph.resolvers().iter();
+        let service = Service::new(
+            source,
+            self.config.settings(source)?,
+            self.encodings.clone(),
+            self.cache.clone(),
+            resolvers.filter(|resolver| resolver.source.index() == at),
+        );
+        let before = self.before.and_then(|it| it.ways.get(&source.name));
+        match &source.kind {
+            SourceKind::Http { base_url, .. } => {
+                let before = match before {
+                    Some(Way::Rest(link)) => Some(link),
+                    Some(Way::Grpc(_)) | None => None,
+                };
+                let rest = Rest::new(service, base_url, before)?;
+                let way = Way::Rest(rest.link().clone());
+                Ok((Box::new(Fetcher::new(rest)), way))
+            }
+            SourceKind::Grpc { url, .. } => {
+                let before = match before {
+                    Some(Way::Grpc(link)) => Some(link),
+                    Some(Way::Rest(_)) | None => None,
+                };
+                let grpc = Grpc::new(service, url, Arc::new(SystemResolver), before)?;
+                let way = Way::Grpc(grpc.link().clone());
+                Ok((Box::new(Fetcher::new(grpc)), way))
+            }
         }
     }
 }
@@ -108,6 +168,17 @@ impl ConnectedSources {
     /// Takes kept replies away; how many that were.
     pub fn purge(&self, purge: &Purge) -> u64 {
         self.cache.purge(purge)
+    }
+
+    /// What was counted of each source, by name.
+    pub fn numbers(&self) -> Vec<SourceNumbers> {
+        let numbers = self.ways.iter().map(|(name, way)| match way {
+            Way::Rest(link) => link.numbers(name),
+            Way::Grpc(link) => link.numbers(name),
+        });
+        let mut numbers: Vec<_> = numbers.collect();
+        numbers.sort_by(|one, other| one.source.cmp(&other.source));
+        numbers
     }
 
     /// Bytes that are kept now.
@@ -186,7 +257,7 @@ mod tests {
         let graph = compose::compose(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
         let mut config = SourcesConfig::default();
         config.sources.insert("users".to_owned(), own);
-        connect(&graph, &config)
+        connect(&graph, &config, None)
     }
 
     #[test]

@@ -13,10 +13,13 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use futures_util::future::WeakShared;
+
+use crate::exchange::Longest;
 
 /// Work of which anybody may wait for the result.
 pub(crate) type Work<V> = Pin<Box<dyn Future<Output = V> + Send>>;
@@ -32,6 +35,8 @@ struct Table<K, V: Clone> {
 struct Entry<V: Clone> {
     id: u64,
     work: WeakShared<Work<V>>,
+    /// How long somebody waits for it.
+    until: Longest,
 }
 
 /// A place in some work.
@@ -56,14 +61,18 @@ where
     K: Eq + Hash + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the work in flight for the key, or begins it.
-    pub(crate) fn join(&self, key: K, begin: impl FnOnce() -> Work<V>) -> Joined<V> {
+    /// Joins the work in flight for the key, or begins it. It goes on until the last waiter's deadline.
+    pub(crate) fn join(
+        &self,
+        key: K,
+        deadline: Instant,
+        begin: impl FnOnce(Longest) -> Work<V>,
+    ) -> Joined<V> {
         let mut table = lock(&self.0);
-        if let Some(work) = table
-            .in_flight
-            .get(&key)
-            .and_then(|entry| entry.work.upgrade())
-        {
+        let entry = table.in_flight.get(&key);
+        let in_flight = entry.and_then(|entry| Some((entry.work.upgrade()?, &entry.until)));
+        if let Some((work, until)) = in_flight {
+            until.extend(deadline);
             return Joined {
                 work,
                 follower: true,
@@ -76,9 +85,10 @@ where
             key: key.clone(),
             id,
         };
-        let work = leave_at_end(begin(), entered).shared();
-        if let Some(weak) = work.downgrade() {
-            table.in_flight.insert(key, Entry { id, work: weak });
+        let until = Longest::new(deadline);
+        let work = leave_at_end(begin(until.clone()), entered).shared();
+        if let Some(work) = work.downgrade() {
+            table.in_flight.insert(key, Entry { id, work, until });
         }
         Joined {
             work,
@@ -140,6 +150,10 @@ mod tests {
 
     use super::*;
 
+    fn later() -> Instant {
+        crate::calls::now() + std::time::Duration::from_secs(60)
+    }
+
     fn counted(begun: &Arc<AtomicUsize>, answer: oneshot::Receiver<u32>) -> Work<u32> {
         let begun = begun.clone();
         Box::pin(async move {
@@ -153,8 +167,8 @@ mod tests {
         let reads = MergeReads::default();
         let begun = Arc::new(AtomicUsize::new(0));
         let (answer, receive) = oneshot::channel();
-        let first = reads.join("key", || counted(&begun, receive));
-        let second = reads.join("key", || unreachable!("the first is in flight"));
+        let first = reads.join("key", later(), |_| counted(&begun, receive));
+        let second = reads.join("key", later(), |_| unreachable!("the first is in flight"));
         assert!(!first.follower);
         assert!(second.follower);
         answer.send(7).unwrap();
@@ -166,8 +180,8 @@ mod tests {
     #[tokio::test]
     async fn another_key_is_another_read() {
         let reads = MergeReads::default();
-        let one = reads.join("one", || Box::pin(async { 1 }));
-        let two = reads.join("two", || Box::pin(async { 2 }));
+        let one = reads.join("one", later(), |_| Box::pin(async { 1 }));
+        let two = reads.join("two", later(), |_| Box::pin(async { 2 }));
         assert_eq!(tokio::join!(one.work, two.work), (1, 2));
     }
 
@@ -176,11 +190,15 @@ mod tests {
         let reads = MergeReads::default();
         let begun = Arc::new(AtomicUsize::new(0));
         let (answer, receive) = oneshot::channel();
-        let leader = tokio::spawn(reads.join("key", || counted(&begun, receive)).work);
+        let leader = tokio::spawn(
+            reads
+                .join("key", later(), |_| counted(&begun, receive))
+                .work,
+        );
         while begun.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
-        let follower = tokio::spawn(reads.join("key", || unreachable!()).work);
+        let follower = tokio::spawn(reads.join("key", later(), |_| unreachable!()).work);
         leader.abort();
         assert!(leader.await.unwrap_err().is_cancelled());
         answer.send(9).unwrap();
@@ -193,10 +211,10 @@ mod tests {
         let reads = MergeReads::default();
         let begun = Arc::new(AtomicUsize::new(0));
         let (answer, receive) = oneshot::channel::<u32>();
-        drop(reads.join("key", || counted(&begun, receive)));
+        drop(reads.join("key", later(), |_| counted(&begun, receive)));
         assert!(answer.is_closed());
         assert_eq!(reads.len(), 0);
-        let again = reads.join("key", || Box::pin(async { 3 }));
+        let again = reads.join("key", later(), |_| Box::pin(async { 3 }));
         assert!(!again.follower);
         assert_eq!(again.work.await, 3);
     }
@@ -204,9 +222,9 @@ mod tests {
     #[tokio::test]
     async fn who_comes_after_the_answer_reads_anew() {
         let reads = MergeReads::default();
-        let first = reads.join("key", || Box::pin(async { 1 }));
+        let first = reads.join("key", later(), |_| Box::pin(async { 1 }));
         assert_eq!(first.work.clone().await, 1);
-        let second = reads.join("key", || Box::pin(async { 2 }));
+        let second = reads.join("key", later(), |_| Box::pin(async { 2 }));
         assert_eq!(second.work.await, 2);
     }
 }

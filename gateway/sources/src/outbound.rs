@@ -4,6 +4,7 @@
 //! address, one attempt, no redirects, a bounded reply. What is asked and what
 //! the answer means is the caller's affair.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use crate::config::Settings;
+use crate::failure::Unanswered;
 use crate::rest::RestCall;
 use crate::rest::RestClient;
 use crate::tls::Tls;
@@ -46,12 +48,18 @@ impl Default for OutboundSettings {
 }
 
 /// A client for one address. Cheap to clone; dials nothing before the first request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Outbound {
     client: RestClient,
     /// Path and query.
     target: String,
     url: String,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Outbound").field(&self.url).finish()
+    }
 }
 
 /// Why there is no answer. The texts are for the log: they name addresses.
@@ -183,23 +191,22 @@ impl Outbound {
             target: self.target.clone(),
             body: body.map(|(body, _)| body).unwrap_or_default(),
             headers: Vec::new(),
-            timeout: deadline.saturating_duration_since(Instant::now()),
         };
-        match self.client.clone().attempt(Arc::new(call), headers).await {
+        let time = deadline.saturating_duration_since(Instant::now());
+        match self.client.attempt(&call, headers, time).await {
             Ok(reply) => Ok((reply.status, reply.body)),
-            Err(failure) if failure.is_timeout() => Err(OutboundError::TimedOut),
-            Err(failure) => Err(OutboundError::Failed(failure.reason())),
+            Err(failed) if failed.how == Unanswered::TimedOut => Err(OutboundError::TimedOut),
+            Err(failed) => Err(OutboundError::Failed(failed.reason())),
         }
     }
 }
 
 fn settings_of(settings: &OutboundSettings) -> Settings {
-    Settings {
-        connect_timeout: settings.connect_timeout,
-        max_reply_bytes: settings.max_reply_bytes,
-        tls: settings.tls.clone(),
-        ..Settings::default()
-    }
+    Settings::outbound(
+        settings.connect_timeout,
+        settings.max_reply_bytes,
+        settings.tls.clone(),
+    )
 }
 
 /// <https://url.spec.whatwg.org/#application/x-www-form-urlencoded>

@@ -1,16 +1,18 @@
 //! What differs between protocols, and nothing else.
 
+use std::future::Future;
+use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use compose::model::HeaderRule;
 use compose::model::Page;
 use compose::model::Resolver;
 use compose::model::Target;
 use http::HeaderMap;
+use http::HeaderValue;
 use plan::cache::CachePolicy;
 use plan::shape::ReplyShape;
-use plan::source::BoxFuture;
 use plan::source::Context;
 use plan::source::Fetch;
 use plan::source::Row;
@@ -19,11 +21,18 @@ use plan::tape::Tape;
 use serde_json::Map;
 use serde_json::Value as Json;
 
-use crate::cache::Cache;
+use crate::cache::CallKey;
+use crate::cache::Kept;
+use crate::calls::Status;
+use crate::exchange::Reads;
+use crate::failure::Failed;
 use crate::page::Ask;
 use crate::page::Facts;
 use crate::render::Encodings;
 use crate::render::Scope;
+use crate::resilience::Verdict;
+use crate::service::Link;
+use crate::service::Service;
 
 /// A fetch without its rows and its place for what was prepared: what building and judging calls needs.
 #[derive(Clone, Copy)]
@@ -71,6 +80,11 @@ impl<'a> Job<'a> {
         matches!(self.resolver.target, Target::Root { mutation: true, .. })
     }
 
+    /// Whether it changes something, and a second time something else.
+    pub(crate) fn is_unmarked_mutation(&self) -> bool {
+        self.is_mutation() && !self.resolver.policy.idempotent
+    }
+
     /// Whether an identical call in flight may stand for this one.
     pub(crate) fn may_merge(&self) -> bool {
         self.context.merge_reads && self.resolver.policy.idempotent && !self.is_mutation()
@@ -90,21 +104,36 @@ pub(crate) enum Answer<R> {
     Instead(Tape),
 }
 
+/// What one attempt brought.
+pub(crate) type Brought<P> = Result<<P as Protocol>::Raw, Failed>;
+
+/// A call as people see it.
+pub(crate) struct Shown<'c> {
+    /// `GET`, or `gRPC`.
+    pub(crate) method: &'c str,
+    /// Path and query below the base address, or `package.Service/Method`.
+    pub(crate) target: &'c str,
+}
+
 /// Building a call, making it, and reading its reply.
-pub(crate) trait Protocol: Send + Sync + 'static {
-    /// A call, rendered.
-    type Call: Send;
-    /// A reply, not yet decoded; cheap to clone.
+pub(crate) trait Protocol: Send + Sync + Sized + 'static {
+    /// A call, rendered, without what goes with every call: everything that makes two calls the same, identity included. Cheap to clone.
+    type Call: Clone + Eq + Hash + Send + Sync + 'static;
+    /// What the service answered, whatever its status. Cheap to clone.
+    type Raw: Clone + Send + Sync + 'static;
+    /// A reply to decode; cheap to clone.
     type Reply: Clone + Send + Sync + 'static;
+    /// What calls to one address go over.
+    type Transport: Send + Sync + 'static;
 
-    /// The source's name.
-    fn service(&self) -> &Arc<str>;
+    /// What sources of every kind have.
+    fn service(&self) -> &Service;
 
-    /// How values are spelled.
-    fn encodings(&self) -> &Encodings;
+    /// The way to it.
+    fn link(&self) -> &Arc<Link<Self::Transport>>;
 
-    /// The source's own header rules.
-    fn rules(&self) -> &[HeaderRule];
+    /// Reads in flight.
+    fn reads(&self) -> &Reads<Self>;
 
     /// Builds the call for some rows, with the parameters of a page.
     fn render(
@@ -117,13 +146,46 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// Whether a call of several rows is too long to be made as one.
     fn is_too_long(&self, call: &Self::Call) -> bool;
 
-    /// Makes the call, or joins an identical one in flight, and writes it down. Ends with the request's deadline.
-    fn exchange<'a>(
-        &'a self,
-        job: &'a Job<'a>,
-        call: Self::Call,
-        keys: usize,
-    ) -> BoxFuture<'a, Result<Answer<Self::Reply>, SourceError>>;
+    /// One attempt over one connection, without a bound in time.
+    fn send(
+        &self,
+        transport: &Self::Transport,
+        call: &Self::Call,
+        with: With,
+    ) -> impl Future<Output = Brought<Self>> + Send;
+
+    /// What an answer says about the source, and about another attempt.
+    fn verdict(&self, raw: &Self::Raw) -> Verdict;
+
+    /// The status of an answer, as people know it.
+    fn status(&self, raw: &Self::Raw) -> Status;
+
+    /// Whether the service does not accept the credentials that it was sent.
+    fn refuses_credentials(&self, raw: &Self::Raw) -> bool;
+
+    /// Bytes of an answer.
+    fn bytes(&self, raw: &Self::Raw) -> usize;
+
+    /// Whether an answer is data, a value that its status stands for, or an error.
+    fn judge(&self, job: &Job<'_>, raw: &Self::Raw) -> Result<Answer<Self::Reply>, SourceError>;
+
+    /// What can be kept of an answer that carries what was asked for.
+    fn keep(&self, raw: &Self::Raw) -> Option<Kept>;
+
+    /// What was kept, as an answer again.
+    fn kept(&self, kept: Kept) -> Option<Self::Raw>;
+
+    /// What the service said about keeping its answer.
+    fn caching<'r>(&self, raw: &'r Self::Raw) -> Option<&'r HeaderMap>;
+
+    /// What it is kept under.
+    fn key(&self, call: &Self::Call) -> CallKey;
+
+    /// A call as people see it.
+    fn shown<'c>(&self, call: &'c Self::Call) -> Shown<'c>;
+
+    /// The request's body as text, where it has one.
+    fn body(&self, call: &Self::Call) -> Option<String>;
 
     /// What a paged reply says of itself.
     fn facts(&self, job: &Job<'_>, rule: &Page, reply: &Self::Reply) -> Result<Facts, SourceError>;
@@ -131,11 +193,22 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     /// Decodes a reply, or the pages of one list as one.
     fn decode(&self, fetch: &Fetch<'_>, replies: &[Self::Reply]) -> Result<Tape, SourceError>;
 
-    /// Replies that are kept.
-    fn cache(&self) -> &Cache;
-
     /// What can be done with single items of a batch's replies, where the protocol knows items as text.
     fn items(&self) -> Option<&dyn Items<Self::Reply>>;
+}
+
+/// What goes with one attempt.
+pub(crate) struct With {
+    /// Ids and credentials: not for a rule to change.
+    pub(crate) headers: HeaderMap,
+    /// Where the call itself carries none.
+    pub(crate) idempotency_key: Option<HeaderValue>,
+    /// How long the service is told that it has.
+    pub(crate) time: Duration,
+    /// Whether that is what the caller has left, and less than an attempt's own time.
+    pub(crate) cut: bool,
+    /// Attempts before this one.
+    pub(crate) before: u32,
 }
 
 /// Batches item by item.

@@ -13,21 +13,17 @@ mod request;
 mod status;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use compose::model::Errors;
-use compose::model::HeaderRule;
 use compose::model::Page;
 use compose::model::PageStyle;
 use compose::model::Piece;
 use compose::model::Request;
-use compose::model::Source as Declared;
 use http::HeaderMap;
 use plan::code::Code;
 use plan::shape::AbstractVariant;
 use plan::shape::Shape;
-use plan::source::BoxFuture;
 use plan::source::Fetch;
 use plan::source::Row;
 use plan::source::SourceError;
@@ -35,23 +31,15 @@ use plan::tape::Tape;
 use plan::tape::Value;
 
 use crate::ConnectError;
-use crate::cache::Cache;
 use crate::cache::CallKey;
 use crate::cache::Kept;
-use crate::cache::Refresh;
-use crate::calls;
-use crate::calls::Ended;
-use crate::calls::How;
-use crate::calls::Observed;
-use crate::config::Settings;
-use crate::credentials::Bearer;
+use crate::calls::Status;
+use crate::exchange::Reads;
+use crate::failure::Failed;
 use crate::failure::code_named;
 use crate::failure::fixed_text;
-use crate::gate::Gate;
 use crate::json;
 use crate::json::NotJson;
-use crate::merge_reads::MergeReads;
-use crate::merge_reads::Work;
 use crate::page::Ask;
 use crate::page::Facts;
 use crate::page::link;
@@ -60,70 +48,71 @@ use crate::protocol::Answer;
 use crate::protocol::Items;
 use crate::protocol::Job;
 use crate::protocol::Protocol;
-use crate::render::Encodings;
-use client::Failure;
+use crate::protocol::Shown;
+use crate::protocol::With;
+use crate::resilience::Verdict;
+use crate::service::Link;
+use crate::service::Service;
+use client::Reader;
 pub(crate) use client::RestClient;
 pub(crate) use client::RestReply;
+pub(crate) use client::Transport;
 use request::MAX_URL;
 pub(crate) use request::RestCall;
 use request::Rules;
 
-type Outcome = Result<Arc<RestReply>, Failure>;
-
 /// One REST service.
 pub(crate) struct Rest {
-    name: Arc<str>,
-    settings: Settings,
-    rules: Vec<HeaderRule>,
-    errors: Errors,
-    encodings: Arc<Encodings>,
-    client: RestClient,
-    gate: Gate,
-    bearer: Bearer,
-    reads: MergeReads<(Arc<RestCall>, u64), Outcome>,
-    cache: Cache,
+    service: Service,
+    link: Arc<Link<Transport>>,
+    reader: Reader,
+    reads: Reads<Self>,
+    /// Bytes of the whole base address.
+    base_len: usize,
 }
 
 impl Rest {
-    /// Dials nothing yet.
+    /// Over a link that is there already, where it still fits. Dials nothing yet.
     pub(crate) fn new(
-        source: &Declared,
+        service: Service,
         base_url: &str,
-        settings: Settings,
-        encodings: Arc<Encodings>,
-        cache: Cache,
+        old: Option<&Arc<Link<Transport>>>,
     ) -> Result<Self, ConnectError> {
-        let name: Arc<str> = source.name.as_str().into();
+        let Service { name, settings, .. } = &service;
         let url = settings.url.as_deref().unwrap_or(base_url);
+        let link = match old.filter(|old| old.fits(url, settings)) {
+            Some(old) => old.clone(),
+            None => Link::new(name, url, settings, client::peers(name, url, settings)?)?,
+        };
         Ok(Self {
-            client: RestClient::new(name.clone(), url, &settings)?,
-            gate: Gate::new(&name, settings.pace),
-            bearer: Bearer::new(&name, &settings)?,
-            name,
-            rules: source.headers.clone(),
-            errors: source.errors.clone(),
-            settings,
-            encodings,
-            reads: MergeReads::default(),
-            cache,
+            base_len: url.trim_end_matches('/').len(),
+            reader: Reader {
+                max_bytes: settings.max_reply_bytes,
+                service: name.clone(),
+            },
+            reads: Reads::<Self>::default(),
+            service,
+            link,
         })
     }
 }
 
 impl Protocol for Rest {
     type Call = Arc<RestCall>;
+    type Raw = Arc<RestReply>;
     type Reply = Arc<RestReply>;
+    type Transport = Transport;
 
-    fn service(&self) -> &Arc<str> {
-        &self.name
+    fn service(&self) -> &Service {
+        &self.service
     }
 
-    fn encodings(&self) -> &Encodings {
-        &self.encodings
+    fn link(&self) -> &Arc<Link<Transport>> {
+        &self.link
     }
 
-    fn rules(&self) -> &[HeaderRule] {
-        &self.rules
+    fn reads(&self) -> &Reads<Self> {
+        &self.reads
     }
 
     fn render(
@@ -132,49 +121,100 @@ impl Protocol for Rest {
         rows: &[Row],
         ask: Option<&Ask>,
     ) -> Result<Self::Call, SourceError> {
+        let Service {
+            name,
+            settings,
+            rules,
+            encodings,
+            ..
+        } = &self.service;
         let rules = Rules {
-            configured: &self.settings.headers,
-            source: &self.rules,
+            configured: &settings.headers,
+            source: rules,
         };
-        let scope = job.scope(rows, &self.encodings);
-        let timeout = job.resolver.policy.timeout.unwrap_or(self.settings.timeout);
-        match request::render(job, &rules, &scope, ask, timeout) {
+        let scope = job.scope(rows, encodings);
+        match request::render(job, &rules, &scope, ask) {
             Ok(Some(call)) => Ok(Arc::new(call)),
             Ok(None) => Err(self.failed(Code::InternalError, "the resolver is not a REST one")),
-            Err(error) => Err(error.of(&self.name)),
+            Err(error) => Err(error.of(name)),
         }
     }
 
     fn is_too_long(&self, call: &Self::Call) -> bool {
-        self.client.url_len(call) > MAX_URL
+        self.base_len + call.target.len() > MAX_URL
     }
 
-    fn exchange<'a>(
-        &'a self,
-        job: &'a Job<'a>,
-        call: Self::Call,
-        keys: usize,
-    ) -> BoxFuture<'a, Result<Answer<Self::Reply>, SourceError>> {
-        Box::pin(async move {
-            let start = calls::now();
-            let (outcome, how) = self.outcome(job, &call, start).await;
-            let answer = match &outcome {
-                Ok(reply) => self.judge(job, reply),
-                Err(failure) => Err(self.unanswered(job, failure)),
-            };
-            let done = Done {
-                call: &call,
-                keys,
-                outcome: &outcome,
-                error: answer.as_ref().err(),
-                how,
-            };
-            self.write_down(job, start, &done);
-            answer
-        })
+    async fn send(
+        &self,
+        transport: &Transport,
+        call: &Self::Call,
+        with: With,
+    ) -> Result<Arc<RestReply>, Failed> {
+        let reply = self.reader.send(transport, call, with).await?;
+        Ok(Arc::new(reply))
     }
 
-    fn facts(&self, job: &Job<'_>, rule: &Page, reply: &Self::Reply) -> Result<Facts, SourceError> {
+    fn verdict(&self, reply: &Arc<RestReply>) -> Verdict {
+        status::verdict(reply.status, &reply.headers)
+    }
+
+    fn status(&self, reply: &Arc<RestReply>) -> Status {
+        Status::Number(reply.status)
+    }
+
+    fn refuses_credentials(&self, reply: &Arc<RestReply>) -> bool {
+        reply.status == 401
+    }
+
+    fn bytes(&self, reply: &Arc<RestReply>) -> usize {
+        reply.body.len()
+    }
+
+    fn judge(
+        &self,
+        job: &Job<'_>,
+        reply: &Arc<RestReply>,
+    ) -> Result<Answer<Arc<RestReply>>, SourceError> {
+        self.judged(job, reply)
+    }
+
+    fn keep(&self, reply: &Arc<RestReply>) -> Option<Kept> {
+        reply.is_whole().then(|| Kept::Rest(reply.clone()))
+    }
+
+    fn kept(&self, kept: Kept) -> Option<Arc<RestReply>> {
+        match kept {
+            Kept::Rest(reply) => Some(reply),
+            Kept::Grpc(_) | Kept::Items(_) => None,
+        }
+    }
+
+    fn caching<'r>(&self, reply: &'r Arc<RestReply>) -> Option<&'r HeaderMap> {
+        Some(&reply.headers)
+    }
+
+    fn key(&self, call: &Self::Call) -> CallKey {
+        CallKey::Rest(call.clone())
+    }
+
+    fn shown<'c>(&self, call: &'c Self::Call) -> Shown<'c> {
+        Shown {
+            method: call.method.as_str(),
+            target: &call.target,
+        }
+    }
+
+    fn body(&self, call: &Self::Call) -> Option<String> {
+        let text = || String::from_utf8_lossy(&call.body).into_owned();
+        (!call.body.is_empty()).then(text)
+    }
+
+    fn facts(
+        &self,
+        job: &Job<'_>,
+        rule: &Page,
+        reply: &Arc<RestReply>,
+    ) -> Result<Facts, SourceError> {
         if reply.body.is_empty() {
             return Ok(Facts::default());
         }
@@ -187,7 +227,7 @@ impl Protocol for Rest {
         Ok(facts)
     }
 
-    fn decode(&self, fetch: &Fetch<'_>, replies: &[Self::Reply]) -> Result<Tape, SourceError> {
+    fn decode(&self, fetch: &Fetch<'_>, replies: &[Arc<RestReply>]) -> Result<Tape, SourceError> {
         let status = replies.first().map_or(0, |reply| reply.status);
         let bodies: Vec<Bytes> = replies
             .iter()
@@ -201,11 +241,7 @@ impl Protocol for Rest {
             .map_err(|error| self.not_json(&Job::of(fetch), &error))
     }
 
-    fn cache(&self) -> &Cache {
-        &self.cache
-    }
-
-    fn items(&self) -> Option<&dyn Items<Self::Reply>> {
+    fn items(&self) -> Option<&dyn Items<Arc<RestReply>>> {
         Some(self)
     }
 }
@@ -230,161 +266,11 @@ impl Items<Arc<RestReply>> for Rest {
     }
 }
 
-// --- The call -------------------------------------------------------------
-
-impl Rest {
-    /// The reply of this call: one that was kept, where anybody allows it, or one that comes.
-    async fn outcome(&self, job: &Job<'_>, call: &Arc<RestCall>, start: Instant) -> (Outcome, How) {
-        if job.context.deadline <= start {
-            return (Err(self.client.not_begun()), How::Called);
-        }
-        let Some(asking) = self.cache.asking(job) else {
-            return self.called(job, call).await;
-        };
-        let key = CallKey::Rest(call.clone());
-        if let Some(found) = asking.find(&key)
-            && let Kept::Rest(reply) = found.kept
-        {
-            if let Some(refresh) = found.refresh {
-                self.refresh(refresh, call);
-            }
-            return (Ok(reply), How::Kept);
-        }
-        let ticket = asking.ticket();
-        let (outcome, how) = self.called(job, call).await;
-        if let Ok(reply) = &outcome {
-            match reply.is_whole() {
-                true => asking.came(&ticket, Some(&reply.headers)),
-                false => asking.lost(),
-            }
-            if reply.is_whole() && how == How::Called {
-                ticket.store(key, Kept::Rest(reply.clone()), Some(&reply.headers));
-            }
-        }
-        (outcome, how)
-    }
-
-    /// Fetches a reply anew that was answered already, in its own time and on nobody's behalf.
-    fn refresh(&self, refresh: Refresh, call: &Arc<RestCall>) {
-        let end = calls::now() + call.timeout;
-        let work = self.attempt(call, HeaderMap::new(), end, Some(end));
-        let key = CallKey::Rest(call.clone());
-        tokio::spawn(async move {
-            if let Ok(reply) = work.await
-                && reply.is_whole()
-            {
-                let headers = Some(&reply.headers);
-                refresh
-                    .ticket
-                    .store(key, Kept::Rest(reply.clone()), headers);
-            }
-        });
-    }
-
-    /// The reply of this call, or of an identical one in flight. Each waiter keeps its own deadline; the shared attempt has only its own time.
-    async fn called(&self, job: &Job<'_>, call: &Arc<RestCall>) -> (Outcome, How) {
-        let deadline = job.context.deadline;
-        let (result, how) = match self.settings.merge_reads && job.may_merge() {
-            true => {
-                let begin = || self.work(job, call, None);
-                let joined = self.reads.join((call.clone(), job.context.epoch), begin);
-                let result = tokio::time::timeout_at(deadline.into(), joined.work).await;
-                (result, How::joined(joined.follower))
-            }
-            // The attempt itself ends with the request: one timer is enough, unless a token is waited for.
-            false => {
-                let work = self.work(job, call, Some(deadline));
-                let result = match self.bearer.may_wait() {
-                    true => tokio::time::timeout_at(deadline.into(), work).await,
-                    false => Ok(work.await),
-                };
-                (result, How::Called)
-            }
-        };
-        let late = |_| Err(self.client.timed_out(Code::DeadlineExceeded));
-        (result.unwrap_or_else(late), how)
-    }
-
-    /// One attempt. It ends at the request's deadline where there is one: work that is shared outlives a request.
-    fn work(
-        &self,
-        job: &Job<'_>,
-        call: &Arc<RestCall>,
-        deadline: Option<Instant>,
-    ) -> Work<Outcome> {
-        // Room for what every call carries, and for some rules beside it.
-        let mut labels = HeaderMap::with_capacity(12);
-        calls::propagate(job.context, &mut labels);
-        self.attempt(call, labels, job.context.deadline, deadline)
-    }
-
-    /// Waits for its turn no longer than `patience`.
-    fn attempt(
-        &self,
-        call: &Arc<RestCall>,
-        mut labels: HeaderMap,
-        patience: Instant,
-        deadline: Option<Instant>,
-    ) -> Work<Outcome> {
-        let (client, call) = (self.client.clone(), call.clone());
-        let gate = self.gate.clone();
-        let bearer = self.bearer.clone();
-        Box::pin(async move {
-            gate.pass(patience).await.map_err(Failure::limited)?;
-            let signed = bearer.sign(&mut labels).await;
-            signed.map_err(Failure::without_credentials)?;
-            let sent = bearer.sent(&labels);
-            let reply = client.attempt_before(deadline, call, labels).await?;
-            if reply.status == 401 {
-                bearer.refused(sent.as_ref());
-            }
-            Ok(Arc::new(reply))
-        })
-    }
-
-    fn write_down(&self, job: &Job<'_>, start: Instant, done: &Done<'_>) {
-        let call = done.call;
-        let body = || String::from_utf8_lossy(&call.body).into_owned();
-        let observed = Observed {
-            context: job.context,
-            step: job.step,
-            source: &self.name,
-            method: call.method.as_str(),
-            target: &call.target,
-            body: (!call.body.is_empty()).then_some(&body as &dyn Fn() -> String),
-            keys: done.keys,
-        };
-        let mut digits = itoa::Buffer::new();
-        observed.ended(
-            start,
-            &Ended {
-                status: match done.outcome {
-                    Ok(_) if done.how == How::Kept => calls::KEPT,
-                    Ok(reply) => digits.format(reply.status),
-                    Err(failure) => failure.word,
-                },
-                bytes: done.outcome.as_ref().map_or(0, |reply| reply.body.len()),
-                error: done.error,
-                coalesced: done.how != How::Called,
-            },
-        );
-    }
-}
-
-/// A call that is over.
-struct Done<'a> {
-    call: &'a RestCall,
-    keys: usize,
-    outcome: &'a Outcome,
-    error: Option<&'a SourceError>,
-    how: How,
-}
-
 // --- The reply ------------------------------------------------------------
 
 impl Rest {
     /// Whether a reply is data, a value that its status stands for, or an error.
-    fn judge(
+    fn judged(
         &self,
         job: &Job<'_>,
         reply: &Arc<RestReply>,
@@ -434,7 +320,7 @@ impl Rest {
         let chosen = self.chosen_code(operation, reply.status);
         let known = chosen.and_then(code_named);
         let code = known.unwrap_or_else(|| status::code(reply.status));
-        let mut told = problem::told(reply, code, operation, &self.errors);
+        let mut told = problem::told(reply, code, operation, &self.service.errors);
         // A name of the schema's own stands beside the code of our table.
         if let (Some(name), None) = (chosen, known) {
             told.problem.insert("code".to_owned(), name.into());
@@ -442,15 +328,15 @@ impl Rest {
         SourceError {
             problem: Some(Box::new(told.problem)),
             retry_after: status::retry_after(&reply.headers),
-            outcome_unknown: is_unmarked_mutation(job) && status::is_unclear(reply.status),
+            outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(reply.status),
             internal: Some(format!("status {}", reply.status)),
-            ..SourceError::new(code, &self.name, told.message)
+            ..SourceError::new(code, &self.service.name, told.message)
         }
     }
 
     /// `errors: { codes: … }`; the operation's come first.
     fn chosen_code<'a>(&'a self, operation: &'a Errors, status: u16) -> Option<&'a str> {
-        let mut rules = operation.codes.iter().chain(&self.errors.codes);
+        let mut rules = operation.codes.iter().chain(&self.service.errors.codes);
         let rule = rules.find(|(pattern, _)| status::matches(pattern, status));
         rule.map(|(_, name)| name.as_str())
     }
@@ -467,20 +353,13 @@ impl Rest {
     /// The service answered, and so may have done its work.
     fn answered(&self, job: &Job<'_>, code: Code, detail: &str) -> SourceError {
         SourceError {
-            outcome_unknown: is_unmarked_mutation(job),
+            outcome_unknown: job.is_unmarked_mutation(),
             ..self.failed(code, detail)
         }
     }
 
-    fn unanswered(&self, job: &Job<'_>, failure: &Failure) -> SourceError {
-        SourceError {
-            outcome_unknown: is_unmarked_mutation(job) && failure.maybe_done,
-            ..failure.error.clone()
-        }
-    }
-
     fn failed(&self, code: Code, detail: &str) -> SourceError {
-        SourceError::new(code, &self.name, fixed_text(code)).internal(detail)
+        SourceError::new(code, &self.service.name, fixed_text(code)).internal(detail)
     }
 }
 
@@ -506,10 +385,6 @@ fn has_key_in_path(request: &Request) -> bool {
             .any(|piece| matches!(piece, Piece::Hole(_))),
         Request::Grpc(_) => false,
     }
-}
-
-fn is_unmarked_mutation(job: &Job<'_>) -> bool {
-    job.is_mutation() && !job.resolver.policy.idempotent
 }
 
 fn null() -> Tape {

@@ -30,6 +30,7 @@ use plan::source::Reply;
 use plan::source::Row;
 use plan::source::SourceError;
 use plan::source::Sources;
+use plan::source::Stale;
 use plan::source::TraceContext;
 use plan::tape::Tape;
 use plan::tape::Value;
@@ -150,6 +151,20 @@ impl Graph {
     }
 
     pub(crate) fn configured(sdl: &str, url: &str, config: &SourcesConfig) -> Self {
+        Self::after(None, sdl, url, config)
+    }
+
+    /// The same graph or another, after this one.
+    pub(crate) fn reloaded(&self, sdl: &str, url: &str, config: &SourcesConfig) -> Self {
+        Self::after(Some(&self.sources), sdl, url, config)
+    }
+
+    fn after(
+        before: Option<&ConnectedSources>,
+        sdl: &str,
+        url: &str,
+        config: &SourcesConfig,
+    ) -> Self {
         let files = SchemaFiles {
             subgraphs: vec![SubgraphFile {
                 name: "test".to_owned(),
@@ -161,7 +176,7 @@ impl Graph {
         };
         let graph = compose::compose(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
         Self {
-            sources: connect(&graph, config).unwrap(),
+            sources: connect(&graph, config, before).unwrap(),
             graph: Arc::new(graph),
             context: context(),
         }
@@ -265,6 +280,8 @@ pub(crate) fn context() -> Context {
         merge_reads: true,
         calls: Some(CallLog::new(started)),
         caching: None,
+        principal: None,
+        stale: Stale::default(),
     }
 }
 

@@ -18,6 +18,7 @@ use plan::source::Sources;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value as Json;
+use sources::ResilienceRules;
 use sources::SourcesConfig;
 use tokio::task::JoinSet;
 
@@ -87,9 +88,15 @@ impl Gateway {
             timeout: PATIENCE,
             // Each operation meets misbehaviour of its own.
             merge_reads: false,
+            // Nor does anything that was before it keep a call from being made, or repeat one.
+            resilience: ResilienceRules {
+                attempts: Some(1),
+                breaker: Some(false),
+                ..ResilienceRules::default()
+            },
             ..SourcesConfig::default()
         };
-        let sources = sources::connect(&graph, &config).expect("sources");
+        let sources = sources::connect(&graph, &config, None).expect("sources");
         Self {
             graph,
             sources: Box::new(sources),

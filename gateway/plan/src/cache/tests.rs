@@ -141,7 +141,7 @@ fn an_answer_is_as_fresh_as_its_oldest_part() {
         max_age: Some(60),
         ..CachePolicy::default()
     };
-    let caching = Caching::new(None);
+    let caching = Caching::default();
     let seconds = Duration::from_secs;
     caching.used(seconds(5), seconds(20), false);
     caching.used(seconds(9), seconds(50), true);

@@ -3,6 +3,7 @@
 mod documents;
 mod limits;
 mod rate_limits;
+mod resilience;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -138,11 +139,13 @@ fn sources(path: &Path, file: &File) -> Result<SourcesConfig, Diagnostics> {
     let sources = file.subgraphs.values();
     let sources = sources.flat_map(|subgraph| &subgraph.sources);
     let overrides =
-        sources.map(|(name, source)| Ok((name.clone(), source_override(path, source)?)));
+        sources.map(|(name, source)| Ok((name.clone(), source_override(path, name, source)?)));
     let overrides: HashMap<_, _> = overrides.collect::<Result<_, Diagnostics>>()?;
     Ok(SourcesConfig {
         timeout: file.timeouts.upstream.0,
         connect_timeout: file.timeouts.connect.0,
+        connection_age: Some(file.timeouts.connection_age.0).filter(|age| !age.is_zero()),
+        resilience: resilience::rules("resilience", &file.resilience)?,
         max_reply_bytes: file.limits.reply.0,
         merge_reads: file.coalesce.reads,
         cache: cache(&file.cache),
@@ -158,6 +161,7 @@ fn cache(file: &file::cache::Cache) -> CacheSettings {
             file::cache::Upstream::Shorten => UpstreamRule::Shorten,
             file::cache::Upstream::Follow => UpstreamRule::Follow,
         },
+        last_good_size: file.last_good_size.0 as u64,
         stale_while_revalidate: file.stale_while_revalidate.0,
         missing: file.missing.0,
     }
@@ -165,6 +169,7 @@ fn cache(file: &file::cache::Cache) -> CacheSettings {
 
 fn source_override(
     path: &Path,
+    name: &str,
     source: &file::Source,
 ) -> Result<sources::SourceOverride, Diagnostics> {
     let own = source.credentials.as_ref();
@@ -173,6 +178,7 @@ fn source_override(
         url: source.url.clone(),
         timeout: source.timeout.map(|span| span.0),
         connect_timeout: source.connect.map(|span| span.0),
+        resilience: resilience::rules(&format!("sources.{name}.resilience"), &source.resilience)?,
         max_reply_bytes: source.reply.map(|size| size.0),
         merge_reads: None,
         http2_prior_knowledge: source.http2,

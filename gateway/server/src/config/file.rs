@@ -13,6 +13,7 @@ pub(super) mod edge;
 pub(super) mod limits;
 pub(super) mod observe;
 mod rate_limits;
+pub(super) mod resilience;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -105,6 +106,9 @@ pub(super) struct File {
     /// How long things may take.
     #[serde(default)]
     pub(super) timeouts: Timeouts,
+    /// What happens when services fail.
+    #[serde(default)]
+    pub(super) resilience: resilience::Resilience,
     /// What becomes of what a caller may not see.
     #[serde(default)]
     pub(super) authorization: authorization::Authorization,
@@ -219,6 +223,8 @@ pub(super) struct Source {
     pub(super) burst: Option<NonZeroU32>,
     /// How long a call above the limit may wait for its turn; it fails at once otherwise.
     pub(super) wait: Option<Span>,
+    /// What happens when it fails; what is not said here, the subgraph file says, then `resilience` for all sources.
+    pub(super) resilience: resilience::Resilience,
 }
 
 /// How long things may take.
@@ -233,6 +239,8 @@ pub(super) struct Timeouts {
     pub(super) upstream: Span,
     /// Establishing a connection to a service.
     pub(super) connect: Span,
+    /// Connections to services are made anew when they are older, so that a service that grew gets its share; 0s for never.
+    pub(super) connection_age: Span,
     /// A client's connection without a request.
     pub(super) idle: Span,
     /// The handshake of TLS.
@@ -252,6 +260,7 @@ impl Default for Timeouts {
             request_minimum: Span::millis(10),
             upstream: Span::seconds(10),
             connect: Span::seconds(2),
+            connection_age: Span::seconds(30 * 60),
             idle: Span::seconds(60),
             handshake: Span::seconds(10),
             headers: Span::seconds(10),

@@ -54,7 +54,7 @@ impl Graph {
         Self::after(None, settings, supergraph, pool)
     }
 
-    /// The same, with what outlives a graph from the one before: buckets of rate limits, documents that clients registered.
+    /// The same, with what outlives a graph from the one before: buckets of rate limits, documents that clients registered, connections to sources and what is known of their health.
     pub(crate) fn after(
         old: Option<&Self>,
         settings: Config,
@@ -72,7 +72,7 @@ impl Graph {
             None => Metrics::new(&settings.metrics),
         };
         let supergraph = Arc::new(supergraph);
-        let sources = sources::connect(&supergraph, &settings.sources)
+        let sources = sources::connect(&supergraph, &settings.sources, old.map(|old| &old.sources))
             .map_err(|error| Diagnostics(vec![cannot_connect(&error)]))?;
         let planner = Planner {
             supergraph: supergraph.clone(),

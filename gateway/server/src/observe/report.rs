@@ -1,5 +1,5 @@
 //! `extensions.switchboard`: the plan and the upstream calls beside an answer,
-//! and `extensions.cost`.
+//! `extensions.cost`, and `extensions.stale`: what is old since its source fails.
 //!
 //! Owns the reports' form, the first of which the playground reads. Only made
 //! when asked for; the first only in development.
@@ -10,6 +10,8 @@ use plan::Plan;
 use plan::print::StepSummary;
 use plan::source::CallLog;
 use plan::source::CallRecord;
+use plan::source::Context;
+use plan::source::StaleAnswer;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -41,11 +43,20 @@ pub(crate) fn report(
     wants: Wants,
     plan: &Plan,
     planning: &Planning,
-    calls: Option<&CallLog>,
+    context: &Context,
     charge: &Charge,
     actual: Option<u64>,
 ) -> Option<Vec<u8>> {
-    if wants == Wants::default() {
+    let stale: Vec<StaleReport> = match plan.may_be_stale() {
+        true => context
+            .stale
+            .answers()
+            .iter()
+            .map(StaleReport::of)
+            .collect(),
+        false => Vec::new(),
+    };
+    if wants == Wants::default() && stale.is_empty() {
         return None;
     }
     let cost = wants.cost.then_some(CostReport {
@@ -55,9 +66,17 @@ pub(crate) fn report(
     });
     let switchboard = (wants.plan || wants.trace).then(|| Report {
         plan: wants.plan.then(|| PlanReport::of(plan)),
-        trace: calls.map(|calls| TraceReport::of(planning, calls)),
+        trace: context
+            .calls
+            .as_ref()
+            .map(|calls| TraceReport::of(planning, calls)),
     });
-    serde_json::to_vec(&Extensions { switchboard, cost }).ok()
+    serde_json::to_vec(&Extensions {
+        switchboard,
+        cost,
+        stale,
+    })
+    .ok()
 }
 
 #[derive(Serialize)]
@@ -66,6 +85,25 @@ struct Extensions {
     switchboard: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<CostReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stale: Vec<StaleReport>,
+}
+
+/// A source that failed, and how old the reply is that stands for its answer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StaleReport {
+    service: String,
+    age_seconds: u64,
+}
+
+impl StaleReport {
+    fn of(stale: &StaleAnswer) -> Self {
+        Self {
+            service: stale.source.to_string(),
+            age_seconds: stale.age.as_secs(),
+        }
+    }
 }
 
 /// In points.

@@ -8,6 +8,7 @@
 
 mod freshness;
 mod key;
+mod last_good;
 mod purge;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,8 @@ pub(crate) use key::CallKey;
 pub(crate) use key::ItemKey;
 pub(crate) use key::Kept;
 use key::Key;
+use last_good::Last;
+pub(crate) use last_good::LastGood;
 pub use purge::Purge;
 pub(crate) use purge::id_of;
 
@@ -48,6 +51,8 @@ const REFRESHES: usize = 64;
 pub struct CacheSettings {
     /// Bytes that are kept at most.
     pub size: u64,
+    /// Bytes of last good replies, for `staleIfError`.
+    pub last_good_size: u64,
     /// What a service's own `Cache-Control` changes.
     pub upstream: UpstreamRule,
     /// How long a reply that is no longer fresh is answered while a new one is fetched, where the service does not say it.
@@ -60,6 +65,7 @@ impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             size: 64 * 1024 * 1024,
+            last_good_size: 16 * 1024 * 1024,
             upstream: UpstreamRule::Shorten,
             stale_while_revalidate: Duration::ZERO,
             missing: Duration::ZERO,
@@ -76,6 +82,7 @@ struct Store {
     stamps: Stamps,
     settings: CacheSettings,
     refreshes: Arc<Semaphore>,
+    last: Last,
 }
 
 struct Entry {
@@ -113,6 +120,7 @@ impl Cache {
         Self(Arc::new(Store {
             entries,
             stamps,
+            last: Last::new(settings.last_good_size),
             settings,
             refreshes: Arc::new(Semaphore::new(REFRESHES)),
         }))
@@ -136,7 +144,7 @@ impl Cache {
     pub(crate) fn purge(&self, purge: &Purge) -> u64 {
         let store = &self.0;
         store.stamps.purge(purge);
-        let mut gone = 0;
+        let mut gone = store.last.purge(purge, &store.stamps);
         for (key, entry) in &store.entries {
             if purge.takes(&key, &entry.types, store.stamps.source_name(key.source)) {
                 store.entries.invalidate(&*key);
@@ -197,17 +205,6 @@ impl Drop for Refresh {
 }
 
 impl<'a> Asking<'a> {
-    /// The object types of which this reader sees something; for a field's own call, the type that has the field.
-    fn types(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let layouts = self.job.shape.map(|shape| &shape.layouts[..]);
-        let layouts = layouts.unwrap_or_default().iter();
-        let owner = match &self.job.resolver.target {
-            Target::Field { ty, .. } => Some(ty.as_str()),
-            Target::Root { .. } | Target::Entity { .. } => None,
-        };
-        layouts.map(|layout| &*layout.ty).chain(owner)
-    }
-
     /// The kept reply of a call: one that is fresh, or stale for a moment only. The answer is as old as it.
     pub(crate) fn find(&self, call: &CallKey) -> Option<Found> {
         let (entry, age) = self.entry(call)?;
@@ -239,11 +236,13 @@ impl<'a> Asking<'a> {
                 call: call.clone(),
             };
             let entry = store.entries.get(&key)?;
-            let holds = store.stamps.holds(key.source, self.types(), entry.begun);
+            let holds = store
+                .stamps
+                .holds(key.source, types_of(&self.job), entry.begun);
             holds.then_some(entry)
         };
         let shared = (!self.job.cache.private).then(|| get(None)).flatten();
-        let own = || get(Some(self.caching.principal.clone()?));
+        let own = || get(Some(self.job.context.principal.clone()?));
         let entry = shared.or_else(own)?;
         let age = Instant::now().saturating_duration_since(entry.stored);
         Some((entry, age))
@@ -277,9 +276,9 @@ impl<'a> Asking<'a> {
         Ticket {
             cache: self.cache.clone(),
             source: self.job.resolver.source,
-            principal: self.caching.principal.clone(),
+            principal: self.job.context.principal.clone(),
             policy: self.job.cache,
-            types: self.types().map(Arc::from).collect(),
+            types: types_of(&self.job).map(Arc::from).collect(),
             begun: self.cache.0.stamps.now(),
         }
     }
@@ -298,6 +297,17 @@ impl<'a> Asking<'a> {
             None => self.caching.used_up(),
         }
     }
+}
+
+/// The object types of which a reader sees something; for a field's own call, the type that has the field.
+fn types_of<'a>(job: &Job<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    let layouts = job.shape.map(|shape| &shape.layouts[..]);
+    let layouts = layouts.unwrap_or_default().iter();
+    let owner = match &job.resolver.target {
+        Target::Field { ty, .. } => Some(ty.as_str()),
+        Target::Root { .. } | Target::Entity { .. } => None,
+    };
+    layouts.map(|layout| &*layout.ty).chain(owner)
 }
 
 impl Ticket {

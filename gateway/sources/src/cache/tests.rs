@@ -120,7 +120,8 @@ impl Scene {
 
 fn somebody(principal: Option<&str>) -> Context {
     Context {
-        caching: Some(Caching::new(principal.map(|it| Arc::from(it.as_bytes())))),
+        caching: Some(Caching::default()),
+        principal: principal.map(|it| Arc::from(it.as_bytes())),
         ..context()
     }
 }
@@ -182,7 +183,7 @@ async fn without_a_hint_nothing_is_kept() {
 async fn callers_whose_headers_are_sent_share_nothing() {
     let scene = Scene::new().await;
     let caller = |name| Context {
-        caching: Some(Caching::new(None)),
+        caching: Some(Caching::default()),
         ..crate::testing::caller(name)
     };
     for (name, calls) in [("ada", 1), ("bob", 1), ("ada", 0), ("bob", 0)] {

@@ -7,6 +7,8 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::routing::post;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use serde_json::json;
 
 use super::*;
@@ -71,17 +73,17 @@ impl Endpoint {
 }
 
 fn bearer(credentials: Credentials) -> Result<Bearer, ConnectError> {
+    let usual = Settings::outbound(Duration::from_secs(2), 1_000, Tls::default());
     let settings = Settings {
         credentials: Some(credentials),
-        ..Settings::default()
+        ..usual
     };
     Bearer::new(&"users".into(), &settings)
 }
 
 async fn signed(bearer: &Bearer) -> Result<String, SourceError> {
-    let mut headers = HeaderMap::new();
-    bearer.sign(&mut headers).await?;
-    Ok(headers[AUTHORIZATION].to_str().unwrap().to_owned())
+    let value = bearer.value().await?.unwrap();
+    Ok(value.to_str().unwrap().to_owned())
 }
 
 #[tokio::test]

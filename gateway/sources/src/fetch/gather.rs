@@ -18,6 +18,8 @@ use plan::source::Fetch;
 use plan::source::Reply;
 use plan::source::Row;
 use plan::source::SourceError;
+use plan::source::Stale;
+use plan::source::StaleAnswer;
 use serde_json::Value as Json;
 
 use super::Fetcher;
@@ -41,6 +43,8 @@ pub(super) struct WindowKey {
     epoch: u64,
     args: String,
     identity: Vec<String>,
+    /// Who asks, where the last good reply may be answered.
+    principal: Option<Arc<[u8]>>,
 }
 
 /// What came back for all who gathered.
@@ -48,6 +52,7 @@ pub(super) struct Shared<R> {
     parts: Vec<SharedPart<R>>,
     log: CallLog,
     calls: Vec<CallRecord>,
+    stale: Vec<StaleAnswer>,
 }
 
 struct SharedPart<R> {
@@ -77,23 +82,32 @@ impl<P: Protocol> Fetcher<P> {
         match tokio::time::timeout_at(deadline, joined.work).await {
             Ok(shared) => {
                 write_down(fetch, &shared, joined.follower);
+                for StaleAnswer { source, age } in &shared.stale {
+                    fetch.context.stale.answered(source, *age);
+                }
                 self.share_of(fetch, &shared)
             }
             Err(_) => {
                 let code = Code::DeadlineExceeded;
-                let error = SourceError::new(code, self.protocol.service(), fixed_text(code));
+                let error = SourceError::new(code, &self.protocol.service().name, fixed_text(code));
                 Reply::one(fetch.rows.len(), Err(error))
             }
         }
     }
 
     fn window_key(&self, job: &Job<'_>) -> WindowKey {
-        let scope = job.scope(&[], self.protocol.encodings());
+        let stale = job.resolver.policy.stale_if_error;
+        let scope = job.scope(&[], &self.protocol.service().encodings);
         WindowKey {
             resolver: job.resolver.id,
             epoch: job.context.epoch,
             args: Json::Object(job.args.clone()).to_string(),
-            identity: visit::identity(&job.resolver.request, self.protocol.rules(), &scope),
+            principal: job.context.principal.clone().filter(|_| stale.is_some()),
+            identity: visit::identity(
+                &job.resolver.request,
+                &self.protocol.service().rules,
+                &scope,
+            ),
         }
     }
 
@@ -118,6 +132,8 @@ impl<P: Protocol> Fetcher<P> {
             merge_reads: fetch.context.merge_reads,
             calls: Some(CallLog::new(now)),
             caching: None,
+            principal: fetch.context.principal.clone(),
+            stale: Stale::default(),
         };
         move |rows| {
             Box::pin(async move {
@@ -129,14 +145,20 @@ impl<P: Protocol> Fetcher<P> {
                     context: &context,
                     cache: CachePolicy::NEVER,
                 };
-                let parts = ask(&*protocol, &job, &rows).await;
+                let parts = ask(&protocol, &job, &rows).await;
                 let parts = parts
                     .into_iter()
-                    .map(|part| shared_part(part, &rows, protocol.service()));
+                    .map(|part| shared_part(part, &rows, &protocol.service().name));
                 let parts = parts.collect();
                 let log = context.calls.unwrap_or_else(|| CallLog::new(now));
                 let calls = log.take();
-                Arc::new(Shared { parts, log, calls })
+                let stale = context.stale.answers();
+                Arc::new(Shared {
+                    parts,
+                    log,
+                    calls,
+                    stale,
+                })
             })
         }
     }
@@ -185,7 +207,7 @@ fn share_of_run<P: Protocol>(
         Some(Err(error)) => Err(error.clone()),
         None => {
             let code = Code::InternalError;
-            let error = SourceError::new(code, protocol.service(), fixed_text(code));
+            let error = SourceError::new(code, &protocol.service().name, fixed_text(code));
             Err(error.internal("a row was asked for by no call"))
         }
     };

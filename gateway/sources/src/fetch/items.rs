@@ -39,7 +39,7 @@ use crate::render::visit;
 
 /// A batch whose items may be kept one by one.
 pub(super) struct ItemBatch<'b, P: Protocol> {
-    protocol: &'b P,
+    protocol: &'b Arc<P>,
     items: &'b dyn Items<P::Reply>,
     asking: Asking<'b>,
     shared: Arc<ItemKey>,
@@ -49,20 +49,20 @@ pub(super) struct ItemBatch<'b, P: Protocol> {
 
 /// The batch, where it can be taken apart and anybody allows to keep its items.
 pub(super) fn batch_of<'b, P: Protocol>(
-    protocol: &'b P,
+    protocol: &'b Arc<P>,
     job: &Job<'b>,
     rows: &[Row],
 ) -> Option<ItemBatch<'b, P>> {
     let resolver = job.resolver;
     let batch = resolver.batch.as_ref()?;
-    let asking = protocol.cache().asking(job)?;
+    let asking = protocol.service().cache.asking(job)?;
     let items = protocol.items().filter(|_| is_separable(resolver, batch))?;
     let ids: Option<Vec<Arc<str>>> = rows.iter().map(|row| id(batch, row)).collect();
     Some(ItemBatch {
         protocol,
         items,
         asking,
-        shared: Arc::new(shared(protocol, job, batch)),
+        shared: Arc::new(shared(&**protocol, job, batch)),
         ids: ids?,
     })
 }
@@ -93,7 +93,7 @@ fn id(batch: &Batch, row: &Row) -> Option<Arc<str>> {
 
 fn shared<P: Protocol>(protocol: &P, job: &Job<'_>, batch: &Batch) -> ItemKey {
     let resolver = job.resolver;
-    let scope = job.scope(&[], protocol.encodings());
+    let scope = job.scope(&[], &protocol.service().encodings);
     let ty = match &resolver.target {
         Target::Entity { ty, .. } | Target::Field { ty, .. } | Target::Root { ty, .. } => ty,
     };
@@ -101,7 +101,7 @@ fn shared<P: Protocol>(protocol: &P, job: &Job<'_>, batch: &Batch) -> ItemKey {
     ItemKey {
         resolver: resolver.id,
         args: Json::Object(job.args.clone()).to_string(),
-        identity: visit::identity(&resolver.request, protocol.rules(), &scope),
+        identity: visit::identity(&resolver.request, &protocol.service().rules, &scope),
         ty: ty.as_str().into(),
         fields: batch
             .by
@@ -144,7 +144,7 @@ impl<P: Protocol> ItemBatch<'_, P> {
             }
         }
         let outcomes: Vec<_> = outcomes.iter().collect();
-        shares(self.protocol, fetch, &owners, &outcomes)
+        shares(&**self.protocol, fetch, &owners, &outcomes)
     }
 
     fn key(&self, id: &Arc<str>) -> CallKey {
@@ -166,7 +166,7 @@ impl<P: Protocol> ItemBatch<'_, P> {
         asked: &[usize],
         part: Part<P::Reply>,
     ) -> Result<Vec<P::Reply>, SourceError> {
-        let replies = whole_replies(part.outcome, self.protocol.service());
+        let replies = whole_replies(part.outcome, &self.protocol.service().name);
         match &replies {
             Ok(replies) => replies
                 .iter()

@@ -12,6 +12,7 @@ use plan::tape::Tape;
 
 use crate::batch;
 use crate::batch::Split;
+use crate::exchange::exchange;
 use crate::page::ListRead;
 use crate::page::Progress;
 use crate::page::Purpose;
@@ -35,7 +36,7 @@ pub(super) enum Read<R> {
 
 /// Splits the rows into calls and makes them at once.
 pub(super) async fn ask<P: Protocol>(
-    protocol: &P,
+    protocol: &Arc<P>,
     job: &Job<'_>,
     rows: &[Row],
 ) -> Vec<Part<P::Reply>> {
@@ -52,7 +53,7 @@ pub(super) async fn ask<P: Protocol>(
 }
 
 /// Without a batch there is one row and one call.
-fn split<P: Protocol>(protocol: &P, job: &Job<'_>, rows: &[Row]) -> Vec<Split<P::Call>> {
+fn split<P: Protocol>(protocol: &Arc<P>, job: &Job<'_>, rows: &[Row]) -> Vec<Split<P::Call>> {
     let Some(batch) = &job.resolver.batch else {
         return vec![Split {
             rows: 0..rows.len(),
@@ -64,7 +65,7 @@ fn split<P: Protocol>(protocol: &P, job: &Job<'_>, rows: &[Row]) -> Vec<Split<P:
 }
 
 fn first_call<P: Protocol>(
-    protocol: &P,
+    protocol: &Arc<P>,
     job: &Job<'_>,
     rows: &[Row],
 ) -> Result<P::Call, SourceError> {
@@ -77,7 +78,7 @@ fn first_call<P: Protocol>(
 
 /// One call's rows: usually one part, more where a list had to be read in smaller pieces.
 async fn parts<P: Protocol>(
-    protocol: &P,
+    protocol: &Arc<P>,
     job: &Job<'_>,
     rows: &[Row],
     split: Split<P::Call>,
@@ -113,12 +114,12 @@ impl From<SourceError> for Stopped {
 }
 
 fn begin<'j, P: Protocol>(
-    protocol: &P,
+    protocol: &Arc<P>,
     job: &Job<'j>,
     rule: &'j Page,
     rows: &[Row],
 ) -> Result<Reading<'j>, SourceError> {
-    let scope = job.scope(rows, protocol.encodings());
+    let scope = job.scope(rows, &protocol.service().encodings);
     let connection = job.shape.and_then(|shape| shape.connection.as_ref());
     let page_info = connection.and_then(|connection| connection.page_info.as_ref());
     let purpose = match (&job.resolver.batch, connection) {
@@ -133,19 +134,19 @@ fn begin<'j, P: Protocol>(
         },
         (None, None) => Purpose::List,
     };
-    Reading::begin(rule, purpose, &scope).map_err(|error| error.of(protocol.service()))
+    Reading::begin(rule, purpose, &scope).map_err(|error| error.of(&protocol.service().name))
 }
 
 /// Makes a call, and reads on where the resolver says so.
 async fn read<P: Protocol>(
-    protocol: &P,
+    protocol: &Arc<P>,
     job: &Job<'_>,
     rows: &[Row],
     mut call: P::Call,
 ) -> Result<Read<P::Reply>, Stopped> {
     let keys = job.keys(rows.len());
     let Some(rule) = &job.resolver.page else {
-        return Ok(match protocol.exchange(job, call, keys).await? {
+        return Ok(match exchange(protocol, job, call, keys).await? {
             Answer::Instead(tape) => Read::Instead(tape),
             Answer::Reply(reply) => Read::Replies(vec![reply], None),
         });
@@ -153,7 +154,7 @@ async fn read<P: Protocol>(
     let mut reading = begin(protocol, job, rule, rows)?;
     let mut replies = Vec::new();
     loop {
-        let reply = match protocol.exchange(job, call, keys).await? {
+        let reply = match exchange(protocol, job, call, keys).await? {
             Answer::Instead(tape) => return Ok(Read::Instead(tape)),
             Answer::Reply(reply) => reply,
         };
@@ -170,7 +171,7 @@ async fn read<P: Protocol>(
 
 /// Asks for fewer keys at a time, in at most `fanout` further readings.
 async fn smaller<P: Protocol>(
-    protocol: &P,
+    protocol: &Arc<P>,
     job: &Job<'_>,
     rows: &[Row],
     run: Range<usize>,
@@ -182,7 +183,7 @@ async fn smaller<P: Protocol>(
         if run.len() < 2 || left < 2 {
             parts.push(Part {
                 rows: run,
-                outcome: Err(too_many_pages(protocol.service())),
+                outcome: Err(too_many_pages(&protocol.service().name)),
             });
             continue;
         }

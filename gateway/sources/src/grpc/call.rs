@@ -35,8 +35,10 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tower::Service;
 
-use super::channel::Connections;
 use super::codec::Passed;
+use crate::calls;
+use crate::failure::is_refused_stream;
+use crate::peers::Peers;
 
 /// The header and trailer that says how a call ended.
 const GRPC_STATUS: &str = "grpc-status";
@@ -80,12 +82,14 @@ impl Incoming {
 /// How a call failed. The texts are for the log.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The service answered with a status.
-    Status(Box<Status>),
+    /// The service answered with a status; whether headers of an answer came before it.
+    Status(Box<Status>, bool),
     /// Nothing was sent.
     Unreachable(String),
-    /// The connection broke; the service may have done its work.
-    Broken(String),
+    /// The service said that it did not look at it.
+    Unprocessed(String),
+    /// The connection broke; the service may have done its work. Whether headers of an answer had come.
+    Broken(String, bool),
     /// An answer with this HTTP status and no gRPC status.
     Http(u16),
     /// The answer is not gRPC as it should be.
@@ -96,32 +100,25 @@ pub(super) enum Failure {
     TimedOut,
 }
 
-/// Makes a call on the connection whose turn it is, or on the next where that one cannot be made.
+/// Makes a call on the first address that can be connected to.
 pub(super) async fn call(
-    connections: &Arc<Connections>,
+    peers: &Arc<Peers<Channel>>,
     outgoing: &Outgoing,
 ) -> Result<Incoming, Failure> {
-    let in_turn = connections
-        .in_turn()
-        .await
-        .map_err(|error| Failure::Unreachable(error.to_string()))?;
-    let mut unreachable = Failure::Unreachable("the service has no address".to_owned());
-    for connection in in_turn {
-        match call_on(connection.channel(), outgoing).await {
-            Err(failure @ Failure::Unreachable(_)) => {
-                connections.could_not_connect(&connection);
-                unreachable = failure;
-            }
-            other => {
-                connections.connected(&connection);
-                return other;
-            }
+    let mut gone = Vec::new();
+    loop {
+        let picked = peers.pick(calls::now(), &gone).await;
+        let picked = picked.map_err(|error| Failure::Unreachable(error.to_string()))?;
+        let answer = call_on(picked.transport().clone(), outgoing).await;
+        gone.push(picked.address());
+        if !matches!(answer, Err(Failure::Unreachable(_))) || !peers.has_other(&gone) {
+            return answer;
         }
     }
-    Err(unreachable)
 }
 
-async fn call_on(channel: Channel, outgoing: &Outgoing) -> Result<Incoming, Failure> {
+/// Makes a call on a connection.
+pub(super) async fn call_on(channel: Channel, outgoing: &Outgoing) -> Result<Incoming, Failure> {
     let seen = Arc::new(Seen::default());
     let watched = Watched {
         channel,
@@ -219,12 +216,16 @@ struct Seen {
     /// 0 before the answer's head.
     http_status: AtomicU16,
     grpc_status: AtomicBool,
+    /// Whether the head came without the status: an answer had begun.
+    begun: AtomicBool,
 }
 
 impl Seen {
     fn head(&self, status: http::StatusCode, headers: &HeaderMap) {
         self.http_status.store(status.as_u16(), Ordering::Relaxed);
         self.trailers(headers);
+        let begun = !self.grpc_status.load(Ordering::Relaxed);
+        self.begun.store(begun, Ordering::Relaxed);
     }
 
     fn trailers(&self, headers: &HeaderMap) {
@@ -234,11 +235,12 @@ impl Seen {
     }
 
     fn failure(&self, status: Status) -> Failure {
+        let begun = self.begun.load(Ordering::Relaxed);
         if self.grpc_status.load(Ordering::Relaxed) {
-            return Failure::Status(Box::new(status));
+            return Failure::Status(Box::new(status), begun);
         }
         if let Some(source) = status.source() {
-            return transport_failure(source);
+            return transport_failure(source, begun);
         }
         match self.http_status.load(Ordering::Relaxed) {
             0 | 200 => match status.code() {
@@ -251,13 +253,16 @@ impl Seen {
     }
 }
 
-fn transport_failure(error: &(dyn Error + 'static)) -> Failure {
+fn transport_failure(error: &(dyn Error + 'static), begun: bool) -> Failure {
+    if is_refused_stream(error) {
+        return Failure::Unprocessed(chain(error));
+    }
     let kind = causes(error).find_map(|cause| match () {
         () if cause.is::<ConnectError>() => Some(Failure::Unreachable(chain(error))),
         () if cause.is::<TimeoutExpired>() => Some(Failure::TimedOut),
         () => None,
     });
-    kind.unwrap_or_else(|| Failure::Broken(chain(error)))
+    kind.unwrap_or_else(|| Failure::Broken(chain(error), begun))
 }
 
 /// An error with its causes.
@@ -316,23 +321,31 @@ mod tests {
 
     use super::*;
     use crate::Tls;
-    use crate::grpc::channel::Address;
+    use crate::grpc::channel;
     use crate::grpc::channel::Dial;
-    use crate::grpc::channel::SystemResolver;
     use crate::grpc::testing::server::Answer as Answered;
     use crate::grpc::testing::server::Upstream;
     use crate::grpc::testing::server::framed;
+    use crate::peers::Address;
+    use crate::peers::PeerSettings;
+    use crate::peers::SystemResolver;
     use crate::tls::testing::Authority;
 
     const LIMIT: usize = 1024;
 
-    fn connections(url: &str) -> Arc<Connections> {
+    const USUAL: PeerSettings = PeerSettings {
+        lookup: Duration::from_secs(2),
+        eject_after: 5,
+        max_age: None,
+    };
+
+    fn connections(url: &str) -> Arc<Peers<Channel>> {
+        with_dial(url, Dial::within(Duration::from_secs(2)))
+    }
+
+    fn with_dial(url: &str, dial: Dial) -> Arc<Peers<Channel>> {
         let address = Address::parse(url).unwrap();
-        Connections::new(
-            address,
-            Dial::within(Duration::from_secs(2)),
-            Arc::new(SystemResolver),
-        )
+        channel::peers(address, dial, USUAL, Arc::new(SystemResolver))
     }
 
     fn outgoing(take: Take) -> Outgoing {
@@ -419,13 +432,13 @@ mod tests {
         })
         .await;
         assert!(
-            matches!(refused, Err(Failure::Status(status)) if status.message() == "no such thing")
+            matches!(refused, Err(Failure::Status(status, _)) if status.message() == "no such thing")
         );
         let late = || Answered::MessageThen(b"half".to_vec(), Status::internal("then it failed"));
         for take in [Take::One, Take::UpTo(10)] {
             let failed = answered(take, late).await;
             assert!(
-                matches!(failed, Err(Failure::Status(status)) if status.code() == Code::Internal)
+                matches!(failed, Err(Failure::Status(status, _)) if status.code() == Code::Internal)
             );
         }
         // Codes that tonic also uses for its own findings.
@@ -434,7 +447,7 @@ mod tests {
         })
         .await;
         assert!(
-            matches!(limited, Err(Failure::Status(status)) if status.code() == Code::ResourceExhausted)
+            matches!(limited, Err(Failure::Status(status, _)) if status.code() == Code::ResourceExhausted)
         );
     }
 
@@ -514,10 +527,11 @@ mod tests {
         let [one, two] =
             [(); 2].map(|()| Upstream::start(|_| Answered::Messages(vec![Vec::new()])));
         let connections = connections(&format!("{},{}", one.url(), two.url()));
-        for _ in 0..6 {
+        for _ in 0..60 {
             call(&connections, &outgoing(Take::One)).await.unwrap();
         }
-        assert_eq!((one.calls().len(), two.calls().len()), (3, 3));
+        let (one, two) = (one.calls().len(), two.calls().len());
+        assert!(one > 5 && two > 5 && one + two == 60, "{one} and {two}");
     }
 
     #[tokio::test]
@@ -543,10 +557,8 @@ mod tests {
                 timeout: Duration::from_secs(20),
                 tls,
             };
-            let address = Address::parse(url).unwrap();
-            let connections = Connections::new(address, dial, Arc::new(SystemResolver));
-            match call(&connections, &outgoing(Take::One)).await {
-                Err(Failure::Status(status)) => Some(status.code()),
+            match call(&with_dial(url, dial), &outgoing(Take::One)).await {
+                Err(Failure::Status(status, _)) => Some(status.code()),
                 _ => None,
             }
         };

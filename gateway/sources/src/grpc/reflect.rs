@@ -12,21 +12,29 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
 use prost::Message;
+use tonic::transport::Channel;
 
 use super::call;
 use super::call::Failure;
 use super::call::Outgoing;
 use super::call::Take;
-use super::channel::Address;
-use super::channel::Connections;
+use super::channel;
 use super::channel::Dial;
-use super::channel::SystemResolver;
 use super::status;
+use crate::peers::Address;
+use crate::peers::PeerSettings;
+use crate::peers::Peers;
+use crate::peers::SystemResolver;
 
 const VERSIONS: [&str; 2] = ["grpc.reflection.v1", "grpc.reflection.v1alpha"];
 /// For all questions together.
 const TIME: Duration = Duration::from_secs(10);
 const CONNECT_TIME: Duration = Duration::from_secs(2);
+const PEERS: PeerSettings = PeerSettings {
+    lookup: CONNECT_TIME,
+    eject_after: 0,
+    max_age: None,
+};
 /// The largest answer to one question.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Files of one contract: a server that names ever new ones is stopped.
@@ -73,11 +81,8 @@ pub async fn reflect(url: &str) -> Result<Vec<u8>, ReflectError> {
         url: url.to_owned(),
         reason: bad.to_string(),
     })?;
-    let connections = Connections::new(
-        address,
-        Dial::within(CONNECT_TIME),
-        Arc::new(SystemResolver),
-    );
+    let dial = Dial::within(CONNECT_TIME);
+    let connections = channel::peers(address, dial, PEERS, Arc::new(SystemResolver));
     let asked = tokio::time::timeout(TIME, in_either_version(&connections)).await;
     let files = asked.unwrap_or(Err(Refused::Failure(Failure::TimedOut)));
     files
@@ -97,14 +102,14 @@ enum Refused {
 
 impl Refused {
     fn is_unimplemented(&self) -> bool {
-        matches!(self, Refused::Failure(Failure::Status(status)) if status.code() == tonic::Code::Unimplemented)
+        matches!(self, Refused::Failure(Failure::Status(status, _)) if status.code() == tonic::Code::Unimplemented)
     }
 
     fn of(self, url: &str) -> ReflectError {
         let url = url.to_owned();
         match self {
             refused if refused.is_unimplemented() => ReflectError::Unsupported { url },
-            Refused::Failure(Failure::Unreachable(reason) | Failure::Broken(reason)) => {
+            Refused::Failure(Failure::Unreachable(reason) | Failure::Broken(reason, _)) => {
                 ReflectError::Unreachable { url, reason }
             }
             Refused::Failure(failure) => ReflectError::Answer {
@@ -117,11 +122,14 @@ impl Refused {
 }
 
 fn said(failure: Failure) -> String {
-    let refusal = status::refusal(failure, &Arc::from(""));
-    refusal.error.internal.unwrap_or(refusal.error.message)
+    let error = match status::told_apart(failure, &Arc::from("")) {
+        Ok(refusal) => refusal.error,
+        Err(failed) => failed.error,
+    };
+    error.internal.unwrap_or(error.message)
 }
 
-async fn in_either_version(connections: &Arc<Connections>) -> Result<Files, Refused> {
+async fn in_either_version(connections: &Arc<Peers<Channel>>) -> Result<Files, Refused> {
     let [current, alpha] = VERSIONS.map(|version| Reflection {
         connections,
         version,
@@ -160,7 +168,7 @@ impl Contract {
 }
 
 struct Reflection<'a> {
-    connections: &'a Arc<Connections>,
+    connections: &'a Arc<Peers<Channel>>,
     version: &'a str,
 }
 
@@ -226,9 +234,8 @@ impl Reflection<'_> {
             .map_err(|error| Refused::Answer(error.to_string()))?;
         match answer.said {
             Some(wire::Said::Error(error)) if error.code == tonic::Code::Unimplemented as i32 => {
-                Err(Refused::Failure(Failure::Status(Box::new(
-                    tonic::Status::unimplemented(error.message),
-                ))))
+                let status = tonic::Status::unimplemented(error.message);
+                Err(Refused::Failure(Failure::Status(Box::new(status), true)))
             }
             Some(wire::Said::Error(error)) => Err(Refused::Answer(error.message)),
             Some(said) => Ok(said),

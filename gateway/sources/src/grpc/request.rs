@@ -3,7 +3,10 @@
 //! Owns what is sent: the rendered message with its page and field mask, and
 //! the metadata by the header rules. Knows nothing of connections.
 
-use bytes::Bytes;
+use std::hash::Hash;
+use std::hash::Hasher;
+use std::sync::Arc;
+
 use compose::model::GrpcRequest;
 use compose::model::HeaderRule;
 use http::HeaderMap;
@@ -13,30 +16,40 @@ use prost_reflect::prost::Message;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use super::GrpcCall;
 use super::call::Take;
-use super::channel::Address;
 use super::encode;
 use super::mask;
 use crate::page::Ask;
+use crate::peers::Address;
 use crate::protocol::Job;
 use crate::render;
 use crate::render::RenderError;
 use crate::render::Scope;
 use crate::render::headers;
 
-/// A call, ready to be made.
+/// A call, ready to be made. Two are the same where the service sees the same.
 #[derive(Debug)]
 pub(crate) struct Rendered {
+    pub(super) call: Arc<GrpcCall>,
     /// `package.Service/Method`.
     pub(super) target: String,
-    /// With what stands before it in the source's address.
-    pub(super) path: PathAndQuery,
-    pub(super) take: Take,
     /// As it is shown: the message before it was encoded.
     pub(super) json: Json,
-    pub(super) message: Bytes,
-    /// What the rules say; without what goes with every call.
-    pub(super) metadata: HeaderMap,
+}
+
+impl PartialEq for Rendered {
+    fn eq(&self, other: &Self) -> bool {
+        self.call == other.call
+    }
+}
+
+impl Eq for Rendered {}
+
+impl Hash for Rendered {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.call.hash(state);
+    }
 }
 
 /// Where metadata comes from, least first.
@@ -62,17 +75,24 @@ pub(super) fn render(
     let message =
         encode::message(&method.input(), &json).map_err(|unfit| RenderError(unfit.to_string()))?;
     let target = format!("{}/{}", method.parent_service().full_name(), method.name());
-    Ok(Rendered {
+    let metadata = metadata(request, rules, scope)?;
+    let metadata = metadata.iter();
+    let call = GrpcCall {
         // Names of a contract are letters, digits, dots and underscores; the address was parsed.
         path: PathAndQuery::try_from(address.path(&target))
             .unwrap_or(PathAndQuery::from_static("/")),
-        target,
         take: match method.is_server_streaming() {
             true => Take::UpTo(request.max_messages),
             false => Take::One,
         },
         message: message.encode_to_vec().into(),
-        metadata: metadata(request, rules, scope)?,
+        metadata: metadata
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    };
+    Ok(Rendered {
+        call: Arc::new(call),
+        target,
         json,
     })
 }

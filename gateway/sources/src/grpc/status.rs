@@ -21,13 +21,22 @@ use serde_json::json;
 use tonic::Status;
 
 use super::call::Failure;
+use crate::failure::Failed;
+use crate::failure::Unanswered;
 use crate::failure::code_named;
 use crate::failure::fixed_text;
 use crate::failure::shortened;
+use crate::resilience::Again;
+use crate::resilience::Health;
+use crate::resilience::Outcome;
+use crate::resilience::Verdict;
 
-/// A failed call, ready for the executor.
+/// How long a service asks to wait before another attempt, in milliseconds; below 0 for never.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// What a service answered instead of a reply, ready for the executor.
 #[derive(Debug, Clone)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub(super) error: SourceError,
     /// The gRPC status's name; a word where there was none.
     pub(super) status: &'static str,
@@ -37,36 +46,10 @@ pub(super) struct Refusal {
     pub(super) answer: Option<Json>,
     /// Whether the service may have done its work.
     pub(super) maybe_done: bool,
+    pub(super) verdict: Verdict,
 }
 
 impl Refusal {
-    /// Nothing was sent: the source has had its calls.
-    pub(super) fn limited(error: SourceError) -> Self {
-        Self {
-            error,
-            status: "rate limited",
-            number: tonic::Code::ResourceExhausted as i64,
-            answer: None,
-            maybe_done: false,
-        }
-    }
-
-    /// Nothing was sent: there is nothing to say who asks.
-    pub(super) fn without_credentials(error: SourceError) -> Self {
-        Self {
-            error,
-            status: "no credentials",
-            number: tonic::Code::Unavailable as i64,
-            answer: None,
-            maybe_done: false,
-        }
-    }
-
-    /// Whether the call's own time was over.
-    pub(super) fn is_timeout(&self) -> bool {
-        self.error.code == Code::UpstreamTimeout
-    }
-
     /// As the mappings of `errors:` tell it; the operation's come before the source's.
     pub(super) fn told(&self, operation: &Errors, source: &Errors) -> SourceError {
         let mut error = self.error.clone();
@@ -139,56 +122,53 @@ fn text(value: Json) -> Option<String> {
     }
 }
 
-/// What a failure means.
-pub(super) fn refusal(failure: Failure, service: &Arc<str>) -> Refusal {
-    let (code, status, internal, maybe_done) = match failure {
-        Failure::Status(status) => return answered(&status, service),
-        Failure::Unreachable(why) => (Code::UpstreamUnavailable, "UNREACHABLE", why, false),
-        Failure::Broken(why) => (Code::UpstreamUnavailable, "BROKEN", why, true),
-        Failure::TimedOut => (
-            Code::UpstreamTimeout,
-            "TIMEOUT",
-            "the call's time is over".to_owned(),
-            true,
-        ),
+/// What a failure is: an answer of the service's, or none.
+pub(super) fn told_apart(failure: Failure, service: &Arc<str>) -> Result<Refusal, Failed> {
+    let (how, why) = match failure {
+        Failure::Status(status, begun) => return Ok(answered(&status, begun, service)),
+        Failure::Http(status) => return Ok(of_http(status, service)),
+        Failure::Unreachable(why) => (Unanswered::Unreachable, why),
+        Failure::Unprocessed(why) => (Unanswered::Unprocessed, why),
+        Failure::Broken(why, false) => (Unanswered::Broken, why),
+        Failure::Broken(why, true) => (Unanswered::BrokenReply, why),
+        Failure::TimedOut => (Unanswered::TimedOut, "the call's time is over".to_owned()),
         Failure::TooLarge => {
             let why = "the reply is larger than the source's limit".to_owned();
-            (Code::UpstreamInvalidResponse, "TOO_LARGE", why, true)
+            (Unanswered::TooLarge, why)
         }
-        Failure::NotGrpc(why) => (Code::UpstreamInvalidResponse, "INVALID", why, true),
-        Failure::Http(status) => {
-            let (code, name) = from_http(status);
-            (
-                code,
-                name,
-                format!("HTTP status {status} without a gRPC status"),
-                false,
-            )
-        }
+        Failure::NotGrpc(why) => (Unanswered::Unreadable, why),
     };
+    Err(Failed::new(how, service, why))
+}
+
+/// What stands before the service answered in its place.
+fn of_http(status: u16, service: &Arc<str>) -> Refusal {
+    let grpc = from_http(status);
+    let code = classified(grpc);
+    let internal = format!("HTTP status {status} without a gRPC status");
     Refusal {
         error: SourceError::new(code, service, fixed_text(code)).internal(internal),
-        status,
+        status: name(grpc),
         number: tonic::Code::Unknown as i64,
         answer: None,
-        maybe_done,
+        maybe_done: is_unclear(grpc),
+        verdict: verdict(grpc),
     }
 }
 
 /// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
-fn from_http(status: u16) -> (Code, &'static str) {
-    let code = match status {
+fn from_http(status: u16) -> tonic::Code {
+    match status {
         400 => tonic::Code::Internal,
         401 => tonic::Code::Unauthenticated,
         403 => tonic::Code::PermissionDenied,
         404 => tonic::Code::Unimplemented,
         429 | 502 | 503 | 504 => tonic::Code::Unavailable,
         _ => tonic::Code::Unknown,
-    };
-    (classified(code), name(code))
+    }
 }
 
-fn answered(status: &Status, service: &Arc<str>) -> Refusal {
+fn answered(status: &Status, begun: bool, service: &Arc<str>) -> Refusal {
     let code = classified(status.code());
     let details = Details::read(status.details());
     let passes = is_the_callers(code);
@@ -213,6 +193,56 @@ fn answered(status: &Status, service: &Arc<str>) -> Refusal {
         number: status.code() as i64,
         answer: Some(Json::Object(answer)),
         maybe_done: is_unclear(status.code()),
+        verdict: verdict_of(status, begun, details.retry_after),
+    }
+}
+
+/// What a status says about the service, and about another attempt.
+/// <https://github.com/grpc/proposal/blob/master/A6-client-retries.md>
+fn verdict_of(status: &Status, begun: bool, asked: Option<Duration>) -> Verdict {
+    let mut verdict = verdict(status.code());
+    verdict.wait = asked;
+    if let Some(pushback) = status.metadata().get(PUSHBACK) {
+        let millis = pushback.to_str().ok().and_then(|text| text.parse().ok());
+        match millis.map(Duration::from_millis) {
+            Some(wait) => verdict.wait = Some(wait),
+            // Below nothing, or no number: not again.
+            None => verdict.again = Again::Never,
+        }
+    }
+    if begun {
+        verdict.again = Again::Never;
+    }
+    verdict
+}
+
+fn verdict(code: tonic::Code) -> Verdict {
+    let (health, again, outcome) = match code {
+        tonic::Code::Ok => (Health::Good, Again::Never, Outcome::Ok),
+        tonic::Code::Unavailable => (Health::Bad, Again::Yes, Outcome::Unavailable),
+        tonic::Code::ResourceExhausted => (Health::Good, Again::WhenTold, Outcome::RateLimited),
+        tonic::Code::DeadlineExceeded => (Health::Bad, Again::Never, Outcome::TimedOut),
+        tonic::Code::Unknown | tonic::Code::Internal | tonic::Code::DataLoss => {
+            (Health::Bad, Again::Never, Outcome::Failed)
+        }
+        // It is well, and does not know the method.
+        tonic::Code::Unimplemented => (Health::Good, Again::Never, Outcome::Failed),
+        tonic::Code::Cancelled => (Health::Silent, Again::Never, Outcome::Refused),
+        tonic::Code::InvalidArgument
+        | tonic::Code::NotFound
+        | tonic::Code::AlreadyExists
+        | tonic::Code::PermissionDenied
+        | tonic::Code::FailedPrecondition
+        | tonic::Code::Aborted
+        | tonic::Code::OutOfRange
+        | tonic::Code::Unauthenticated => (Health::Good, Again::Never, Outcome::Refused),
+    };
+    Verdict {
+        health,
+        again,
+        outcome,
+        wait: None,
+        replied: false,
     }
 }
 
@@ -506,7 +536,7 @@ mod tests {
     use super::*;
 
     fn refused(status: Status) -> Refusal {
-        refusal(Failure::Status(Box::new(status)), &"orders".into())
+        told_apart(Failure::Status(Box::new(status), false), &"orders".into()).unwrap()
     }
 
     fn with_details(code: tonic::Code, message: &str, details: Vec<(&str, Vec<u8>)>) -> Status {
@@ -716,11 +746,30 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_grpc_status_has_that_of_its_http_status() {
-        let code = |status| refusal(Failure::Http(status), &"orders".into()).error.code;
+        let told = |status| told_apart(Failure::Http(status), &"orders".into());
+        let code = |status| told(status).unwrap().error.code;
         assert_eq!(code(401), Code::Unauthenticated);
         assert_eq!(code(403), Code::Forbidden);
         assert_eq!(code(404), Code::UpstreamError);
         assert_eq!(code(503), Code::UpstreamUnavailable);
         assert_eq!(code(418), Code::UpstreamError);
+    }
+
+    #[test]
+    fn pushback_is_obeyed_and_nothing_is_repeated_once_an_answer_has_begun() {
+        let pushed = |value: &'static str, begun| {
+            let mut status = Status::unavailable("busy");
+            status
+                .metadata_mut()
+                .insert(PUSHBACK, value.parse().unwrap());
+            let failure = Failure::Status(Box::new(status), begun);
+            let verdict = told_apart(failure, &"orders".into()).unwrap().verdict;
+            (verdict.again, verdict.wait)
+        };
+        let soon = Some(Duration::from_millis(250));
+        assert_eq!(pushed("250", false), (Again::Yes, soon));
+        assert_eq!(pushed("250", true), (Again::Never, soon));
+        assert_eq!(pushed("-1", false), (Again::Never, None));
+        assert_eq!(pushed("soon", false), (Again::Never, None));
     }
 }

@@ -4,6 +4,7 @@ use compose::model::Batch;
 use compose::model::EncodingId;
 use compose::model::Errors;
 use compose::model::Expr;
+use compose::model::HeaderRule;
 use compose::model::Limits;
 use compose::model::Naming;
 use compose::model::PageStyle;
@@ -12,7 +13,9 @@ use compose::model::Read;
 use compose::model::ReplyRule;
 use compose::model::Resolver;
 use compose::model::ResolverId;
+use compose::model::Source;
 use compose::model::SourceId;
+use compose::model::SourceKind;
 use compose::model::SubgraphId;
 use compose::model::Target;
 use compose::model::ViewField;
@@ -48,7 +51,11 @@ use plan::cache::Caching;
 
 use super::*;
 use crate::SourcesConfig;
+use crate::cache::Cache;
+use crate::calls;
 use crate::fetch::Fetcher;
+use crate::peers::SystemResolver;
+use crate::render::Encodings;
 
 /// One source, one resolver and one step, as a graph would have them.
 struct Fixture {
@@ -175,6 +182,8 @@ fn context() -> Context {
         merge_reads: true,
         calls: Some(CallLog::new(now)),
         caching: None,
+        principal: None,
+        stale: Default::default(),
     }
 }
 
@@ -184,23 +193,22 @@ fn text_shape() -> Shape {
         .object()
 }
 
+/// Of no graph: each test makes resolvers of its own.
+fn connected(source: &Source) -> Result<Grpc, ConnectError> {
+    let SourceKind::Grpc { url, .. } = &source.kind else {
+        unreachable!("it is a gRPC source")
+    };
+    let settings = SourcesConfig::default().settings(source).unwrap();
+    let encodings = Arc::new(Encodings::from_table(Vec::new()));
+    let none = std::iter::empty();
+    let service = Service::new(source, settings, encodings, Cache::for_tests(), none);
+    Grpc::new(service, url, Arc::new(SystemResolver), None)
+}
+
 impl Fixture {
     fn new(url: &str, request: GrpcRequest, shape: Shape) -> Self {
-        let source = declared(url);
-        let settings = SourcesConfig::default().settings(&source).unwrap();
-        let encodings = Arc::new(Encodings::from_table(Vec::new()));
-        let resolver_of_names = Arc::new(SystemResolver);
         Self {
-            source: Fetcher::new(
-                Grpc::new(
-                    &source,
-                    settings,
-                    encodings,
-                    resolver_of_names,
-                    Cache::for_tests(),
-                )
-                .unwrap(),
-            ),
+            source: Fetcher::new(connected(&declared(url)).unwrap()),
             resolver: resolver(request),
             step: step(reply(shape)),
             context: context(),
@@ -319,7 +327,7 @@ async fn a_fetch_is_a_call_and_its_reply_a_tape() {
 async fn a_reply_is_kept_as_long_as_the_schema_says_and_apart_for_other_metadata() {
     let upstream = answers(|| Answer::Messages(vec![thing(json!({ "text": "hello" }))]));
     let mut fixture = Fixture::get(&upstream.url());
-    fixture.context.caching = Some(Caching::new(None));
+    fixture.context.caching = Some(Caching::default());
     fixture.step.cache = CachePolicy {
         max_age: Some(60),
         ..CachePolicy::default()
@@ -705,15 +713,7 @@ async fn a_list_is_read_page_by_page_into_one_tape() {
 #[tokio::test]
 async fn an_address_that_is_none_is_refused_at_the_start() {
     let source = declared("ftp://things");
-    let settings = SourcesConfig::default().settings(&source).unwrap();
-    let encodings = Arc::new(Encodings::from_table(Vec::new()));
-    let refused = Grpc::new(
-        &source,
-        settings,
-        encodings,
-        Arc::new(SystemResolver),
-        Cache::for_tests(),
-    );
+    let refused = connected(&source);
     assert!(matches!(refused, Err(ConnectError::Url { .. })));
 }
 
@@ -734,16 +734,7 @@ async fn a_call_above_the_sources_limit_is_not_made() {
     let upstream = answers(|| Answer::Messages(vec![thing(json!({ "text": "once" }))]));
     let mut source = declared(&upstream.url());
     source.limits.requests_per_second = Some(1);
-    let settings = SourcesConfig::default().settings(&source).unwrap();
-    let encodings = Arc::new(Encodings::from_table(Vec::new()));
-    let grpc = Grpc::new(
-        &source,
-        settings,
-        encodings,
-        Arc::new(SystemResolver),
-        Cache::for_tests(),
-    )
-    .unwrap();
+    let grpc = connected(&source).unwrap();
     let mut fixture = Fixture::get(&upstream.url());
     fixture.source = Fetcher::new(grpc);
     assert!(fixture.outcome().await.is_ok());

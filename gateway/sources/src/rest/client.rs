@@ -1,16 +1,21 @@
-//! The HTTP client of one source.
+//! HTTP towards one service.
 //!
-//! Owns connections, time and size limits of one attempt, and what a broken
-//! exchange means. Nothing is called that nobody asked for: no redirects, no
-//! proxies, no retries. Knows nothing of what is sent or answered.
+//! Owns what calls to one address go over, size limits of an exchange, and
+//! what a broken one means. Nothing is called that nobody asked for: no
+//! redirects, no proxies, no retries. Knows nothing of what is sent or
+//! answered.
 
 use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytes::BytesMut;
 use compose::model::RestMethod;
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::Request;
@@ -29,12 +34,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
-use plan::code::Code;
-use plan::source::SourceError;
-use tokio::time::Instant;
+use rustls::ClientConfig;
 
 use super::encoding;
 use super::encoding::Undecodable;
+use super::pool::Fixed;
 use super::pool::IDLE;
 use super::pool::Lease;
 use super::pool::NoReply;
@@ -42,8 +46,19 @@ use super::pool::Pool;
 use super::request::RestCall;
 use super::status;
 use crate::ConnectError;
+use crate::calls;
 use crate::config::Settings;
-use crate::failure::fixed_text;
+use crate::failure::Failed;
+use crate::failure::Unanswered;
+use crate::failure::is_refused_stream;
+use crate::peers::Address;
+use crate::peers::Host;
+use crate::peers::Peers;
+use crate::peers::SystemResolver;
+use crate::protocol::With;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// A reply, read to its end within the limits.
 #[derive(Debug, Clone)]
@@ -67,90 +82,146 @@ impl RestReply {
     }
 }
 
-/// The client, cheap to clone.
-#[derive(Debug, Clone)]
+/// The addresses of a service and what calls to them go over. Dials nothing yet.
+pub(super) fn peers(
+    service: &str,
+    url: &str,
+    settings: &Settings,
+) -> Result<Arc<Peers<Transport>>, ConnectError> {
+    let address = Address::parse_http(url).map_err(|bad| ConnectError::Url {
+        source_name: service.to_owned(),
+        url: url.to_owned(),
+        reason: bad.to_string(),
+    })?;
+    let unusable = |error: &dyn Error| ConnectError::Client {
+        source_name: service.to_owned(),
+        reason: error.to_string(),
+    };
+    // The machine's certificates take time to load and are not needed otherwise.
+    let encrypted = address.hosts.iter().any(|host| host.tls);
+    let tls = encrypted.then(|| settings.tls.for_rest()).transpose();
+    let tls = tls.map_err(|error| unusable(&error))?;
+    let made = Making {
+        connect: settings.connect_timeout,
+        http2: settings.http2_prior_knowledge,
+        prefix: address.prefix.clone(),
+        tls,
+    };
+    let make = move |host: &Host, at| made.transport(host, at);
+    let resolver = Arc::new(SystemResolver);
+    Ok(Peers::new(address, settings.peers(), resolver, make))
+}
+
+/// A client for the gateway's own requests. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct RestClient {
-    transport: Transport,
-    /// What stands before every target: a path without its last slash, and what the transport wants before it.
-    prefix: Arc<str>,
-    /// Bytes of the whole base address.
-    base_len: usize,
-    max_bytes: usize,
-    service: Arc<str>,
+    peers: Arc<Peers<Transport>>,
+    reader: Reader,
 }
 
 impl RestClient {
     /// Dials nothing yet.
     pub(crate) fn new(
         service: Arc<str>,
-        base_url: &str,
+        url: &str,
         settings: &Settings,
     ) -> Result<Self, ConnectError> {
-        let base = base_url.trim_end_matches('/');
-        let uri = parsed(&service, base)?;
-        let transport = Transport::new(settings, &uri);
-        let transport = transport.map_err(|error| ConnectError::Client {
-            source_name: service.to_string(),
-            reason: error.to_string(),
-        })?;
         Ok(Self {
-            prefix: transport.prefix(base, &uri).into(),
-            base_len: base.len(),
-            transport,
-            max_bytes: settings.max_reply_bytes,
-            service,
+            peers: peers(&service, url, settings)?,
+            reader: Reader {
+                max_bytes: settings.max_reply_bytes,
+                service,
+            },
         })
     }
 
-    /// One attempt, on its own: it may outlive whoever began it.
+    /// One attempt.
     pub(crate) async fn attempt(
-        self,
-        call: Arc<RestCall>,
-        labels: HeaderMap,
-    ) -> Result<RestReply, Failure> {
-        self.attempt_before(None, call, labels).await
-    }
-
-    /// One attempt that ends with its own time, or earlier, at a deadline.
-    pub(super) async fn attempt_before(
-        self,
-        deadline: Option<std::time::Instant>,
-        call: Arc<RestCall>,
-        labels: HeaderMap,
-    ) -> Result<RestReply, Failure> {
-        let request = self.request(&call, labels)?;
-        let own = Instant::now() + call.timeout;
-        let (end, late) = match deadline.map(Instant::from) {
-            Some(deadline) if deadline < own => (deadline, Code::DeadlineExceeded),
-            _ => (own, Code::UpstreamTimeout),
+        &self,
+        call: &RestCall,
+        headers: HeaderMap,
+        time: Duration,
+    ) -> Result<RestReply, Failed> {
+        let with = With {
+            headers,
+            idempotency_key: None,
+            time,
+            cut: false,
+            before: 0,
         };
-        match tokio::time::timeout_at(end, self.exchange(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(self.timed_out(late)),
+        let picked = self.peers.pick(calls::now(), &[]).await;
+        let picked = picked.map_err(|error| {
+            self.reader
+                .failed(Unanswered::Unreachable, error.to_string())
+        })?;
+        let sent = self.reader.send(picked.transport(), call, with);
+        let sent = tokio::time::timeout(time, sent).await;
+        let reply = sent.unwrap_or_else(|_| {
+            let why = "no complete reply in time".to_owned();
+            Err(self.reader.failed(Unanswered::TimedOut, why))
+        });
+        if let Err(failed) = &reply
+            && failed.how == Unanswered::Unreachable
+        {
+            self.peers.unreachable(&picked, calls::now());
         }
+        reply
+    }
+}
+
+/// Sends requests and reads replies, as far as they are no larger than this.
+#[derive(Clone)]
+pub(super) struct Reader {
+    pub(super) max_bytes: usize,
+    pub(super) service: Arc<str>,
+}
+
+impl Reader {
+    /// One exchange, without a bound in time.
+    pub(super) async fn send(
+        &self,
+        transport: &Transport,
+        call: &RestCall,
+        with: With,
+    ) -> Result<RestReply, Failed> {
+        let request = self.request(&transport.prefix, call, with)?;
+        self.exchange(transport, request).await
     }
 
-    fn request(&self, call: &RestCall, labels: HeaderMap) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut address = String::with_capacity(self.prefix.len() + call.target.len());
-        address.push_str(&self.prefix);
+    fn request(
+        &self,
+        prefix: &str,
+        call: &RestCall,
+        with: With,
+    ) -> Result<Request<Full<Bytes>>, Failed> {
+        let mut address = String::with_capacity(prefix.len() + call.target.len());
+        address.push_str(prefix);
         address.push_str(&call.target);
         let uri = Uri::try_from(address)
-            .map_err(|error| self.failed(Code::InternalError, error.to_string()))?;
+            .map_err(|error| self.failed(Unanswered::Unsendable, error.to_string()))?;
         let mut request = Request::new(Full::new(call.body.clone()));
         *request.method_mut() = method(call.method);
         *request.uri_mut() = uri;
         let headers = request.headers_mut();
-        *headers = labels;
+        *headers = with.headers;
+        headers.insert(REQUEST_TIMEOUT, millis(with.time));
         // What goes with every call is not for a rule to change.
         for (name, value) in call.headers.iter().cloned() {
             headers.entry(name).or_insert(value);
+        }
+        if let Some(key) = with.idempotency_key {
+            headers.entry(IDEMPOTENCY_KEY).or_insert(key);
         }
         headers.entry(ACCEPT_ENCODING).or_insert(encoding::ACCEPTED);
         Ok(request)
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<RestReply, Failure> {
-        let sent = self.transport.send(request).await;
+    async fn exchange(
+        &self,
+        transport: &Transport,
+        request: Request<Full<Bytes>>,
+    ) -> Result<RestReply, Failed> {
+        let sent = transport.send(request).await;
         let (reply, lease) = sent.map_err(|error| self.unsent(&error))?;
         let (head, body) = reply.into_parts();
         let body = self.body(&head.headers, body).await?;
@@ -166,7 +237,7 @@ impl RestClient {
     }
 
     /// The limit counts what comes in, as it comes in.
-    async fn body(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Failure> {
+    async fn body(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Failed> {
         let stated = stated_length(headers);
         if stated > self.max_bytes {
             return Err(self.too_large());
@@ -193,9 +264,10 @@ impl RestClient {
         }
     }
 
-    async fn piece(&self, body: &mut Incoming) -> Result<Option<Bytes>, Failure> {
+    async fn piece(&self, body: &mut Incoming) -> Result<Option<Bytes>, Failed> {
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| self.broken(&error))?;
+            let frame =
+                frame.map_err(|error| self.failed(Unanswered::BrokenReply, chain(&error)))?;
             // Trailers say nothing that is asked for.
             if let Ok(data) = frame.into_data() {
                 return Ok(Some(data));
@@ -205,200 +277,125 @@ impl RestClient {
     }
 
     /// The limit counts what was decompressed, too.
-    fn decoded(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
+    fn decoded(&self, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failed> {
         let Some(coding) = headers.get(CONTENT_ENCODING) else {
             return Ok(body);
         };
         encoding::decode(coding, body, self.max_bytes).map_err(|bad| match bad {
             Undecodable::TooLarge => self.too_large(),
-            Undecodable::Garbled(why) => {
-                self.maybe_done(Code::UpstreamInvalidResponse, "invalid", why)
-            }
+            Undecodable::Garbled(why) => self.failed(Unanswered::Unreadable, why),
         })
     }
 
-    /// The whole address, in bytes.
-    pub(super) fn url_len(&self, call: &RestCall) -> usize {
-        self.base_len + call.target.len()
-    }
-
-    /// Nothing was sent: the request's time was over before.
-    pub(super) fn not_begun(&self) -> Failure {
-        let code = Code::DeadlineExceeded;
-        Failure {
-            error: self.error(code, "not begun".to_owned()),
-            word: "not begun",
-            maybe_done: false,
-        }
-    }
-
-    fn too_large(&self) -> Failure {
+    fn too_large(&self) -> Failed {
         let detail = format!(
             "the reply is larger than the limit of {} bytes",
             self.max_bytes
         );
-        self.maybe_done(Code::UpstreamInvalidResponse, "too large", detail)
+        self.failed(Unanswered::TooLarge, detail)
     }
 
-    /// The time is over: the attempt's, or the request's.
-    pub(super) fn timed_out(&self, code: Code) -> Failure {
-        self.maybe_done(code, "timeout", "no complete reply in time".to_owned())
+    fn unsent(&self, error: &Unsent) -> Failed {
+        let (how, error) = match error {
+            Unsent::Unreachable(error) => (Unanswered::Unreachable, error),
+            Unsent::Broken(error) if is_refused_stream(&**error) => {
+                (Unanswered::Unprocessed, error)
+            }
+            Unsent::Broken(error) => (Unanswered::Broken, error),
+        };
+        self.failed(how, chain(&**error))
     }
 
-    fn unsent(&self, error: &Unsent) -> Failure {
-        match error {
-            Unsent::Unreachable(error) => self.failed(Code::UpstreamUnavailable, chain(&**error)),
-            Unsent::Broken(error) => self.broken(&**error),
-        }
-    }
-
-    fn broken(&self, error: &(dyn Error + 'static)) -> Failure {
-        let mut failure = self.maybe_done(Code::UpstreamUnavailable, "broken", chain(error));
-        failure.error.message = "The connection to the service broke off.".to_owned();
-        failure
-    }
-
-    fn failed(&self, code: Code, detail: String) -> Failure {
-        Failure {
-            error: self.error(code, detail),
-            word: "unreachable",
-            maybe_done: false,
-        }
-    }
-
-    fn maybe_done(&self, code: Code, word: &'static str, detail: String) -> Failure {
-        Failure {
-            error: self.error(code, detail),
-            word,
-            maybe_done: true,
-        }
-    }
-
-    fn error(&self, code: Code, detail: String) -> SourceError {
-        SourceError::new(code, &self.service, fixed_text(code)).internal(detail)
+    fn failed(&self, how: Unanswered, why: String) -> Failed {
+        Failed::new(how, &self.service, why)
     }
 }
 
-/// A call without a reply.
-#[derive(Debug, Clone)]
-pub(crate) struct Failure {
-    pub(super) error: SourceError,
-    /// What stands for the status.
-    pub(super) word: &'static str,
-    /// Whether the service may have done its work.
-    pub(super) maybe_done: bool,
+/// What calls to one address go over.
+pub(crate) struct Transport {
+    kind: Kind,
+    /// What stands before every target: a path without its last slash, and what the connection wants before it.
+    prefix: String,
 }
 
-impl Failure {
-    /// Nothing was sent: there is nothing to say who asks.
-    pub(super) fn without_credentials(error: SourceError) -> Self {
-        Self {
-            error,
-            word: "no credentials",
-            maybe_done: false,
-        }
-    }
-
-    /// Whether the attempt's time was over.
-    pub(crate) fn is_timeout(&self) -> bool {
-        self.error.code == Code::UpstreamTimeout
-    }
-
-    /// What went wrong, for the log.
-    pub(crate) fn reason(self) -> String {
-        self.error.internal.unwrap_or(self.error.message)
-    }
-
-    /// Nothing was sent: the source has had its calls.
-    pub(super) fn limited(error: SourceError) -> Self {
-        Self {
-            error,
-            word: "rate limited",
-            maybe_done: false,
-        }
-    }
-}
-
-fn parsed(service: &Arc<str>, base: &str) -> Result<Uri, ConnectError> {
-    let refused = |reason: String| ConnectError::Url {
-        source_name: service.to_string(),
-        url: base.to_owned(),
-        reason,
-    };
-    let uri = Uri::try_from(base).map_err(|error| refused(error.to_string()))?;
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
-    match uri.scheme_str() {
-        Some("http" | "https") if has_host && uri.query().is_none() => Ok(uri),
-        Some("http" | "https") if has_host => Err(refused("it must have no query".to_owned())),
-        _ => Err(refused("it must begin with http:// or https://".to_owned())),
-    }
-}
-
-/// How requests get to the service.
-#[derive(Debug, Clone)]
-enum Transport {
+/// How requests get there.
+enum Kind {
     /// HTTP/1.1 without TLS: most services behind a gateway.
     Pooled(Pool),
     /// HTTP/2 without TLS, known beforehand.
-    Multiplexed(Client<HttpConnector, Full<Bytes>>),
+    Multiplexed(Client<HttpConnector<Fixed>, Full<Bytes>>),
     /// With TLS; the handshake agrees on the version.
-    Encrypted(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Encrypted(Client<HttpsConnector<HttpConnector<Fixed>>, Full<Bytes>>),
 }
 
 /// Why there is no reply.
 enum Unsent {
-    Unreachable(Box<dyn Error>),
-    Broken(Box<dyn Error>),
+    Unreachable(Box<dyn Error + Send + Sync>),
+    Broken(Box<dyn Error + Send + Sync>),
 }
 
-impl Transport {
-    fn new(settings: &Settings, service: &Uri) -> std::io::Result<Self> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_connect_timeout(Some(settings.connect_timeout));
-        tcp.set_nodelay(true);
-        let encrypted = service.scheme_str() == Some("https");
-        if !encrypted && !settings.http2_prior_knowledge {
-            return Ok(Self::Pooled(Pool::new(tcp, service)));
+/// How transports of one service are made.
+struct Making {
+    connect: Duration,
+    http2: bool,
+    prefix: String,
+    tls: Option<ClientConfig>,
+}
+
+impl Making {
+    fn transport(&self, host: &Host, at: SocketAddr) -> io::Result<Transport> {
+        let whole = || {
+            format!(
+                "{}{}",
+                host.origin.to_string().trim_end_matches('/'),
+                self.prefix
+            )
+        };
+        if !host.tls && !self.http2 {
+            // A connection of its own needs no address; a shared client chooses one by it.
+            return Ok(Transport {
+                kind: Kind::Pooled(Pool::new(at, self.connect, &host.origin)),
+                prefix: self.prefix.clone(),
+            });
         }
+        let mut tcp = HttpConnector::new_with_resolver(Fixed(at));
+        tcp.set_connect_timeout(Some(self.connect));
+        tcp.set_nodelay(true);
         let mut client = Client::builder(TokioExecutor::new());
         client
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(false)
-            .http2_only(settings.http2_prior_knowledge);
-        if !encrypted {
-            return Ok(Self::Multiplexed(client.build(tcp)));
-        }
-        tcp.enforce_http(false);
-        // The machine's certificates take time to load and are not needed otherwise.
-        let tls = match settings.tls.for_rest().map_err(std::io::Error::other)? {
-            Some(config) => HttpsConnectorBuilder::new().with_tls_config(config),
-            None => HttpsConnectorBuilder::new()
-                .with_provider_and_native_roots(rustls::crypto::ring::default_provider())?,
+            .http2_only(self.http2);
+        let kind = match host.tls {
+            false => Kind::Multiplexed(client.build(tcp)),
+            true => {
+                tcp.enforce_http(false);
+                let tls = self.tls.clone().ok_or(io::ErrorKind::InvalidInput)?;
+                let tls = HttpsConnectorBuilder::new().with_tls_config(tls);
+                let tls = tls.https_only().enable_all_versions().wrap_connector(tcp);
+                Kind::Encrypted(client.build(tls))
+            }
         };
-        let tls = tls.https_only().enable_all_versions().wrap_connector(tcp);
-        Ok(Self::Encrypted(client.build(tls)))
+        Ok(Transport {
+            kind,
+            prefix: whole(),
+        })
     }
+}
 
-    /// A connection of its own needs no address; a shared client chooses one by it.
-    fn prefix<'a>(&self, base: &'a str, uri: &'a Uri) -> &'a str {
-        match self {
-            Self::Pooled(_) => uri.path().trim_end_matches('/'),
-            Self::Multiplexed(_) | Self::Encrypted(_) => base,
-        }
-    }
-
+impl Transport {
     async fn send(
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(Response<Incoming>, Option<Lease>), Unsent> {
-        let shared = match self {
-            Self::Pooled(pool) => {
+        let shared = match &self.kind {
+            Kind::Pooled(pool) => {
                 let (reply, lease) = pool.send(request).await?;
                 return Ok((reply, Some(lease)));
             }
-            Self::Multiplexed(client) => client.request(request).await,
-            Self::Encrypted(client) => client.request(request).await,
+            Kind::Multiplexed(client) => client.request(request).await,
+            Kind::Encrypted(client) => client.request(request).await,
         };
         Ok((shared?, None))
     }
@@ -435,6 +432,12 @@ fn method(method: RestMethod) -> Method {
         RestMethod::Patch => Method::PATCH,
         RestMethod::Delete => Method::DELETE,
     }
+}
+
+/// Whole milliseconds.
+fn millis(time: Duration) -> HeaderValue {
+    let millis = time.as_micros().div_ceil(1_000);
+    HeaderValue::from(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// An error and its causes, for the log.

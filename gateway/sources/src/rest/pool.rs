@@ -1,4 +1,4 @@
-//! Connections to one HTTP/1.1 service, kept alive.
+//! Connections to one address of an HTTP/1.1 service, kept alive.
 //!
 //! Owns which connection a request goes over: the one that was used last,
 //! since its buffers are warm, or a new one. A request is sent once: only one
@@ -7,11 +7,19 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
+use std::future::Ready;
+use std::future::ready;
+use std::io;
+use std::iter::Once;
+use std::iter::once;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::Weak;
+use std::task::Context;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,9 +32,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::client::conn::http1::SendRequest;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
-use tower::Service as _;
+use tower::Service;
 
 /// Connections that are idle longer are closed.
 pub(super) const IDLE: Duration = Duration::from_secs(90);
@@ -39,9 +49,9 @@ pub(super) struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    connector: HttpConnector,
-    /// Scheme and authority, for the connector.
-    service: Uri,
+    address: SocketAddr,
+    /// Time to establish a connection.
+    connect: Duration,
     host: HeaderValue,
     idle: Mutex<Idle>,
 }
@@ -72,13 +82,12 @@ pub(super) enum NoReply {
 }
 
 impl Pool {
-    /// Dials nothing yet. The address has a host.
-    pub(super) fn new(connector: HttpConnector, service: &Uri) -> Self {
-        let authority = service.authority().map_or("", |it| it.as_str());
-        let host = authority.rsplit('@').next().unwrap_or_default();
+    /// Dials nothing yet. The origin has a host.
+    pub(super) fn new(address: SocketAddr, connect: Duration, origin: &Uri) -> Self {
+        let host = origin.authority().map_or("", |it| it.as_str());
         Self(Arc::new(Shared {
-            connector,
-            service: service.clone(),
+            address,
+            connect,
             // What stands in an address may stand in a header.
             host: HeaderValue::try_from(host).unwrap_or(HeaderValue::from_static("")),
             idle: Mutex::default(),
@@ -118,10 +127,12 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Sender, NoReply> {
-        let service = self.0.service.clone();
-        let stream = self.0.connector.clone().call(service).await;
+        let stream = tokio::time::timeout(self.0.connect, TcpStream::connect(self.0.address)).await;
+        let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let stream = stream.map_err(|error| NoReply::Unreachable(error.into()))?;
-        let (sender, connection) = http1::handshake(stream).await?;
+        // A request is one write: waiting for more to send would only delay it.
+        let _ = stream.set_nodelay(true);
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // It ends with its sender, or when the service closes it; who waits for a reply is told why.
         tokio::spawn(connection);
         Ok(sender)
@@ -166,6 +177,24 @@ impl Shared {
         }
         idle.watched = false;
         None
+    }
+}
+
+/// Knows one address, whatever it is asked.
+#[derive(Debug, Clone)]
+pub(super) struct Fixed(pub(super) SocketAddr);
+
+impl Service<Name> for Fixed {
+    type Response = Once<SocketAddr>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Once<SocketAddr>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Name) -> Self::Future {
+        ready(Ok(once(self.0)))
     }
 }
 

@@ -3,8 +3,6 @@
 //! Owns what is sent and what is not: path, query, body, and the headers by
 //! their rules. Knows nothing of connections.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use compose::model::HeaderRule;
 use compose::model::Page;
@@ -40,8 +38,6 @@ pub(crate) struct RestCall {
     pub(crate) body: Bytes,
     /// What the rules say; without what goes with every call.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// One attempt's time.
-    pub(crate) timeout: Duration,
 }
 
 impl RestCall {
@@ -65,7 +61,6 @@ pub(super) fn render(
     rules: &Rules<'_>,
     scope: &Scope<'_>,
     ask: Option<&Ask>,
-    timeout: Duration,
 ) -> Result<Option<RestCall>, RenderError> {
     let Request::Rest(request) = &job.resolver.request else {
         return Ok(None);
@@ -101,7 +96,6 @@ pub(super) fn render(
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
-        timeout,
     }))
 }
 

@@ -13,6 +13,11 @@ use http::header::CONTENT_TYPE;
 use http::header::RETRY_AFTER;
 use plan::code::Code;
 
+use crate::resilience::Again;
+use crate::resilience::Health;
+use crate::resilience::Outcome;
+use crate::resilience::Verdict;
+
 /// The code of an unsuccessful status.
 pub(super) fn code(status: u16) -> Code {
     match status {
@@ -31,6 +36,28 @@ pub(super) fn code(status: u16) -> Code {
         502 | 503 => Code::UpstreamUnavailable,
         504 => Code::UpstreamTimeout,
         _ => Code::UpstreamError,
+    }
+}
+
+/// What an answer says about the service, and about another attempt.
+pub(super) fn verdict(status: u16, headers: &HeaderMap) -> Verdict {
+    let (health, again, outcome) = match status {
+        100..=299 => (Health::Good, Again::Never, Outcome::Ok),
+        300..=399 => (Health::Good, Again::Never, Outcome::Invalid),
+        429 => (Health::Good, Again::WhenTold, Outcome::RateLimited),
+        400..=499 => (Health::Good, Again::Never, Outcome::Refused),
+        502 | 503 => (Health::Bad, Again::Yes, Outcome::Unavailable),
+        504 => (Health::Bad, Again::Yes, Outcome::TimedOut),
+        500 => (Health::Bad, Again::Once, Outcome::Failed),
+        _ => (Health::Bad, Again::Never, Outcome::Failed),
+    };
+    let asks = again != Again::Never;
+    Verdict {
+        health,
+        again,
+        outcome,
+        wait: asks.then(|| retry_after(headers)).flatten(),
+        replied: false,
     }
 }
 

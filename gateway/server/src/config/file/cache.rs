@@ -15,6 +15,8 @@ pub(in crate::config) struct Cache {
     pub(in crate::config) enabled: bool,
     /// The memory for all of them.
     pub(in crate::config) size: Size,
+    /// The memory for the last good replies of resolvers that say staleIfError.
+    pub(in crate::config) last_good_size: Size,
     /// What a service's own Cache-Control changes.
     pub(in crate::config) upstream: Upstream,
     /// How long after its time a reply is still answered while a new one is fetched, where the service does not say it itself.
@@ -28,6 +30,7 @@ impl Default for Cache {
         Self {
             enabled: true,
             size: Size::kib(64 * 1024),
+            last_good_size: Size::kib(16 * 1024),
             upstream: Upstream::Shorten,
             stale_while_revalidate: Span::seconds(0),
             missing: Span::seconds(0),

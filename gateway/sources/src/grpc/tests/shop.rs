@@ -54,7 +54,7 @@ impl Shop {
         };
         let graph = compose::compose(&files).unwrap_or_else(|errors| panic!("{errors:#?}"));
         Self {
-            sources: connect(&graph, &SourcesConfig::default()).unwrap(),
+            sources: connect(&graph, &SourcesConfig::default(), None).unwrap(),
             graph: Arc::new(graph),
             context: context(),
         }
