@@ -171,8 +171,12 @@ impl Gateway {
 
     /// Asks it to stop, as an orchestrator does.
     pub(crate) async fn terminate(&mut self) {
+        self.signal("TERM").await;
+    }
+
+    pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
-        let killed = Command::new("kill").args(["-TERM", &id]).status().await;
+        let killed = Command::new("kill").args(["-s", name, &id]).status().await;
         assert!(killed.expect("kill runs").success());
     }
 

@@ -1,10 +1,14 @@
 //! Starting, draining, reloading.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::binary::Folder;
 use super::binary::Gateway;
 use super::binary::body;
+use super::raw::Raw;
+use super::raw::post;
 use super::scripted::Scripted;
 use super::scripted::THINGS;
 
@@ -13,7 +17,7 @@ const THING: &str = r#"{ "id": 1, "name": "one" }"#;
 #[tokio::test]
 async fn a_request_in_flight_is_answered_before_the_gateway_exits_with_zero() {
     let mut service = Scripted::closed(THING).await;
-    let folder = service.folder("");
+    let folder = service.folder("shutdown: { grace: 100ms }");
     let url = service.url();
     let mut gateway =
         Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
@@ -28,6 +32,152 @@ async fn a_request_in_flight_is_answered_before_the_gateway_exits_with_zero() {
         .expect("an answer while draining");
     assert_eq!(body(response).await["data"]["thing"]["name"], "one");
     assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+/// Waits until readiness says so.
+async fn until_draining(gateway: &Gateway) {
+    let ready = format!("{}/health/ready", gateway.admin);
+    let waited = async {
+        loop {
+            let answer = gateway.get(&ready).await;
+            if answer.status() == 503 {
+                return body(answer).await;
+            }
+        }
+    };
+    let told = tokio::time::timeout(super::PATIENCE, waited).await;
+    assert_eq!(told.expect("it says so in time")["status"], "draining");
+}
+
+#[tokio::test]
+async fn after_sigterm_requests_are_still_answered_for_a_while_and_sent_elsewhere() {
+    let service = Scripted::open(THING).await;
+    let folder = service.folder("shutdown: { grace: 3s }");
+    let url = service.url();
+    let mut gateway =
+        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let query = post(r#"{"query":"{ thing(id: 1) { name } }"}"#);
+    let mut kept = Raw::connect(&gateway).await;
+    kept.send(query.as_bytes()).await;
+    let before = kept.reply().await.expect("an answer");
+    assert!(!before.head.contains("connection: close"), "{before:?}");
+
+    gateway.terminate().await;
+    until_draining(&gateway).await;
+    let streams = reqwest::Client::builder()
+        .no_proxy()
+        .http2_prior_knowledge();
+    let streams = streams.build().expect("a client");
+    for raw in [&mut kept, &mut Raw::connect(&gateway).await] {
+        raw.send(query.as_bytes()).await;
+        let answer = raw.reply().await.expect("an answer while draining");
+        assert_eq!(answer.status, 200);
+        assert!(answer.head.contains("connection: close"), "{answer:?}");
+        assert!(raw.rest().await.is_empty());
+        let streamed = streams
+            .post(&gateway.url)
+            .header("content-type", "application/json")
+            .body(r#"{"query":"{ thing(id: 1) { name } }"}"#);
+        let streamed = streamed.send().await.expect("an answer while draining");
+        assert_eq!(streamed.status(), 200);
+    }
+    assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut service = Scripted::closed(THING).await;
+    let folder = service.folder("shutdown: { grace: 10m, drain: 10m }");
+    let url = service.url();
+    let mut gateway =
+        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let query = json!({ "query": "{ thing(id: 1) { name } }" });
+    let asked = tokio::spawn(gateway.post(&query).send());
+    service.next().await;
+    gateway.terminate().await;
+    until_draining(&gateway).await;
+    gateway.terminate().await;
+    assert_eq!(gateway.exit_code().await, Some(0));
+    assert!(asked.await.expect("a task").is_err());
+}
+
+#[tokio::test]
+async fn at_a_terminal_nobody_waits_for_others_to_go_elsewhere() {
+    let service = Scripted::open(THING).await;
+    let folder = service.folder("shutdown: { grace: 10m }");
+    let url = service.url();
+    let mut gateway =
+        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    gateway.signal("INT").await;
+    assert_eq!(gateway.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished_on_the_graph_that_it_began_on() {
+    let mut service = Scripted::closed(THING).await;
+    let folder = service.folder("");
+    let url = service.url();
+    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let old = json!({ "query": "{ thing(id: 1) { name } }" });
+    let asked = tokio::spawn(gateway.post(&old).send());
+    service.next().await;
+
+    let renamed = "title: String @map(from: \"name\") }";
+    folder.write("things.graphql", &THINGS.replace("name: String }", renamed));
+    gateway.signal("HUP").await;
+    until(|| gateway.log().contains("a new graph is in service")).await;
+    let refused = gateway.ask("{ thing(id: 1) { name } }").await;
+    let code = &refused["errors"][0]["extensions"]["code"];
+    assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{refused}");
+
+    service.release(2);
+    let answer = asked.await.expect("a task").expect("an answer");
+    assert_eq!(body(answer).await["data"]["thing"]["name"], "one");
+    let answer = gateway.ask("{ thing(id: 1) { title } }").await;
+    assert_eq!(answer["data"]["thing"]["title"], "one");
+}
+
+/// A thousand where somebody asks for them: `RELOADS=1000`.
+#[tokio::test]
+async fn no_request_fails_because_the_graph_is_replaced() {
+    let reloads = std::env::var_os("RELOADS");
+    let reloads = reloads.and_then(|n| n.to_str()?.parse::<usize>().ok());
+    let reloads = reloads.unwrap_or(50);
+    let service = Scripted::open(THING).await;
+    let folder = service.folder("");
+    let url = service.url();
+    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = Arc::new(gateway);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let clients: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(keep_asking(gateway.clone(), stopped.clone())))
+        .collect();
+    let operator = reqwest::Client::builder().no_proxy().build();
+    let operator = operator.expect("a client");
+    for round in 0..reloads {
+        let more = format!("name: String more{}: String }}", round % 2);
+        folder.write("things.graphql", &THINGS.replace("name: String }", &more));
+        let reload = operator.post(format!("{}/reload", gateway.admin)).send();
+        assert_eq!(reload.await.expect("an answer").status(), 200);
+    }
+    stop.send_replace(true);
+    let mut answered = 0;
+    for client in clients {
+        answered += client.await.expect("no request fails");
+    }
+    assert!(answered >= reloads, "{answered}");
+}
+
+/// Asks until it is told to stop; how often.
+async fn keep_asking(gateway: Arc<Gateway>, stop: tokio::sync::watch::Receiver<bool>) -> usize {
+    let mut asked = 0;
+    while !*stop.borrow() {
+        let answer = gateway.ask("{ thing(id: 1) { name } }").await;
+        let expected = json!({ "data": { "thing": { "name": "one" } } });
+        assert_eq!(answer, expected);
+        asked += 1;
+    }
+    asked
 }
 
 #[tokio::test]

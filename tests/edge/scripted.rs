@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 
 use axum::Router;
 use axum::body::Body;
@@ -35,6 +37,28 @@ struct Script {
     gate: Arc<Semaphore>,
     reply: Arc<Mutex<(u16, String, String)>>,
     arrived: mpsc::UnboundedSender<Arrival>,
+    ends: Arc<Ends>,
+}
+
+/// How requests ended.
+#[derive(Default)]
+struct Ends {
+    answered: AtomicUsize,
+    given_up: AtomicUsize,
+}
+
+/// A request: given up where it is dropped before it is answered, as when the caller closes its connection.
+struct Open {
+    ends: Arc<Ends>,
+    answered: bool,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Ends { answered, given_up } = &*self.ends;
+        let ended = if self.answered { answered } else { given_up };
+        ended.fetch_add(1, SeqCst);
+    }
 }
 
 impl Scripted {
@@ -45,6 +69,7 @@ impl Scripted {
             gate: Arc::new(Semaphore::new(0)),
             reply: Arc::new(Mutex::new((200, "application/json".into(), json.into()))),
             arrived,
+            ends: Arc::default(),
         };
         let routes = Router::new().fallback(answer).with_state(script.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -90,6 +115,16 @@ impl Scripted {
             .collect()
     }
 
+    /// How many requests were answered.
+    pub(super) fn answered(&self) -> usize {
+        self.script.ends.answered.load(SeqCst)
+    }
+
+    /// How many callers closed the connection before they were answered.
+    pub(super) fn given_up(&self) -> usize {
+        self.script.ends.given_up.load(SeqCst)
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -126,9 +161,14 @@ async fn answer(State(script): State<Script>, request: Request) -> Response {
         target: format!("{} {}", request.method(), request.uri()),
         headers: request.headers().clone(),
     };
+    let mut open = Open {
+        ends: script.ends.clone(),
+        answered: false,
+    };
     drop(script.arrived.send(arrival));
     let permit = script.gate.acquire().await.expect("the gate stays");
     permit.forget();
+    open.answered = true;
     let (status, media, body) = script.reply.lock().expect("a reply").clone();
     let response = Response::builder()
         .status(status)

@@ -1,5 +1,7 @@
 //! TLS on the port of clients: protocols, certificates that change, certificates of clients.
 
+use std::time::Duration;
+
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
 use rcgen::CertifiedIssuer;
@@ -9,6 +11,7 @@ use reqwest::Certificate;
 use reqwest::Identity;
 use reqwest::Version;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::binary::Folder;
 use super::binary::Gateway;
@@ -115,6 +118,38 @@ async fn a_new_certificate_is_taken_without_dropping_anybody_and_a_broken_one_is
         .expect("the open connection goes on");
     let late = trusting(&old).build().expect("a client");
     assert!(ask(&late, &gateway).await.is_err());
+}
+
+#[tokio::test]
+async fn at_sighup_a_new_certificate_is_taken_at_once() {
+    let authority = Authority::new();
+    let (folder, gateway) = gateway(&authority, &format!("{TLS} }}")).await;
+    let began = Instant::now();
+    for taken in 1..=5 {
+        let (certificate, key) = authority.issue();
+        folder.write("key.pem", &key);
+        folder.write("cert.pem", &certificate);
+        let new = "a new certificate is in use";
+        until_async(async || {
+            gateway.signal("HUP").await;
+            gateway.log().matches(new).count() >= taken
+        })
+        .await;
+    }
+    // Who only looks every two seconds needs eight at least.
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+/// Does something until it has helped.
+async fn until_async(mut helps: impl AsyncFnMut() -> bool) {
+    let helped = async { while !helps().await {} };
+    tokio::time::timeout(super::PATIENCE, helped)
+        .await
+        .expect("it helps in time");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Everything else is a room of its own. To read one request's story, start in
 //! `pipeline`.
 
+mod admission;
 mod authenticate;
 mod authorize;
 mod cache;

@@ -28,6 +28,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
+use crate::admission::Admission;
 use crate::authenticate::Principal;
 use crate::authorize::Asking;
 use crate::cache;
@@ -65,6 +66,8 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     /// Where some requests become traces.
     pub(crate) tracer: Option<Tracer>,
+    /// Whether requests are taken.
+    pub(crate) admission: Admission,
 }
 
 /// One operation and on whose behalf it runs.
@@ -146,6 +149,7 @@ impl Gateway {
     pub(crate) fn new(graph: Graph) -> Self {
         Self {
             metrics: graph.metrics.clone(),
+            admission: Admission::new(graph.settings.admission),
             graph: ArcSwap::from_pointee(graph),
             flights: Flights::new(),
             epoch: AtomicU64::new(0),

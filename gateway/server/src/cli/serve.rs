@@ -2,12 +2,20 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::Signal;
+#[cfg(unix)]
+use tokio::signal::unix::SignalKind;
+#[cfg(unix)]
+use tokio::signal::unix::signal;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Failure;
 use super::ServeOptions;
@@ -15,7 +23,9 @@ use super::runtime;
 use crate::config::Config;
 use crate::config::Edge;
 use crate::config::TlsFiles;
+use crate::deadline::until;
 use crate::edge;
+use crate::edge::Phase;
 use crate::edge::Port;
 use crate::edge::problem::Pages;
 use crate::edge::tls::Tls;
@@ -111,15 +121,16 @@ impl Running {
         println!("admin {admin}");
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
+    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends it at once.
     pub(super) async fn until_stopped(self) -> anyhow::Result<()> {
-        let (stop, stopped) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let (operators, operators_phases) = watch::channel(Phase::Serving);
         let (reload, reloads) = mpsc::channel(1);
         tokio::spawn(self.reloader.run(reloads));
-        let drain = self.config.drain;
-        let pages = pages(&self.config, &self.public).counted_by(self.gateway.metrics.clone());
+        tokio::spawn(watch_admission(self.gateway.clone()));
         let Certificates { public, admin } = self.certificates;
-        let certificates = [public.clone(), admin.clone()];
+        let mut signals = Signals::new(reload.clone(), [public.clone(), admin.clone()])?;
+        let pages = pages(&self.config, &self.public).counted_by(self.gateway.metrics.clone());
         let settings = &self.config.edge;
         let port = |server, tls| Port {
             server,
@@ -127,23 +138,64 @@ impl Running {
             tls,
             proxies: self.config.client_address.clone(),
         };
+        let drain = self.config.drain;
         let server = edge::public(self.gateway.clone(), pages.clone(), settings);
-        let public = edge::serve(self.public, port(server, public), stopped.clone(), drain);
-        let gateway = self.gateway.clone();
-        let server = edge::admin(self.gateway, pages, settings, reload.clone());
-        let admin = edge::serve(self.admin, port(server, admin), stopped, drain);
-        let signals = async {
-            let result = signals(reload, &certificates).await;
-            // Receivers are there as long as anything is served.
-            let _ = stop.send(true);
-            result
+        let public = edge::serve(self.public, port(server, public), phases, drain);
+        let server = edge::admin(self.gateway.clone(), pages, settings, reload);
+        let admin = edge::serve(self.admin, port(server, admin), operators_phases, drain);
+        // Operators see the gateway until the last client has gone.
+        let clients = async {
+            public.await;
+            operators.send_replace(Phase::Ending);
         };
-        let (_, _, result) = tokio::join!(public, admin, signals);
-        if let Some(tracer) = &gateway.tracer {
-            tracer.finish().await;
+        let served = async {
+            tokio::join!(clients, admin);
+            if let Some(tracer) = &self.gateway.tracer {
+                tracer.finish().await;
+            }
+        };
+        let stopped = stopped(&mut signals, &phase, &self.gateway, self.config.grace);
+        tokio::select! {
+            () = served => {}
+            () = stopped => tracing::warn!("stopped at once, as a second signal asked"),
         }
-        result
+        Ok(())
     }
+}
+
+/// How an operator asks the process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// As an orchestrator does, which still sends requests for a while.
+    Gently,
+    /// As somebody at a terminal does.
+    Now,
+}
+
+/// Follows the signals through the phases. Returns where the process is to end at once.
+async fn stopped(
+    signals: &mut Signals,
+    phase: &watch::Sender<Phase>,
+    gateway: &Gateway,
+    grace: Duration,
+) {
+    if signals.next().await == Stop::Gently {
+        gateway.admission.drain();
+        phase.send_replace(Phase::Leaving);
+        tracing::info!(?grace, "draining: requests are still answered");
+        if until(Instant::now() + grace, signals.next())
+            .await
+            .is_some()
+        {
+            return;
+        }
+    }
+    phase.send_replace(Phase::Ending);
+    signals.next().await;
+}
+
+async fn watch_admission(gateway: Arc<Gateway>) {
+    gateway.admission.watch().await;
 }
 
 /// Beside the first requests, which plan for themselves what is not there yet.
@@ -182,34 +234,61 @@ fn pages(config: &Config, public: &TcpListener) -> Pages {
     Pages::below(&config.problems.clone().unwrap_or_else(here))
 }
 
-/// Returns at the first signal to stop; asks for a reload at each SIGHUP.
+/// What the operating system tells the process.
 #[cfg(unix)]
-async fn signals(
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
     reload: mpsc::Sender<Wanted>,
-    certificates: &[Option<Arc<Tls>>],
-) -> anyhow::Result<()> {
-    use tokio::signal::unix::SignalKind;
-    use tokio::signal::unix::signal;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            // One that waits already will see the newest files too.
-            _ = hangup.recv() => {
-                drop(reload.try_send(None));
-                certificates.iter().flatten().for_each(|tls| tls.reload());
+    certificates: [Option<Arc<Tls>>; 2],
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new(
+        reload: mpsc::Sender<Wanted>,
+        certificates: [Option<Arc<Tls>>; 2],
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            reload,
+            certificates,
+        })
+    }
+
+    /// Returns at the next signal to stop; asks for a reload at each SIGHUP.
+    async fn next(&mut self) -> Stop {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return Stop::Gently,
+                _ = self.interrupt.recv() => return Stop::Now,
+                // One that waits already will see the newest files too.
+                _ = self.hangup.recv() => {
+                    drop(self.reload.try_send(None));
+                    self.certificates.iter().flatten().for_each(|tls| tls.reload());
+                }
             }
         }
     }
 }
 
+/// What the operating system tells the process.
 #[cfg(not(unix))]
-async fn signals(
-    _reload: mpsc::Sender<Wanted>,
-    _certificates: &[Option<Arc<Tls>>],
-) -> anyhow::Result<()> {
-    Ok(tokio::signal::ctrl_c().await?)
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new(_: mpsc::Sender<Wanted>, _: [Option<Arc<Tls>>; 2]) -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Stop {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Stop::Now,
+            Err(_) => std::future::pending().await,
+        }
+    }
 }

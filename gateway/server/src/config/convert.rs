@@ -33,6 +33,7 @@ use super::file;
 use super::file::File;
 use super::observe;
 use super::problem::only;
+use crate::admission;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(
@@ -84,6 +85,8 @@ pub(super) fn convert(
         },
         request_timeout: file.timeouts.request.0,
         request_minimum: file.timeouts.request_minimum.0,
+        admission: admission(&file.admission),
+        grace: file.shutdown.grace.0,
         drain: file.shutdown.drain.0,
         features: Features {
             introspection: file.dev.introspection,
@@ -195,6 +198,17 @@ fn headers(map: &BTreeMap<String, file::credentials::Secret>) -> Vec<(String, Se
     map.iter()
         .map(|(name, value)| (name.clone(), value.0.clone().into()))
         .collect()
+}
+
+fn admission(file: &file::admission::Admission) -> admission::Settings {
+    admission::Settings {
+        enabled: file.enabled,
+        delay: file.delay.0,
+        most: file.most,
+        least: file.least.max(1),
+        wait: file.wait.0,
+        unready_after: file.unready_after.0,
+    }
 }
 
 fn http(file: &File) -> HttpLimits {

@@ -3,6 +3,7 @@
 //! Owns the file's keys, their documentation and their defaults, from which
 //! the JSON schema is made. Only keys that do something are here.
 
+pub(super) mod admission;
 pub(super) mod authentication;
 pub(super) mod authorization;
 pub(super) mod cache;
@@ -121,6 +122,9 @@ pub(super) struct File {
     /// Which identical work is shared while it is in flight.
     #[serde(default)]
     pub(super) coalesce: Coalesce,
+    /// How many requests run at once, and which are refused.
+    #[serde(default)]
+    pub(super) admission: admission::Admission,
     /// What happens after a signal to stop.
     #[serde(default)]
     pub(super) shutdown: Shutdown,
@@ -307,14 +311,17 @@ impl Default for Coalesce {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Shutdown {
-    /// How long requests in flight may go on.
+    /// How long after SIGTERM requests are still accepted, while readiness says that they had better go elsewhere.
+    pub(super) grace: Span,
+    /// How long requests in flight may go on after that.
     pub(super) drain: Span,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
         Self {
-            drain: Span::seconds(30),
+            grace: Span::seconds(5),
+            drain: Span::seconds(20),
         }
     }
 }

@@ -30,6 +30,7 @@ use compose::diagnostic::Diagnostic;
 use sources::CacheSettings;
 use sources::SourcesConfig;
 
+use crate::admission;
 use crate::cost::CostSettings;
 use crate::documents;
 use crate::limits::ClientLimits;
@@ -101,7 +102,11 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     /// What a request has at least, whatever its client says.
     pub(crate) request_minimum: Duration,
-    /// How long requests in flight may go on after a signal to stop.
+    /// How many requests run at once. Read when the process starts.
+    pub(crate) admission: admission::Settings,
+    /// How long requests are still accepted after SIGTERM.
+    pub(crate) grace: Duration,
+    /// How long requests in flight may go on after that.
     pub(crate) drain: Duration,
     pub(crate) features: Features,
     pub(crate) log: Log,

@@ -51,6 +51,8 @@ pub(super) struct Connections {
     /// Milliseconds since then, as of the last look.
     now: AtomicU64,
     bounds: Bounds,
+    /// Whoever is here had better go elsewhere.
+    leaving: AtomicBool,
     stopping: AtomicBool,
     open: Mutex<Open>,
     emptied: Notify,
@@ -109,6 +111,7 @@ impl Connections {
             began: Instant::now(),
             now: AtomicU64::new(0),
             bounds,
+            leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             open: Mutex::default(),
             emptied: Notify::new(),
@@ -156,6 +159,19 @@ impl Connections {
             address,
             pulse,
         })
+    }
+
+    /// Tells multiplexed connections to end, which no request is lost by. Others are told with
+    /// their next answer: one that is closed while it is idle may have a request under way.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, SeqCst);
+        for pulse in self.lock().connections.values() {
+            pulse.waker.wake();
+        }
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     /// Tells all connections to end, and returns once they have.
@@ -208,8 +224,7 @@ impl Connection {
             if pulse.cut.load(SeqCst) {
                 return Poll::Ready(None);
             }
-            let stopping = pulse.all.stopping.load(SeqCst);
-            if !told && (stopping || pulse.ending.load(SeqCst) != NEVER) {
+            if !told && (pulse.is_to_end() || pulse.ending.load(SeqCst) != NEVER) {
                 told = true;
                 end(connection.as_mut());
             }
@@ -257,6 +272,13 @@ impl Pulse {
 
     fn now(&self) -> u64 {
         self.all.now.load(Relaxed)
+    }
+
+    /// Since the process does.
+    fn is_to_end(&self) -> bool {
+        let all = &self.all;
+        let leaves = all.leaving.load(SeqCst) && self.multiplexed.load(Relaxed);
+        leaves || all.stopping.load(SeqCst)
     }
 
     /// The client sent something.

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,6 +16,7 @@ use http::header::ACCEPT_ENCODING;
 use http::header::CACHE_CONTROL;
 use http::header::CONTENT_ENCODING;
 use http::header::CONTENT_TYPE;
+use http::header::RETRY_AFTER;
 use http::header::WWW_AUTHENTICATE;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Full;
@@ -39,10 +41,12 @@ use super::problem::Kind;
 use super::problem::Problem;
 use super::status;
 use super::trace_context;
+use crate::admission::Overloaded;
 use crate::authenticate::Denied;
 use crate::authenticate::Principal;
 use crate::authenticate::Timestamp;
 use crate::cache;
+use crate::config::Config;
 use crate::deadline::until;
 use crate::graph::Graph;
 use crate::observe::recording::Wanted;
@@ -72,6 +76,9 @@ pub(super) struct Arrival<'r> {
 
 /// Answers one request, whatever it is.
 pub(super) async fn serve(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
+    let admission = &arrival.gateway.admission;
+    let admitted = admission.admit(|| arrival.time(request.headers())).await;
+    let _admitted = admitted.map_err(|Overloaded| overloaded())?;
     let _held = arrival.gateway.metrics.in_flight.hold();
     match *request.method() {
         Method::POST => post(arrival, request).await,
@@ -118,6 +125,13 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
     let params = Params::of_query(query, run.graph.settings.http.json_depth);
     let params = run.charging(&head.headers, params).await?;
     run.answer(params, head.headers, false).await
+}
+
+/// Who comes back does not come back with all others at once.
+fn overloaded() -> Problem {
+    let seconds = HeaderValue::from(rand::random_range(1..=3_u16));
+    let detail = "The gateway has no room for this request now. Nothing was run.";
+    Problem::new(Kind::Overloaded, detail).header(RETRY_AFTER, seconds)
 }
 
 fn not_trusted() -> Problem {
@@ -190,6 +204,21 @@ async fn charged(
     }
 }
 
+impl Arrival<'_> {
+    /// How long a request with these headers has.
+    fn time(&self, headers: &HeaderMap) -> Duration {
+        let settings = &self.gateway.graph.load().settings;
+        granted(settings).time(headers)
+    }
+}
+
+fn granted(settings: &Config) -> Granted {
+    Granted {
+        least: settings.request_minimum,
+        most: settings.request_timeout,
+    }
+}
+
 /// What is settled before the parameters are looked at.
 pub(super) struct Run<'r> {
     pub(super) arrival: Arrival<'r>,
@@ -219,11 +248,7 @@ impl<'r> Run<'r> {
             slow: graph.settings.slow_log.is_some(),
         };
         let stages = Stages::begin(wanted.by_anybody(), arrival.received);
-        let granted = Granted {
-            least: graph.settings.request_minimum,
-            most: graph.settings.request_timeout,
-        };
-        let deadline = arrival.received + granted.time(headers);
+        let deadline = arrival.received + granted(&graph.settings).time(headers);
         let principal = match principal(&graph, headers, deadline).await {
             Ok(principal) => principal,
             Err(problem) => {

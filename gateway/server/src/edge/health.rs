@@ -2,10 +2,12 @@
 //!
 //! Owns the form of both answers. A gateway whose services are away is ready:
 //! it answers the rest of the graph, and taking it out would take that away.
+//! It is not ready while it refuses requests, or is about to end.
 
 use std::sync::Arc;
 
 use http::HeaderValue;
+use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use http::header::CONTENT_TYPE;
 use http_body_util::Full;
@@ -14,6 +16,7 @@ use serde_json::Value as Json;
 use serde_json::json;
 
 use super::Response;
+use crate::admission::Readiness;
 use crate::graph::reach::Reach;
 use crate::pipeline::Gateway;
 
@@ -22,7 +25,7 @@ pub(super) fn live() -> Response {
     respond(&json!({ "status": "alive" }))
 }
 
-/// `{"status":"ready","graph":…,"sources":{"users":{"state":"reachable"}}}`
+/// `{"status":"ready","graph":…,"sources":{"users":{"state":"reachable"}}}`; 503 where it is not.
 pub(super) async fn ready(gateway: &Arc<Gateway>) -> Response {
     let graph = gateway.graph.load_full();
     let sources: Map<String, Json> = graph
@@ -33,7 +36,14 @@ pub(super) async fn ready(gateway: &Arc<Gateway>) -> Response {
         .map(|(name, state)| (name.clone(), to_json(state)))
         .collect();
     let version = format!("{:016x}", graph.supergraph.version());
-    respond(&json!({ "status": "ready", "graph": version, "sources": sources }))
+    let (status, word) = match gateway.admission.readiness() {
+        Readiness::Ready => (StatusCode::OK, "ready"),
+        Readiness::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+        Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    };
+    let mut response = respond(&json!({ "status": word, "graph": version, "sources": sources }));
+    *response.status_mut() = status;
+    response
 }
 
 fn to_json(state: &Reach) -> Json {

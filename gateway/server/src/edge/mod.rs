@@ -32,6 +32,7 @@ mod trace_context;
 
 pub(crate) use routes::admin;
 pub(crate) use routes::public;
+pub(crate) use serve::Phase;
 pub(crate) use serve::Port;
 pub(crate) use serve::serve;
 

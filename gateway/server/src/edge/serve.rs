@@ -17,6 +17,7 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::Version;
 use http::header::CACHE_CONTROL;
+use http::header::CONNECTION;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::header::ORIGIN;
 use http::header::REFERRER_POLICY;
@@ -102,11 +103,21 @@ struct Shared {
     connections: Arc<Connections>,
 }
 
-/// Serves until `stop` turns true, then lets requests in flight go on for `drain`.
+/// How far the process is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// Whoever comes is answered, and told to go elsewhere with the next request.
+    Leaving,
+    /// Nobody is let in any more.
+    Ending,
+}
+
+/// Serves until the process ends, then lets requests in flight go on for `drain`.
 pub(crate) async fn serve(
     listener: TcpListener,
     port: Port,
-    mut stop: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
     drain: Duration,
 ) {
     let shared = Arc::new(Shared::new(port));
@@ -117,7 +128,11 @@ pub(crate) async fn serve(
                 Ok((socket, peer)) => shared.accept(socket, peer.ip().to_canonical()),
                 Err(error) => refused(&error).await,
             },
-            _ = stop.wait_for(|stop| *stop) => break,
+            phase = next(&mut phase) => match phase {
+                Phase::Serving => {}
+                Phase::Leaving => shared.connections.leave(),
+                Phase::Ending => break,
+            },
         }
     }
     drop(listener);
@@ -128,6 +143,14 @@ pub(crate) async fn serve(
         tracing::warn!("requests were still in flight when the time to drain ended");
     }
     watcher.abort();
+}
+
+/// The next phase, once it has come; the last where nobody is there to tell.
+async fn next(phase: &mut watch::Receiver<Phase>) -> Phase {
+    match phase.changed().await {
+        Ok(()) => *phase.borrow_and_update(),
+        Err(_) => Phase::Ending,
+    }
 }
 
 /// Out of file descriptors, say: taking a breath lets some be closed.
@@ -272,7 +295,12 @@ impl Busy {
             .answer(*peer, request, &shared.port.limits)
             .await;
         let owed = multiplexed.then(|| pulse.owes());
-        answer.map(|body| Taken::new(body, owed))
+        let mut answer = answer.map(|body| Taken::new(body, owed));
+        if !multiplexed && shared.connections.is_leaving() {
+            let close = HeaderValue::from_static("close");
+            answer.headers_mut().insert(CONNECTION, close);
+        }
+        answer
     }
 }
 

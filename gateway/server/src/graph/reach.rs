@@ -17,8 +17,9 @@ use tokio::time::Instant;
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(1);
-/// What does not accept within this is called unreachable.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What does not accept within this is called unreachable. Shorter than those wait who ask whether
+/// the gateway is ready: a service that swallows connections must not make it look dead.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Whether a service accepts connections.
 #[derive(Debug, Clone, PartialEq, Eq)]

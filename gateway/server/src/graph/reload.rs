@@ -213,6 +213,8 @@ fn needs_restart(old: &Config, new: &Config) {
             config.admin,
             log,
             problems,
+            config.admission,
+            (config.grace, config.drain),
             config.edge.clone(),
             config.metrics.clone(),
             config
@@ -223,7 +225,7 @@ fn needs_restart(old: &Config, new: &Config) {
     };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics` and `tracing` are read at the start only: restart to change them"
+            "`listen`, `admin`, `admission`, `shutdown`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics` and `tracing` are read at the start only: restart to change them"
         );
     }
 }
