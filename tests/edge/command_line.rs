@@ -117,6 +117,43 @@ async fn plan_prints_the_calls_of_an_operation() {
 }
 
 #[tokio::test]
+async fn explain_prints_what_happens_when_a_service_fails_and_who_said_so() {
+    let sdl = THINGS.replace(
+        "type Query {",
+        "type Query {\n  rates: [String!] @rest(GET: \"/rates\", hedge: true, staleIfError: \"5m\", retry: { attempts: 2 })",
+    );
+    let config = "subgraphs:\n  things: { schema: things.graphql, env: [THINGS_URL], sources: { things: { resilience: { concurrency: 7 } } } }\nresilience: { breaker: { window: 20s } }\n";
+    let (_folder, config) = folder(config, &sdl);
+    let (code, output, errors) = run(&["explain", "--config", &config, "Query.rates"], &ENV).await;
+    assert_eq!(code, 0, "{errors}");
+    let line = |name: &str| {
+        let mut lines = output.lines().map(str::trim);
+        let line = lines.find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name} in:\n{output}"))
+            .to_owned()
+    };
+    let starts_and_ends = |name: &str, value: &str, from: &str| {
+        let line = line(name);
+        assert!(line.contains(value) && line.contains(from), "{line}");
+    };
+    starts_and_ends("attempts", "2", "things.graphql:");
+    starts_and_ends("pause", "50ms", "(default)");
+    starts_and_ends(
+        "budget",
+        "10 % of the source's calls and 3 a second",
+        "(default)",
+    );
+    starts_and_ends("hedge", "p95", "things.graphql:");
+    starts_and_ends("if it fails", "300s", "things.graphql:");
+    starts_and_ends("breaker", "in 20s, for 5s up to 60s", "(resilience)");
+    starts_and_ends(
+        "in flight",
+        "7 calls, and 7 that wait",
+        "sources.things.resilience)",
+    );
+}
+
+#[tokio::test]
 async fn compose_prints_the_schema_that_clients_see() {
     let (_folder, config) = folder(CONFIG, THINGS);
     let (code, output, _) = run(&["compose", "--config", &config], &ENV).await;

@@ -25,6 +25,8 @@ use compose::model::ViewId;
 use plan::print::describe_expr;
 use plan::print::describe_request;
 use plan::print::describe_target;
+use sources::Said;
+use sources::Told;
 
 use super::ConfigFile;
 use super::Failure;
@@ -303,11 +305,16 @@ impl Sheet<'_> {
             false => "null, where the field allows it",
         };
         self.entry("not found", not_found);
-        let repeatable = match policy.idempotent {
-            true => "may be sent twice",
-            false => "is never sent twice",
-        };
-        self.entry("repeat", repeatable);
+        for Told { name, value, said } in sources::explain(&self.config.sources, source, resolver) {
+            let from = match said {
+                Said::Operation => resolver.place.clone(),
+                Said::Configuration => self.override_key(source, "resilience"),
+                Said::Source => self.declaration(source),
+                Said::Everywhere => "resilience".to_owned(),
+                Said::Nobody => "default".to_owned(),
+            };
+            self.entry(name, format_args!("{value}  ({from})"));
+        }
     }
 
     /// The operation's own beats the configuration's, which beats the source's, which beats the default.
@@ -358,7 +365,7 @@ impl Sheet<'_> {
     }
 
     fn entry(&mut self, name: &str, value: impl Display) {
-        self.line(2, format_args!("{name:<10}{value}"));
+        self.line(2, format_args!("{name:<12}{value}"));
     }
 
     fn line(&mut self, depth: usize, line: impl Display) {

@@ -727,6 +727,7 @@ fn the_timeout_header_has_at_most_eight_digits() {
     );
 }
 
+mod again;
 mod shop;
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod bulkhead;
 mod latency;
 mod numbers;
 mod settings;
+mod told;
 mod verdict;
 mod window;
 
@@ -37,6 +38,9 @@ pub use numbers::SourceNumbers;
 pub(crate) use settings::Resilience;
 pub use settings::ResilienceRules;
 pub(crate) use settings::RetrySettings;
+pub use told::Said;
+pub use told::Told;
+pub use told::explain;
 pub(crate) use verdict::Again;
 pub(crate) use verdict::Health;
 pub use verdict::Outcome;

@@ -68,7 +68,7 @@ impl ResilienceRules {
         }
     }
 
-    fn of_retry(retry: Option<&Retry>) -> Self {
+    pub(super) fn of_retry(retry: Option<&Retry>) -> Self {
         let Some(retry) = retry else {
             return Self::default();
         };
