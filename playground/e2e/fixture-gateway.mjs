@@ -87,6 +87,9 @@ const CALLS = [
   bytes,
   error: null,
   coalesced: false,
+  attempt: 0,
+  hedge: false,
+  breaker: 'closed',
 }));
 
 const REPORT = {
@@ -116,12 +119,29 @@ const FAILED_REPORT = {
   },
 };
 
+const UNUSUAL_REPORT = {
+  plan: REPORT.plan,
+  trace: {
+    ...REPORT.trace,
+    calls: [
+      { ...CALLS[0], endMicros: 700, status: 'UNAVAILABLE', error: 'failed' },
+      { ...CALLS[0], startMicros: 900, attempt: 1, breaker: 'half-open' },
+      { ...CALLS[1], status: 'cached', coalesced: true, endMicros: 1530 },
+      { ...CALLS[2], status: 'superseded', error: 'superseded' },
+      { ...CALLS[2], startMicros: 3000, attempt: 1, hedge: true },
+      { ...CALLS[3], status: 'circuit open', error: 'circuit_open', breaker: 'open', endMicros: 3970 },
+      { ...CALLS[3], status: 'stale', coalesced: true, startMicros: 3980, endMicros: 3990 },
+    ],
+  },
+};
+
 /** What the operation's name asks of the fixture; any other name gets the healthy report. */
 const EXTENSIONS_OF = {
   Plain: undefined,
   OnlyOthers: { cost: 12 },
   OnlyText: { switchboard: { plan: { text: REPORT.plan.text } } },
   Failing: { switchboard: FAILED_REPORT },
+  Unusual: { switchboard: UNUSUAL_REPORT },
 };
 
 /** Listens on a free port of this machine; `close` ends every connection. */

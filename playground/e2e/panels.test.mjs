@@ -65,6 +65,29 @@ test('a failed call is red and says why', async () => {
   assert.notEqual(ok, bad);
 });
 
+test('attempts, hedges, kept replies and breakers are told apart', async () => {
+  await shown.write('query Unusual { products { name } }');
+  await shown.run();
+  await shown.answered();
+  const badges = await shown.calls.evaluateAll((calls) =>
+    calls.map((call) => [...call.querySelectorAll('.call-badge')].map((badge) => badge.textContent)),
+  );
+  assert.deepEqual(badges, [
+    [],
+    ['retry 1', 'breaker half-open'],
+    ['cached'],
+    ['overtaken'],
+    ['hedge'],
+    ['breaker open'],
+    ['stale'],
+  ]);
+  assert.equal(await shown.inspector.locator('.call-failed').count(), 2);
+  assert.equal(
+    await shown.summary.innerText(),
+    '5 upstream calls · 2 failed · 2 repeated · 2 kept · 5.5 ms · plan cached',
+  );
+});
+
 test('an answer without a report is shown as it is', async () => {
   await shown.write('query Plain { user(id: "1") { name } }');
   await shown.run();

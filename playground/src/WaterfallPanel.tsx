@@ -2,8 +2,8 @@
 import { useMemo } from 'react';
 import { formatBytes, formatMicros, plural } from './format';
 import type { Pointing } from './PlanPanel';
-import type { Trace, UpstreamCall } from './report';
-import { waterfall, type Bar, type Tick } from './waterfall';
+import type { Origin, Trace, UpstreamCall } from './report';
+import { badgesOf, waterfall, type Bar, type Tick } from './waterfall';
 
 interface WaterfallPanelProps extends Pointing {
   trace: Trace;
@@ -64,6 +64,11 @@ function Row({ bar, ticks, pointedStep, pointAt }: RowProps) {
         {call.step !== null && <span className="quiet">#{call.step}</span>}
         <strong>{call.source}</strong>
         <code>{[call.method, call.target].filter(Boolean).join(' ')}</code>
+        {badgesOf(call).map((badge) => (
+          <span key={badge} className="call-badge">
+            {badge}
+          </span>
+        ))}
         <span className="time">{formatMicros(bar.durationMicros)}</span>
       </div>
       <div className="call-track">
@@ -71,12 +76,12 @@ function Row({ bar, ticks, pointedStep, pointAt }: RowProps) {
           <i key={tick.left} style={{ left: `${tick.left}%` }} />
         ))}
         <span
-          className={`call-bar ${call.coalesced ? 'call-bar-coalesced' : ''}`}
+          className={`call-bar ${call.origin === 'service' ? '' : 'call-bar-unsent'}`}
           style={{ left: `${bar.left}%`, width: `${bar.width}%` }}
         />
       </div>
       <div className="call-details quiet">{details(call)}</div>
-      {call.error !== null && <div className="call-error">{call.error}</div>}
+      {call.error !== null && tone !== 'superseded' && <div className="call-error">{call.error}</div>}
     </li>
   );
 }
@@ -86,16 +91,24 @@ function details(call: UpstreamCall): string {
     call.status || null,
     call.keys === null ? null : plural(call.keys, 'key'),
     call.bytes === null ? null : formatBytes(call.bytes),
-    call.coalesced ? 'shared with another operation' : null,
+    ORIGINS[call.origin],
   ]
     .filter((part) => part !== null)
     .join(' · ');
 }
 
+const ORIGINS: Record<Origin, string | null> = {
+  service: null,
+  merged: 'shared with another operation',
+  cache: 'a reply that was kept',
+  stale: 'the last good reply, since the service failed',
+};
+
 function hoverText({ call, durationMicros }: Bar): string {
   const { method, target, startMicros, endMicros } = call;
   const times = `${formatMicros(startMicros)} to ${formatMicros(endMicros)} (${formatMicros(durationMicros)})`;
-  return [`${call.source} ${method} ${target}`, times, details(call), call.error].filter(Boolean).join('\n');
+  const badges = badgesOf(call).join(', ');
+  return [`${call.source} ${method} ${target}`, times, details(call), badges, call.error].filter(Boolean).join('\n');
 }
 
 function phases({ planMicros, executeMicros }: Trace): string {

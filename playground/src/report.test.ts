@@ -36,12 +36,20 @@ describe('readReport', () => {
             keys: 20,
             bytes: 1234,
             error: null,
-            coalesced: false,
+            coalesced: true,
+            attempt: 1,
+            hedge: true,
+            breaker: 'half-open',
           },
         ],
       },
     };
-    expect(readReport(report)).toEqual(report);
+    const { coalesced, ...call } = report.trace.calls[0]!;
+    expect(coalesced).toBe(true);
+    expect(readReport(report)).toEqual({
+      ...report,
+      trace: { ...report.trace, calls: [{ ...call, origin: 'merged' }] },
+    });
   });
 
   it.each([undefined, null, 'text', 7, [], {}, { plan: null, trace: 3 }, { plan: { steps: [] } }])(
@@ -50,6 +58,15 @@ describe('readReport', () => {
       expect(readReport(value)).toBeNull();
     },
   );
+
+  it.each([
+    [{ status: '200' }, 'service'],
+    [{ status: '200', coalesced: true }, 'merged'],
+    [{ status: 'cached', coalesced: true }, 'cache'],
+    [{ status: 'stale', coalesced: true }, 'stale'],
+  ])('knows where the reply of %o came from', (call, origin) => {
+    expect(readReport({ trace: { calls: [call] } })?.trace?.calls[0]?.origin).toBe(origin);
+  });
 
   it('fills what is missing', () => {
     const report = readReport({ plan: { steps: [{}, null, { id: 5 }] }, trace: { calls: [{}] } });

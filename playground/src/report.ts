@@ -23,7 +23,10 @@ export interface Plan {
   steps: PlanStep[];
 }
 
-/** One network call. Times are microseconds since the operation began. */
+/** Where a reply came from. */
+export type Origin = 'service' | 'merged' | 'cache' | 'stale';
+
+/** One attempt at a call. Times are microseconds since the operation began. */
 export interface UpstreamCall {
   step: number | null;
   source: string;
@@ -35,8 +38,17 @@ export interface UpstreamCall {
   keys: number | null;
   bytes: number | null;
   error: string | null;
-  /** Answered by a call that another operation had already in flight. */
-  coalesced: boolean;
+  /**
+   * `merged`: by a call that another operation had already in flight. `cache`: by a reply that was
+   * kept. `stale`: by the last good reply, since the service failed.
+   */
+  origin: Origin;
+  /** 0 is the first attempt. */
+  attempt: number;
+  /** A second attempt beside one that took long. */
+  hedge: boolean;
+  /** How the breaker stood: `closed`, `half-open` or `open`. */
+  breaker: string;
 }
 
 export interface Trace {
@@ -104,8 +116,18 @@ function readCall(call: Json): UpstreamCall {
     keys: numberOrNull(call.keys),
     bytes: numberOrNull(call.bytes),
     error: readError(call.error),
-    coalesced: call.coalesced === true,
+    origin: readOrigin(call),
+    attempt: numberOrNull(call.attempt) ?? 0,
+    hedge: call.hedge === true,
+    breaker: textOrNull(call.breaker) ?? 'closed',
   };
+}
+
+/** Replies that were kept have a word for a status. */
+function readOrigin(call: Json): Origin {
+  if (call.status === 'cached') return 'cache';
+  if (call.status === 'stale') return 'stale';
+  return call.coalesced === true ? 'merged' : 'service';
 }
 
 function readError(value: unknown): string | null {

@@ -9,6 +9,9 @@ describe('summarize', () => {
     [{ planCached: false, planMicros: 120, totalMicros: 900, calls: [{}] }, '1 upstream call · 900 µs · planned in 120 µs'],
     [{ totalMicros: 40, calls: [] }, 'no upstream call · 40 µs'],
     [{ calls: [{ error: 'refused' }, {}] }, '2 upstream calls · 1 failed'],
+    [{ calls: [{ status: '503' }, { attempt: 1 }] }, '2 upstream calls · 1 failed · 1 repeated'],
+    [{ calls: [{ status: 'cached' }, { status: 'stale' }] }, 'no upstream call · 2 kept'],
+    [{ calls: [{ error: 'superseded' }, { attempt: 1, hedge: true }] }, '2 upstream calls · 1 repeated'],
   ])('%o', (trace, line) => {
     expect(summarized({ trace })).toBe(line);
   });

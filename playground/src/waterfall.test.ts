@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Trace, UpstreamCall } from './report';
-import { waterfall } from './waterfall';
+import { badgesOf, waterfall } from './waterfall';
 
 describe('waterfall', () => {
   it('places each bar by its share of the total time', () => {
@@ -53,9 +53,25 @@ describe('waterfall', () => {
     ['503', null, 'failed'],
     ['', 'connection refused', 'failed'],
     ['200', 'not as declared', 'failed'],
+    ['superseded', 'superseded', 'superseded'],
   ])('shows status %o with error %o as %s', (status, error, tone) => {
     const [bar] = waterfall(trace(10, { ...call(0, 1), status, error })).bars;
     expect(bar?.tone).toBe(tone);
+  });
+});
+
+describe('badges', () => {
+  it.each([
+    [{}, []],
+    [{ attempt: 2 }, ['retry 2']],
+    [{ attempt: 1, hedge: true }, ['hedge']],
+    [{ error: 'superseded' }, ['overtaken']],
+    [{ origin: 'cache' as const }, ['cached']],
+    [{ origin: 'merged' as const }, ['merged']],
+    [{ origin: 'stale' as const, breaker: 'open' }, ['stale', 'breaker open']],
+    [{ breaker: 'half-open' }, ['breaker half-open']],
+  ])('tells %o as %o', (unusual, badges) => {
+    expect(badgesOf({ ...call(0, 1), ...unusual })).toEqual(badges);
   });
 });
 
@@ -75,6 +91,9 @@ function call(startMicros: number, endMicros: number): UpstreamCall {
     keys: null,
     bytes: null,
     error: null,
-    coalesced: false,
+    origin: 'service',
+    attempt: 0,
+    hedge: false,
+    breaker: 'closed',
   };
 }

@@ -3,9 +3,9 @@
  * not know how a bar is drawn.
  */
 import { formatMicros } from './format';
-import type { Trace, UpstreamCall } from './report';
+import type { Origin, Trace, UpstreamCall } from './report';
 
-export type Tone = 'ok' | 'refused' | 'failed';
+export type Tone = 'ok' | 'refused' | 'failed' | 'superseded' | 'stale';
 
 export interface Bar {
   call: UpstreamCall;
@@ -53,8 +53,13 @@ function barOf(call: UpstreamCall, spanMicros: number): Bar {
   return { call, left, width, durationMicros, tone: toneOf(call) };
 }
 
-/** A 404 may be a plain null, so an HTTP refusal without an error is not shown as a failure. */
+/**
+ * A 404 may be a plain null, so an HTTP refusal without an error is not shown as a failure. Nor is
+ * an attempt that another one beside it has overtaken.
+ */
 export function toneOf(call: UpstreamCall): Tone {
+  if (call.error === 'superseded') return 'superseded';
+  if (call.origin === 'stale') return 'stale';
   if (call.error !== null || /^5\d\d\b/.test(call.status)) return 'failed';
   return /^4\d\d\b/.test(call.status) ? 'refused' : 'ok';
 }
@@ -73,6 +78,24 @@ function roundStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least) ?? least;
 }
+
+/** What is unusual about an attempt, in words for a badge each. */
+export function badgesOf(call: UpstreamCall): string[] {
+  return [
+    call.hedge ? 'hedge' : null,
+    call.attempt > 0 && !call.hedge ? `retry ${call.attempt}` : null,
+    call.error === 'superseded' ? 'overtaken' : null,
+    ORIGIN_BADGES[call.origin],
+    call.breaker === 'closed' ? null : `breaker ${call.breaker}`,
+  ].filter((badge) => badge !== null);
+}
+
+const ORIGIN_BADGES: Record<Origin, string | null> = {
+  service: null,
+  merged: 'merged',
+  cache: 'cached',
+  stale: 'stale',
+};
 
 function percent(part: number, whole: number): number {
   return (100 * part) / whole;

@@ -166,6 +166,9 @@ struct CallReport {
     bytes: usize,
     error: Option<String>,
     coalesced: bool,
+    attempt: u32,
+    hedge: bool,
+    breaker: &'static str,
 }
 
 impl PlanReport {
@@ -222,6 +225,9 @@ impl CallReport {
             bytes: call.bytes,
             error: call.error,
             coalesced: call.coalesced,
+            attempt: call.attempt,
+            hedge: call.hedge,
+            breaker: call.breaker,
         }
     }
 }
@@ -256,7 +262,7 @@ mod tests {
         });
         assert_eq!(
             serde_json::to_string(&call).unwrap(),
-            r#"{"step":1,"source":"users","method":"GET","target":"/users?id=1&id=2","body":null,"startMicros":10,"endMicros":2300,"status":"200","keys":2,"bytes":1234,"error":null,"coalesced":false}"#
+            r#"{"step":1,"source":"users","method":"GET","target":"/users?id=1&id=2","body":null,"startMicros":10,"endMicros":2300,"status":"200","keys":2,"bytes":1234,"error":null,"coalesced":false,"attempt":0,"hedge":false,"breaker":"closed"}"#
         );
     }
 }
