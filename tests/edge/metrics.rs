@@ -171,7 +171,8 @@ async fn invented_names_are_one_series_beyond_those_that_the_operator_grants() {
     let ok = |name: &str| format!("{requests}\"{name}\",kind=\"query\",outcome=\"ok\"}}");
     assert_eq!(samples.get(&ok("Known")), 2.0);
     assert_eq!(samples.get(&ok("other")), 196.0);
-    assert_eq!(samples.count(requests), 6 * 3);
+    // Five names, `other`, and queries and mutations without a name; each with three outcomes.
+    assert_eq!(samples.count(requests), 8 * 3);
     assert_eq!(samples.get("switchboard_operation_names"), 5.0);
 }
 

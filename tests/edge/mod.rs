@@ -18,6 +18,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod operations_files;
 mod overload;
 mod policies;
 mod rate_limits;

@@ -107,9 +107,12 @@ async fn a_sampled_request_is_a_trace_whose_calls_are_what_services_saw() {
         "false"
     );
     let call = received.named("GET /things/{$args.id}");
-    assert_eq!(call.parent, received.named("execute").id);
+    assert_eq!(
+        (call.kind, &call.parent),
+        (3, &received.named("execute").id)
+    );
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    assert!(sent.starts_with(&format!("00-{trace}-")) && sent.ends_with("-01"));
+    assert_eq!(sent, format!("00-{trace}-{}-01", call.id));
     assert!(received.spans.iter().all(|span| span.trace == trace));
     for (key, value) in [
         ("switchboard.source", "things"),

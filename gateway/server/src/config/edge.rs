@@ -250,7 +250,9 @@ pub(super) fn tokens(written: BTreeMap<String, String>) -> Result<Vec<Token>, Di
             "make one with: openssl rand -hex 32",
         )),
     };
-    written.into_iter().map(token).collect()
+    // `${TOKEN:-}`, where there is no such variable.
+    let given = written.into_iter().filter(|(_, secret)| !secret.is_empty());
+    given.map(token).collect()
 }
 
 fn wrong(what: String, help: &str) -> Diagnostics {

@@ -159,7 +159,7 @@ pub(super) struct Admin {
     /// /health/live, /health/ready and /metrics, POST /reload and /cache/purge. Anything but a loopback address needs `tokens`, or certificates of clients.
     #[schemars(with = "String")]
     pub(super) listen: SocketAddr,
-    /// What operators send as `Authorization: Bearer`, by a name for the audit log; at least 16 characters.
+    /// What operators send as `Authorization: Bearer`, by a name for the audit log; at least 16 characters. An empty one is none.
     pub(super) tokens: BTreeMap<String, String>,
     /// TLS towards operators.
     pub(super) tls: Option<edge::Tls>,

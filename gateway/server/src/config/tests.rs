@@ -251,6 +251,8 @@ fn an_admin_port_that_others_reach_needs_tokens_or_certificates() {
         )
     };
     assert!(with(&tls(false)).is_err());
+    let empty = "listen: 0.0.0.0:4001, tokens: { deploy: \"${NO_SUCH:-}\" }";
+    assert!(with(empty).is_err());
     for guarded in [
         "listen: 127.0.0.1:4001",
         "listen: \"[::1]:4001\"",

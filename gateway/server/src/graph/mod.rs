@@ -16,6 +16,7 @@ use compose::model::SourceId;
 use plan::source::Sources;
 use sources::ConnectedSources;
 use sources::Purge;
+use sources::SourceNumbers;
 use tokio::sync::Semaphore;
 
 use crate::authenticate::Authenticator;
@@ -111,6 +112,11 @@ impl Graph {
 
     pub(crate) fn sources(&self) -> &dyn Sources {
         &self.sources
+    }
+
+    /// What was counted of each source.
+    pub(crate) fn numbers(&self) -> Vec<SourceNumbers> {
+        self.sources.numbers()
     }
 
     /// Takes kept replies away; how many that were.

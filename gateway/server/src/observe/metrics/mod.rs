@@ -10,6 +10,7 @@ mod number;
 mod operations;
 mod page;
 mod process;
+mod sources;
 mod text;
 
 use std::sync::Arc;

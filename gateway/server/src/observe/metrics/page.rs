@@ -10,6 +10,7 @@ use super::Metrics;
 use super::Unsent;
 use super::number::Tally;
 use super::process;
+use super::sources;
 use super::text::Family;
 use super::text::Kept;
 use super::text::Text;
@@ -26,6 +27,7 @@ pub(crate) fn page(metrics: &Metrics, graph: &Graph) -> String {
     metrics.operations.write(&mut text);
     plans(metrics, graph, &mut text);
     limits(metrics, graph, &mut text);
+    sources::write(&graph.numbers(), &mut text);
     if let Some(fields) = &metrics.fields {
         graph.plans.settle_fields();
         fields.write(&mut text);

@@ -6,6 +6,8 @@
 use std::fmt::Display;
 use std::fmt::Write as _;
 
+use sources::Distribution;
+
 use super::number::Counts;
 
 /// As an answer names the form.
@@ -82,6 +84,21 @@ impl Family<'_> {
             self.line("_bucket", labels, Some(("le", &bound)), below);
         }
         self.line("_sum", labels, None, kept.told(counts.sum));
+        self.line("_count", labels, None, below);
+    }
+
+    /// The same, of what was counted elsewhere.
+    pub(super) fn distribution(&mut self, labels: &[Label<'_>], counted: &Distribution) {
+        let mut below = 0;
+        for (place, count) in counted.counts.iter().enumerate() {
+            below += count;
+            let bound = match counted.bounds.get(place) {
+                Some(bound) => bound.to_string(),
+                None => "+Inf".to_owned(),
+            };
+            self.line("_bucket", labels, Some(("le", &bound)), below);
+        }
+        self.line("_sum", labels, None, counted.sum);
         self.line("_count", labels, None, below);
     }
 

@@ -13,9 +13,10 @@ use plan::Plan;
 use plan::print::StepSummary;
 use plan::source::CallRecord;
 use plan::source::TraceContext;
+use sources::Outcome;
 
 use super::super::client::Client;
-use super::super::metrics::Outcome;
+use super::super::metrics::Outcome as Answered;
 use super::super::recording::Recording;
 use super::super::seen::Asked;
 use super::super::seen::Ending;
@@ -91,7 +92,7 @@ impl End {
 
     /// What went wrong on our side of the request.
     fn error(&self) -> Option<String> {
-        let failed = Outcome::of(&self.faults) == Outcome::ServerError;
+        let failed = Answered::of(&self.faults) == Answered::ServerError;
         let codes = self.faults.by_code().map(|(code, _)| code.as_str());
         match self.refused {
             Some(why) if self.status >= 499 => Some(why.to_owned()),
@@ -204,7 +205,10 @@ impl Trace {
         let mut span = self.span(id, parent, &name(call, step), (call.start, call.end));
         let sent = call.span != [0; 8];
         span.kind = if sent { Kind::Client } else { Kind::Internal }.into();
-        span.status = call.error.clone().map(Status::error);
+        // Another attempt was faster, which is no failure.
+        let failed = |error: &&String| **error != Outcome::Superseded.as_str();
+        let failed = call.error.as_ref().filter(failed);
+        span.status = failed.map(|error| Status::error(error.as_str()));
         let grpc = call.method.eq_ignore_ascii_case("grpc");
         match grpc {
             true => {
