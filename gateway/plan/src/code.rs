@@ -211,10 +211,10 @@ impl Code {
             Code::Conflict => 409,
             Code::RateLimited => 429,
             Code::Cancelled => 499,
-            Code::UpstreamError | Code::InternalError | Code::NotStarted => 500,
+            Code::UpstreamError | Code::InternalError => 500,
             Code::UpstreamInvalidResponse | Code::FanoutExceeded | Code::CostUnderestimated => 502,
             Code::UpstreamUnavailable | Code::CircuitOpen | Code::AuthorizationUnavailable => 503,
-            Code::UpstreamTimeout | Code::DeadlineExceeded => 504,
+            Code::UpstreamTimeout | Code::DeadlineExceeded | Code::NotStarted => 504,
         }
     }
 

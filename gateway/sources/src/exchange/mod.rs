@@ -26,6 +26,7 @@ use crate::calls::Status;
 use crate::calls::now;
 use crate::failure::Failed;
 use crate::failure::Unanswered;
+use crate::failure::fixed_text;
 use crate::merge_reads::MergeReads;
 use crate::merge_reads::Work;
 use crate::protocol::Answer;
@@ -258,6 +259,12 @@ impl<P: Protocol> Exchange<'_, P> {
     }
 
     fn unanswered(&self, failed: &Failed) -> SourceError {
+        // Of a mutation it matters that nothing has happened.
+        if failed.how == Unanswered::NotBegun && self.job.is_mutation() {
+            let name = &self.protocol.service().name;
+            let text = fixed_text(Code::NotStarted);
+            return SourceError::new(Code::NotStarted, name, text).internal("not begun");
+        }
         SourceError {
             outcome_unknown: self.job.is_unmarked_mutation() && failed.how.maybe_done(),
             ..failed.error.clone()

@@ -187,6 +187,18 @@ async fn no_attempt_begins_after_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_mutation_whose_time_is_over_before_it_begins_has_not_happened() {
+    let service = scripted(&[]).await;
+    let mut graph = Graph::new(USERS, &service.url);
+    graph.context.deadline = now();
+    let error = graph.failure("mutation { add { name } }").await;
+    assert_eq!(error.code, Code::NotStarted);
+    assert!(!error.outcome_unknown);
+    assert_eq!(graph.failure(USER).await.code, Code::DeadlineExceeded);
+    assert!(service.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_service_is_told_how_much_time_it_has() {
     let service = scripted(&[]).await;
     let mut graph = Graph::new(USERS, &service.url);
