@@ -116,7 +116,7 @@ impl SourcesConfig {
         let declared = ResilienceRules::declared(&source.limits, source.retry.as_ref());
         let rules = own.resilience.clone().or(declared);
         Ok(Settings {
-            resilience: Resilience::of(rules.or(self.resilience.clone()), timeout),
+            resilience: Resilience::of(rules.or(self.resilience.clone())),
             connection_age: self.connection_age,
             headers: static_headers(&source.name, &own.headers)?,
             pace: pace(source, &own),
@@ -147,7 +147,7 @@ impl Settings {
             credentials: None,
             tls,
             pace: None,
-            resilience: Resilience::of(ResilienceRules::default(), usual.timeout),
+            resilience: Resilience::of(ResilienceRules::default()),
             connection_age: usual.connection_age,
         }
     }

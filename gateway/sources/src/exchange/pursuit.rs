@@ -32,6 +32,7 @@ use crate::protocol::Protocol;
 use crate::protocol::With;
 use crate::resilience::Again;
 use crate::resilience::BreakerState;
+use crate::resilience::Ended;
 use crate::resilience::Health;
 use crate::resilience::Outcome;
 use crate::resilience::Passage;
@@ -330,8 +331,12 @@ impl<P: Protocol> Pursuit<P> {
             link.bearer.refused(ready.credentials.as_ref());
         }
         let end = now();
-        let took = end.saturating_duration_since(start);
-        link.guard.ended(ready.passage, &verdict, took, end);
+        let ended = Ended {
+            health: verdict.health,
+            took: end.saturating_duration_since(start),
+            limit: self.policy.limit,
+        };
+        link.guard.ended(ready.passage, verdict.outcome, ended, end);
         (brought, verdict)
     }
 

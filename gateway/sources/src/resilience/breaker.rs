@@ -26,8 +26,8 @@ pub(crate) struct BreakerSettings {
     pub(crate) failure_rate: f64,
     /// Of the calls in the window, 0 to 1.
     pub(crate) slow_call_rate: f64,
-    /// What is slow.
-    pub(crate) slow_call: Duration,
+    /// What is slow; half of an attempt's own time otherwise.
+    pub(crate) slow_call: Option<Duration>,
     /// Fewer say nothing.
     pub(crate) minimum_calls: u32,
     pub(crate) window: Duration,
@@ -88,6 +88,15 @@ enum Phase {
     Closed,
     Open { until: Instant },
     HalfOpen { trying: u32, passed: u32 },
+}
+
+/// How a call went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) health: Health,
+    pub(crate) took: Duration,
+    /// How long it might have taken.
+    pub(crate) limit: Duration,
 }
 
 /// The right to make one call. Dropped without a result, it tells nothing.
@@ -168,15 +177,20 @@ impl Breaker {
         self.openings.load(Ordering::Relaxed)
     }
 
-    fn ended(&self, passage: &Passage, health: Health, took: Duration, now: Instant) {
+    fn ended(&self, passage: &Passage, ended: Ended, now: Instant) {
         let Some(settings) = &self.settings else {
             return;
         };
+        let Ended {
+            health,
+            took,
+            limit,
+        } = ended;
         let mut inner = self.inner();
         if inner.era != passage.era {
             return;
         }
-        let slow = took >= settings.slow_call;
+        let slow = took >= settings.slow_call.unwrap_or(limit / 2);
         match (inner.phase, health) {
             (Phase::Closed, Health::Silent) if !slow => {}
             (Phase::Closed, _) => self.count(&mut inner, settings, health, slow, now),
@@ -277,9 +291,9 @@ impl Passage {
     }
 
     /// The call has ended.
-    pub(crate) fn ended(mut self, health: Health, took: Duration, now: Instant) {
+    pub(crate) fn ended(mut self, ended: Ended, now: Instant) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.ended(&self, health, took, now);
+            breaker.ended(&self, ended, now);
         }
     }
 }
@@ -305,7 +319,7 @@ mod tests {
     const USUAL: BreakerSettings = BreakerSettings {
         failure_rate: 0.5,
         slow_call_rate: 0.5,
-        slow_call: Duration::from_secs(2),
+        slow_call: None,
         minimum_calls: 20,
         window: Duration::from_secs(10),
         open: Duration::from_secs(5),
@@ -313,6 +327,14 @@ mod tests {
         probes: 1,
     };
     const FAST: Duration = Duration::from_millis(1);
+
+    fn ended(health: Health, took: Duration) -> Ended {
+        Ended {
+            health,
+            took,
+            limit: Duration::from_secs(4),
+        }
+    }
 
     struct Scene {
         breaker: Arc<Breaker>,
@@ -337,7 +359,7 @@ mod tests {
             let passes = passage.is_ok();
             passage
                 .into_iter()
-                .for_each(|it| it.ended(health, took, self.now));
+                .for_each(|it| it.ended(ended(health, took), self.now));
             passes
         }
 
@@ -397,6 +419,20 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_may_take_long_is_slow_later() {
+        let scene = Scene::new(USUAL);
+        for _ in 0..20 {
+            let passage = scene.breaker.admit(scene.now).unwrap();
+            let report = Ended {
+                limit: Duration::from_secs(60),
+                ..ended(Health::Good, Duration::from_secs(20))
+            };
+            passage.ended(report, scene.now);
+        }
+        assert_eq!(scene.state(), "closed");
+    }
+
+    #[test]
     fn what_says_nothing_about_the_source_is_not_counted() {
         let scene = Scene::new(USUAL);
         scene.calls(1_000, Health::Silent);
@@ -423,7 +459,7 @@ mod tests {
         let probe = scene.breaker.admit(scene.now).unwrap();
         assert_eq!(scene.state(), "half-open");
         assert!(!scene.call(Health::Good), "one at a time");
-        probe.ended(Health::Good, FAST, scene.now);
+        probe.ended(ended(Health::Good, FAST), scene.now);
         assert_eq!(scene.state(), "closed");
         assert!(scene.call(Health::Good));
     }
@@ -436,9 +472,9 @@ mod tests {
         let first = scene.breaker.admit(scene.now).unwrap();
         let second = scene.breaker.admit(scene.now).unwrap();
         assert!(scene.breaker.admit(scene.now).is_err());
-        first.ended(Health::Good, FAST, scene.now);
+        first.ended(ended(Health::Good, FAST), scene.now);
         assert_eq!(scene.state(), "half-open");
-        second.ended(Health::Good, FAST, scene.now);
+        second.ended(ended(Health::Good, FAST), scene.now);
         assert_eq!(scene.state(), "closed");
     }
 
@@ -478,9 +514,9 @@ mod tests {
         scene.calls(20, Health::Bad);
         scene.wait(5);
         let probe = scene.breaker.admit(scene.now).unwrap();
-        old.ended(Health::Bad, FAST, scene.now);
+        old.ended(ended(Health::Bad, FAST), scene.now);
         assert_eq!(scene.state(), "half-open");
-        probe.ended(Health::Good, FAST, scene.now);
+        probe.ended(ended(Health::Good, FAST), scene.now);
         assert_eq!(scene.state(), "closed");
     }
 
@@ -489,7 +525,7 @@ mod tests {
         let breaker = Breaker::new(&"users".into(), None, now());
         for _ in 0..100 {
             let passage = breaker.admit(now()).unwrap();
-            passage.ended(Health::Bad, FAST, now());
+            passage.ended(ended(Health::Bad, FAST), now());
         }
         assert_eq!(breaker.state(), BreakerState::Closed);
     }

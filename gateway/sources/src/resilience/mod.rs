@@ -17,7 +17,6 @@ mod verdict;
 mod window;
 
 use std::sync::Arc;
-use std::time::Duration;
 use std::time::Instant;
 
 use crate::calls;
@@ -25,6 +24,7 @@ use crate::calls;
 pub(crate) use backoff::pause;
 pub(crate) use breaker::Breaker;
 pub use breaker::BreakerState;
+pub(crate) use breaker::Ended;
 pub(crate) use breaker::Passage;
 pub(crate) use budget::Budget;
 pub(crate) use bulkhead::Bulkhead;
@@ -68,8 +68,8 @@ impl Guard {
     }
 
     /// An attempt for which something was sent has ended.
-    pub(crate) fn ended(&self, passage: Passage, verdict: &Verdict, took: Duration, now: Instant) {
-        passage.ended(verdict.health, took, now);
-        self.numbers.attempt(verdict.outcome, Some(took));
+    pub(crate) fn ended(&self, passage: Passage, outcome: Outcome, ended: Ended, now: Instant) {
+        passage.ended(ended, now);
+        self.numbers.attempt(outcome, Some(ended.took));
     }
 }

@@ -143,18 +143,15 @@ pub(crate) struct RetrySettings {
 }
 
 impl Resilience {
-    /// What was said, and the defaults. `timeout` is that of one attempt.
-    pub(crate) fn of(rules: ResilienceRules, timeout: Duration) -> Self {
+    /// What was said, and the defaults.
+    pub(crate) fn of(rules: ResilienceRules) -> Self {
         let concurrency = rules.concurrency.unwrap_or(1_000).max(1) as usize;
         Self {
             budget: BudgetSettings {
                 ratio: rules.budget_ratio.unwrap_or(0.1),
                 per_second: rules.budget_per_second.unwrap_or(3.0),
             },
-            breaker: rules
-                .breaker
-                .unwrap_or(true)
-                .then(|| breaker(&rules, timeout)),
+            breaker: rules.breaker.unwrap_or(true).then(|| breaker(&rules)),
             bulkhead: BulkheadSettings {
                 concurrency,
                 queue: rules.queue.map_or(concurrency, |queue| queue as usize),
@@ -171,11 +168,11 @@ impl Resilience {
     }
 }
 
-fn breaker(rules: &ResilienceRules, timeout: Duration) -> BreakerSettings {
+fn breaker(rules: &ResilienceRules) -> BreakerSettings {
     BreakerSettings {
         failure_rate: rules.failure_rate.unwrap_or(0.5),
         slow_call_rate: rules.slow_call_rate.unwrap_or(0.5),
-        slow_call: rules.slow_call.unwrap_or(timeout / 2),
+        slow_call: rules.slow_call,
         minimum_calls: rules.minimum_calls.unwrap_or(20).max(1),
         window: rules.window.unwrap_or(Duration::from_secs(10)),
         open: rules.open.unwrap_or(Duration::from_secs(5)),
@@ -219,18 +216,17 @@ mod tests {
             ..Retry::default()
         };
         let declared = ResilienceRules::declared(&Limits::default(), Some(&declared));
-        let all = Resilience::of(near.or(declared), Duration::from_secs(10));
+        let all = Resilience::of(near.or(declared));
         assert_eq!(all.retry.attempts, 1);
         assert_eq!(all.retry.backoff, Duration::from_millis(7));
         assert_eq!(all.retry.max_backoff, Duration::from_secs(1));
         let breaker = all.breaker.unwrap();
-        assert_eq!(breaker.slow_call, Duration::from_secs(5));
         assert_eq!((breaker.minimum_calls, breaker.probes), (20, 1));
     }
 
     #[test]
     fn an_operations_own_rule_comes_before_its_sources() {
-        let usual = Resilience::of(ResilienceRules::default(), Duration::from_secs(1)).retry;
+        let usual = Resilience::of(ResilienceRules::default()).retry;
         let own = Retry {
             total: Some(Duration::from_secs(3)),
             on: vec!["500".to_owned()],
@@ -248,6 +244,6 @@ mod tests {
             breaker: Some(false),
             ..ResilienceRules::default()
         };
-        assert_eq!(Resilience::of(off, Duration::from_secs(1)).breaker, None);
+        assert_eq!(Resilience::of(off).breaker, None);
     }
 }

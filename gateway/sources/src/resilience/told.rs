@@ -4,6 +4,7 @@ use compose::model::Resolver;
 use compose::model::Source;
 use compose::model::Target;
 
+use super::breaker::BreakerSettings;
 use super::settings::Resilience;
 use super::settings::ResilienceRules;
 use crate::SourcesConfig;
@@ -48,10 +49,10 @@ pub fn explain(config: &SourcesConfig, source: &Source, resolver: &Resolver) -> 
     ];
     let all = voices.iter().map(|(_, rules)| rules.clone());
     let all = all.reduce(ResilienceRules::or).unwrap_or_default();
-    let overridden = config.sources.get(&source.name);
-    let timeout = overridden.and_then(|own| own.timeout).or(source.timeout);
-    let policy = Resilience::of(all, timeout.unwrap_or(config.timeout));
-    let explained = Explained { voices, policy };
+    let explained = Explained {
+        policy: Resilience::of(all),
+        voices,
+    };
     let mut lines = explained.attempts(resolver);
     lines.extend(explained.of_operation(resolver));
     lines.push(explained.breaker());
@@ -143,13 +144,17 @@ impl Explained {
                 || it.longest_open.is_some()
                 || it.probes.is_some()
         });
+        let slow = |breaker: &BreakerSettings| match breaker.slow_call {
+            Some(slow) => format!("{slow:?} and longer"),
+            None => "half of an attempt's time and longer".to_owned(),
+        };
         let value = match &self.policy.breaker {
             None => "none".to_owned(),
             Some(breaker) => format!(
-                "opens at {} % failures or {} % calls of {:?} and longer, of at least {} in {:?}, for {:?} up to {:?}",
+                "opens at {} % failures or {} % slow calls ({}), of at least {} in {:?}, for {:?} up to {:?}",
                 breaker.failure_rate * 100.0,
                 breaker.slow_call_rate * 100.0,
-                breaker.slow_call,
+                slow(breaker),
                 breaker.minimum_calls,
                 breaker.window,
                 breaker.open,
