@@ -88,6 +88,17 @@ pub(crate) struct Admission {
     draining: AtomicBool,
 }
 
+/// How the door stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) in_flight: usize,
+    /// How many may be at once; none where there is no limit.
+    pub(crate) limit: Option<usize>,
+    pub(crate) waiting: usize,
+    /// Since the start.
+    pub(crate) refused: u64,
+}
+
 /// A request that was let in; its room is free again once this is dropped.
 pub(crate) struct Admitted<'a> {
     door: &'a Admission,
@@ -216,6 +227,17 @@ impl Admission {
         match self.overloaded.load(Relaxed) {
             true => Readiness::Overloaded,
             false => Readiness::Ready,
+        }
+    }
+
+    /// For whoever looks.
+    pub(crate) fn standing(&self) -> Standing {
+        let limit = self.limit.load(Relaxed);
+        Standing {
+            in_flight: self.in_flight.load(Relaxed),
+            limit: self.settings.enabled.then_some(limit),
+            waiting: self.waiting.load(Relaxed),
+            refused: self.refused.load(Relaxed),
         }
     }
 

@@ -79,7 +79,6 @@ pub(super) async fn serve(arrival: Arrival<'_>, request: Request) -> Result<Resp
     let admission = &arrival.gateway.admission;
     let admitted = admission.admit(|| arrival.time(request.headers())).await;
     let _admitted = admitted.map_err(|Overloaded| overloaded())?;
-    let _held = arrival.gateway.metrics.in_flight.hold();
     match *request.method() {
         Method::POST => post(arrival, request).await,
         Method::GET => get(arrival, request).await,

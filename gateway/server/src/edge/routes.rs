@@ -96,7 +96,7 @@ async fn numbers(State(gateway): State<Arc<Gateway>>) -> Result<Response, Proble
     if !gateway.metrics.shown {
         return Err(nothing_here());
     }
-    let page = metrics::page(&gateway.metrics, &gateway.graph.load_full());
+    let page = metrics::page(&gateway);
     let mut response = Response::new(Full::from(page));
     let media = HeaderValue::from_static(metrics::MEDIA_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, media);

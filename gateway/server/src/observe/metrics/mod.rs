@@ -32,7 +32,6 @@ use crate::limits::Measured;
 
 pub(crate) use fields::PlanFields;
 pub(crate) use number::Counter;
-pub(crate) use number::Gauge;
 pub(crate) use number::Histogram;
 pub(crate) use number::Tally;
 pub(crate) use operations::Operation;
@@ -54,8 +53,6 @@ pub(crate) struct Metrics {
     started_at: f64,
     operations: Operations,
     fields: Option<Fields>,
-    /// Requests to `/graphql` that are being answered.
-    pub(crate) in_flight: Gauge,
     /// Answers that were somebody else's work.
     pub(crate) coalesced: Counter,
     /// Operations whose client went away before their answer.
@@ -109,7 +106,6 @@ impl Metrics {
             started_at,
             operations: Operations::new(settings.operations),
             fields: (settings.enabled && settings.fields).then(Fields::new),
-            in_flight: Gauge::default(),
             coalesced: Counter::default(),
             abandoned: Counter::default(),
             not_run: Tally::of(Code::COUNT),

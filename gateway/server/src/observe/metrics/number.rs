@@ -30,30 +30,6 @@ impl Counter {
     }
 }
 
-/// How many of something there are now.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge(AtomicU64);
-
-/// One of them, until it is dropped.
-pub(crate) struct Held<'g>(&'g Gauge);
-
-impl Gauge {
-    pub(crate) fn hold(&self) -> Held<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Held(self)
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// How many there were of each of a fixed list of kinds.
 #[derive(Debug)]
 pub(crate) struct Tally(Box<[Counter]>);
@@ -145,16 +121,5 @@ mod tests {
         let counts = histogram.counts();
         assert_eq!(counts.buckets, [2, 2, 2]);
         assert_eq!((counts.count(), counts.sum), (6, 1_062));
-    }
-
-    #[test]
-    fn what_is_held_counts_until_it_is_let_go() {
-        let gauge = Gauge::default();
-        let (one, two) = (gauge.hold(), gauge.hold());
-        assert_eq!(gauge.get(), 2);
-        drop(one);
-        assert_eq!(gauge.get(), 1);
-        drop(two);
-        assert_eq!(gauge.get(), 0);
     }
 }

@@ -15,14 +15,18 @@ use super::text::Family;
 use super::text::Kept;
 use super::text::Text;
 use super::text::seconds;
+use crate::admission::Readiness;
 use crate::authenticate::Denied;
 use crate::edge::problem::Kind;
 use crate::graph::Graph;
 use crate::limits::Measured;
+use crate::pipeline::Gateway;
 
 /// Everything that is known now.
-pub(crate) fn page(metrics: &Metrics, graph: &Graph) -> String {
+pub(crate) fn page(gateway: &Gateway) -> String {
+    let (metrics, graph) = (&gateway.metrics, &gateway.graph.load_full());
     let mut text = Text::default();
+    door(gateway, &mut text);
     requests(metrics, &mut text);
     metrics.operations.write(&mut text);
     plans(metrics, graph, &mut text);
@@ -38,12 +42,38 @@ pub(crate) fn page(metrics: &Metrics, graph: &Graph) -> String {
     text.finish()
 }
 
-fn requests(metrics: &Metrics, text: &mut Text) {
+fn door(gateway: &Gateway, text: &mut Text) {
+    let standing = gateway.admission.standing();
     text.gauge(
         "switchboard_requests_in_flight",
         "Requests to /graphql that are being answered.",
     )
-    .only(metrics.in_flight.get());
+    .only(standing.in_flight);
+    let limit = standing.limit.map(|limit| limit.to_string());
+    text.gauge(
+        "switchboard_requests_in_flight_limit",
+        "Requests that may be answered at once, as it is now.",
+    )
+    .only(limit.as_deref().unwrap_or("+Inf"));
+    text.gauge(
+        "switchboard_requests_waiting",
+        "Requests that wait to be let in.",
+    )
+    .only(standing.waiting);
+    text.counter(
+        "switchboard_requests_shed_total",
+        "Requests for which there was no room, or none in time.",
+    )
+    .only(standing.refused);
+    let ready = gateway.admission.readiness() == Readiness::Ready;
+    text.gauge(
+        "switchboard_ready",
+        "1 while the gateway says that it is ready, 0 while it sheds or drains.",
+    )
+    .only(u8::from(ready));
+}
+
+fn requests(metrics: &Metrics, text: &mut Text) {
     text.counter(
         "switchboard_requests_abandoned_total",
         "Operations whose client went away before their answer.",
