@@ -132,6 +132,19 @@ impl SourcesConfig {
     }
 }
 
+impl SourcesConfig {
+    /// How a source is asked before the graph is there: what its subgraph file says is not known yet.
+    pub(crate) fn before_the_graph(&self, source: &str) -> Result<Settings, ConnectError> {
+        let own = self.sources.get(source).cloned().unwrap_or_default();
+        let connect = own.connect_timeout.unwrap_or(self.connect_timeout);
+        Ok(Settings {
+            headers: static_headers(source, &own.headers)?,
+            credentials: own.credentials,
+            ..Settings::outbound(connect, self.max_reply_bytes, own.tls)
+        })
+    }
+}
+
 impl Settings {
     /// Of the gateway's own requests.
     pub(crate) fn outbound(connect_timeout: Duration, max_reply_bytes: usize, tls: Tls) -> Self {

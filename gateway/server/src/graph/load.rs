@@ -15,6 +15,7 @@ use compose::SubgraphFile;
 use compose::Supergraph;
 use compose::diagnostic::Diagnostic;
 use compose::references;
+use sources::SourcesConfig;
 
 use crate::config::Config;
 use crate::config::Subgraph;
@@ -42,7 +43,7 @@ pub(crate) async fn load(config: &Config) -> Loaded {
             Err(problem) => problems.push(*problem),
         }
     }
-    read_references(&mut files, &mut opened, &mut problems).await;
+    read_references(&config.sources, &mut files, &mut opened, &mut problems).await;
     Loaded {
         supergraph: compose_all(&files, problems),
         files: opened,
@@ -84,6 +85,7 @@ fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, B
 
 /// Documents name further documents: asks until nothing new comes.
 async fn read_references(
+    config: &SourcesConfig,
     files: &mut SchemaFiles,
     opened: &mut BTreeSet<PathBuf>,
     problems: &mut Diagnostics,
@@ -99,12 +101,13 @@ async fn read_references(
             return;
         }
         for reference in fresh {
-            read_reference(reference, files, opened, problems).await;
+            read_reference(config, reference, files, opened, problems).await;
         }
     }
 }
 
 async fn read_reference(
+    config: &SourcesConfig,
     reference: Reference,
     files: &mut SchemaFiles,
     opened: &mut BTreeSet<PathBuf>,
@@ -113,7 +116,7 @@ async fn read_reference(
     match &reference.kind {
         ReferenceKind::Reflection { source, url } => {
             let url = address(files, &reference.subgraph, url);
-            match sources::reflect(&url).await {
+            match sources::reflect(config, source, &url).await {
                 Ok(descriptors) => {
                     files.reflected.insert(source.clone(), descriptors);
                 }

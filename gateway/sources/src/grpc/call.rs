@@ -340,7 +340,11 @@ mod tests {
     };
 
     fn connections(url: &str) -> Arc<Peers<Channel>> {
-        with_dial(url, Dial::within(Duration::from_secs(2)))
+        let dial = Dial {
+            timeout: Duration::from_secs(2),
+            tls: Tls::default(),
+        };
+        with_dial(url, dial)
     }
 
     fn with_dial(url: &str, dial: Dial) -> Arc<Peers<Channel>> {

@@ -76,13 +76,3 @@ pub(crate) struct Dial {
     pub(crate) timeout: Duration,
     pub(crate) tls: Tls,
 }
-
-impl Dial {
-    /// With nothing special about certificates.
-    pub(super) fn within(timeout: Duration) -> Self {
-        Self {
-            timeout,
-            tls: Tls::default(),
-        }
-    }
-}

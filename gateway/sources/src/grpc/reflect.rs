@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::transport::Channel;
@@ -19,8 +20,10 @@ use super::call::Failure;
 use super::call::Outgoing;
 use super::call::Take;
 use super::channel;
-use super::channel::Dial;
 use super::status;
+use crate::ConnectError;
+use crate::SourcesConfig;
+use crate::credentials::Bearer;
 use crate::peers::Address;
 use crate::peers::PeerSettings;
 use crate::peers::Peers;
@@ -51,6 +54,9 @@ pub enum ReflectError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What the configuration says of it cannot be used.
+    #[error("{0}")]
+    Settings(String),
     /// The service cannot be reached.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
@@ -75,15 +81,31 @@ pub enum ReflectError {
     },
 }
 
-/// The contract of the services at an address: an encoded `google.protobuf.FileDescriptorSet`.
-pub async fn reflect(url: &str) -> Result<Vec<u8>, ReflectError> {
+/// The contract of the services at an address: an encoded `google.protobuf.FileDescriptorSet`. Asked as the configuration says of the source: its headers, credentials and certificates.
+pub async fn reflect(
+    config: &SourcesConfig,
+    source: &str,
+    url: &str,
+) -> Result<Vec<u8>, ReflectError> {
     let address = Address::parse(url).map_err(|bad| ReflectError::Url {
         url: url.to_owned(),
         reason: bad.to_string(),
     })?;
-    let dial = Dial::within(CONNECT_TIME);
-    let connections = channel::peers(address, dial, PEERS, Arc::new(SystemResolver));
-    let asked = tokio::time::timeout(TIME, in_either_version(&connections)).await;
+    let unusable = |error: ConnectError| ReflectError::Settings(error.to_string());
+    let settings = config.before_the_graph(source).map_err(unusable)?;
+    let bearer = Bearer::new(&source.into(), &settings).map_err(unusable)?;
+    let resolver = Arc::new(SystemResolver);
+    let connections = channel::peers(address, settings.dial(), PEERS, resolver);
+    let work = async {
+        let mut metadata = settings.headers.clone();
+        let credentials = bearer.value().await;
+        let credentials = credentials.map_err(|error| Refused::Answer(error.message))?;
+        if let Some(credentials) = credentials {
+            metadata.insert(AUTHORIZATION, credentials);
+        }
+        in_either_version(&connections, &metadata).await
+    };
+    let asked = tokio::time::timeout(TIME, work).await;
     let files = asked.unwrap_or(Err(Refused::Failure(Failure::TimedOut)));
     files
         .map(|files| encoded(files.into_values()))
@@ -129,9 +151,13 @@ fn said(failure: Failure) -> String {
     error.internal.unwrap_or(error.message)
 }
 
-async fn in_either_version(connections: &Arc<Peers<Channel>>) -> Result<Files, Refused> {
+async fn in_either_version(
+    connections: &Arc<Peers<Channel>>,
+    metadata: &HeaderMap,
+) -> Result<Files, Refused> {
     let [current, alpha] = VERSIONS.map(|version| Reflection {
         connections,
+        metadata,
         version,
     });
     match current.files().await {
@@ -169,6 +195,7 @@ impl Contract {
 
 struct Reflection<'a> {
     connections: &'a Arc<Peers<Channel>>,
+    metadata: &'a HeaderMap,
     version: &'a str,
 }
 
@@ -222,7 +249,7 @@ impl Reflection<'_> {
         let outgoing = Outgoing {
             path: PathAndQuery::try_from(path)
                 .map_err(|error| Refused::Answer(error.to_string()))?,
-            metadata: HeaderMap::new(),
+            metadata: self.metadata.clone(),
             message: request.encode_to_vec().into(),
             take: Take::UpTo(1),
             max_bytes: MAX_BYTES,
@@ -339,6 +366,10 @@ mod tests {
     use prost_reflect::DescriptorPool;
 
     use super::*;
+    use tonic::Status;
+
+    use crate::Credentials;
+    use crate::SourceOverride;
     use crate::grpc::testing::compile;
     use crate::grpc::testing::server::Answer;
     use crate::grpc::testing::server::Call;
@@ -351,6 +382,10 @@ mod tests {
         message Thing { google.protobuf.Timestamp at = 1; }
         service Things { rpc Get(Thing) returns (Thing); }
     "#;
+
+    async fn asked(url: &str) -> Result<Vec<u8>, ReflectError> {
+        reflect(&SourcesConfig::default(), "things", url).await
+    }
 
     /// Answers as a server does that gives each file alone.
     fn reflection(pool: &DescriptorPool, call: &Call) -> wire::Said {
@@ -411,7 +446,7 @@ mod tests {
     async fn the_contract_is_complete_in_either_version() {
         for version in VERSIONS {
             let upstream = serve(version);
-            let set = reflect(&upstream.url()).await.unwrap();
+            let set = asked(&upstream.url()).await.unwrap();
             let pool = DescriptorPool::decode(set.as_slice()).unwrap();
             assert!(pool.get_service_by_name("test.Things").is_some());
             assert!(
@@ -426,7 +461,7 @@ mod tests {
     async fn a_service_without_reflection_is_told_so() {
         let upstream = serve("another");
         let url = upstream.url();
-        assert_eq!(reflect(&url).await, Err(ReflectError::Unsupported { url }));
+        assert_eq!(asked(&url).await, Err(ReflectError::Unsupported { url }));
     }
 
     #[tokio::test]
@@ -434,17 +469,17 @@ mod tests {
         let upstream =
             Upstream::start(|_| answer(wire::Said::Files(wire::FileList { files: Vec::new() })));
         assert!(matches!(
-            reflect(&upstream.url()).await,
+            asked(&upstream.url()).await,
             Err(ReflectError::Answer { .. })
         ));
         let upstream = Upstream::start(|_| Answer::Messages(vec![vec![0xff, 0xff]]));
         assert!(matches!(
-            reflect(&upstream.url()).await,
+            asked(&upstream.url()).await,
             Err(ReflectError::Answer { .. })
         ));
         let upstream = Upstream::start(|_| answer(error(tonic::Code::Internal)));
         assert!(matches!(
-            reflect(&upstream.url()).await,
+            asked(&upstream.url()).await,
             Err(ReflectError::Answer { .. })
         ));
     }
@@ -463,7 +498,7 @@ mod tests {
                 _ => reflection(&pool, call),
             })
         });
-        let refused = reflect(&upstream.url()).await.unwrap_err().to_string();
+        let refused = asked(&upstream.url()).await.unwrap_err().to_string();
         assert!(
             refused
                 .ends_with("the file `google/protobuf/timestamp.proto` is imported but not given"),
@@ -474,15 +509,34 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_address_or_not_there_is_told_so() {
         assert!(matches!(
-            reflect("ftp://x").await,
+            asked("ftp://x").await,
             Err(ReflectError::Url { .. })
         ));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         assert!(matches!(
-            reflect(&url).await,
+            asked(&url).await,
             Err(ReflectError::Unreachable { .. })
         ));
+    }
+
+    #[tokio::test]
+    async fn who_the_gateway_is_is_said_as_it_is_to_calls() {
+        let upstream = Upstream::start(|_| Answer::Status(Status::unimplemented("no")));
+        let own = SourceOverride {
+            headers: vec![("x-tenant".to_owned(), "seven".to_owned().into())],
+            credentials: Some(Credentials::Basic {
+                user: "gateway".to_owned(),
+                password: "secret".to_owned().into(),
+            }),
+            ..SourceOverride::default()
+        };
+        let mut config = SourcesConfig::default();
+        config.sources.insert("things".to_owned(), own);
+        assert!(reflect(&config, "things", &upstream.url()).await.is_err());
+        let call = &upstream.calls()[0];
+        assert_eq!(call.headers["x-tenant"], "seven");
+        assert_eq!(call.headers["authorization"], "Basic Z2F0ZXdheTpzZWNyZXQ=");
     }
 }
