@@ -222,6 +222,7 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         claims: Json::Null.into(),
         epoch: 0,
         merge_reads: true,
+        rehearsal: None,
         calls: None,
         caching: None,
         principal: None,

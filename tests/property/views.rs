@@ -169,8 +169,8 @@ impl Views {
         let said = Route::ALL.into_iter().map(|route| {
             let rows = truth(world, route);
             match rng.random_range(0..10) {
-                0..=4 => Said::Rows(rows),
-                5..=7 => Said::Rows(spoilt(route, rows, rng)),
+                0..=2 => Said::Rows(rows),
+                3..=7 => Said::Rows(spoilt(route, rows, rng)),
                 // Each of these takes its time.
                 _ if route == hanging && rng.random_ratio(1, 5) => Said::Fails(Way::Hang),
                 _ => no_answer(route, rng),
@@ -252,7 +252,7 @@ fn spoilt(route: Route, mut rows: Vec<Json>, rng: &mut StdRng) -> Vec<Json> {
                     .unwrap_or_default();
             }
             4 if route.is_batch() => rows.reverse(),
-            _ => spoil(&mut rows[index], route.keys(), rng),
+            _ => spoil(&mut rows[index], "", route.keys(), rng),
         }
     }
     rows
@@ -266,8 +266,8 @@ fn unasked(route: Route) -> Json {
     }
 }
 
-/// Puts something else in the place of one value, somewhere inside.
-fn spoil(value: &mut Json, keys: &[&str], rng: &mut StdRng) {
+/// Puts something else in the place of one value, somewhere inside what stands at a property.
+fn spoil(value: &mut Json, at: &str, keys: &[&str], rng: &mut StdRng) {
     match value {
         Json::Object(members) => {
             let names: Vec<String> = members
@@ -282,11 +282,11 @@ fn spoil(value: &mut Json, keys: &[&str], rng: &mut StdRng) {
         Json::Array(items) if !items.is_empty() => {
             let index = rng.random_range(0..items.len());
             match rng.random_bool(0.5) {
-                true => spoil(&mut items[index], &[], rng),
-                false => items[index] = junk("", rng),
+                true => spoil(&mut items[index], at, &[], rng),
+                false => items[index] = junk(at, rng),
             }
         }
-        other => *other = junk("", rng),
+        other => *other = junk(at, rng),
     }
 }
 
@@ -299,7 +299,7 @@ fn spoil_member(members: &mut Map<String, Json>, name: &str, rng: &mut StdRng) {
     match rng.random_range(0..6) {
         0 => drop(members.remove(name)),
         1 => drop(members.insert(format!("{TWICE}{name}"), junk(name, rng))),
-        2..=3 if inside && !is_reference(name) => spoil(&mut members[name], &[], rng),
+        2..=3 if inside && !is_reference(name) => spoil(&mut members[name], name, &[], rng),
         _ => drop(members.insert(name.to_owned(), junk(name, rng))),
     }
 }

@@ -3,6 +3,7 @@
 //! and services of our own that say exactly what a test wants.
 
 mod connections;
+mod rehearsal;
 mod shop;
 
 use std::time::Duration;

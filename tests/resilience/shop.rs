@@ -65,6 +65,17 @@ pub(super) struct Shop {
     _folder: Folder,
 }
 
+/// What is different from the usual.
+#[derive(Default)]
+pub(super) struct Setting<'s> {
+    /// More of the file.
+    pub(super) config: &'s str,
+    /// Of each source.
+    pub(super) source: &'s str,
+    /// More of the command line.
+    pub(super) arguments: &'s [&'s str],
+}
+
 /// What came back for one request.
 pub(super) struct Answer {
     pub(super) body: Json,
@@ -75,21 +86,24 @@ const CONFIG: &str = "
 timeouts: { request: 4s, upstream: 400ms, connect: 400ms }
 coalesce: { operations: false, reads: false }
 subgraphs:
-  users: { schema: SCHEMA/users.graphql, env: [USERS_URL] }
-  products: { schema: SCHEMA/products.graphql, env: [PRODUCTS_URL] }
+  users: { schema: SCHEMA/users.graphql, env: [USERS_URL], sources: { users: { SOURCE } } }
+  products: { schema: SCHEMA/products.graphql, env: [PRODUCTS_URL], sources: { products: { SOURCE } } }
 ";
 
 impl Shop {
     pub(super) async fn open() -> Self {
-        Self::open_with("").await
+        Self::open_with(&Setting::default()).await
     }
 
     /// With more configuration.
-    pub(super) async fn open_with(config: &str) -> Self {
+    pub(super) async fn open_with(setting: &Setting<'_>) -> Self {
         let (users, behind_users) = behind_proxy(Service::Users).await;
         let (products, behind_products) = behind_proxy(Service::Products).await;
         let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../schema");
-        let config = format!("{CONFIG}{config}").replace("SCHEMA", schema);
+        let config = format!("{CONFIG}{}", setting.config);
+        let config = config
+            .replace("SCHEMA", schema)
+            .replace("SOURCE", setting.source);
         let folder = Folder::new(&[("switchboard.yaml", &config)]);
         let env = [
             ("USERS_URL", behind_users.url()),
@@ -97,7 +111,8 @@ impl Shop {
         ];
         let env = env.each_ref().map(|(name, url)| (*name, url.as_str()));
         Self {
-            gateway: Gateway::start(&folder.file("switchboard.yaml"), &env).await,
+            gateway: Gateway::start_with(&folder.file("switchboard.yaml"), &env, setting.arguments)
+                .await,
             users: behind_users,
             products: behind_products,
             services: vec![users, products],

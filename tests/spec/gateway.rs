@@ -356,6 +356,7 @@ impl<'c> Gateway<'c> {
                 .into(),
             epoch: 0,
             merge_reads: true,
+            rehearsal: None,
             calls: Some(CallLog::new(now)),
             caching: Some(Caching::default()),
             principal: None,

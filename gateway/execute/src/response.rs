@@ -6,9 +6,22 @@
 use std::sync::Arc;
 
 use plan::code::Code;
+use plan::source::Mapped;
 use plan::source::SourceError;
 use serde_json::Map;
 use serde_json::Value as Json;
+
+/// Members of extensions that no schema takes the place of.
+const OURS: [&str; 8] = [
+    "code",
+    "service",
+    "problem",
+    "retryAfterMs",
+    "outcome",
+    "further",
+    "retryable",
+    "correlationId",
+];
 
 /// A response: data written already, errors beside it.
 #[derive(Debug)]
@@ -48,6 +61,8 @@ pub struct FieldError {
     pub retry_after_ms: Option<u64>,
     /// A mutation that may or may not have happened.
     pub outcome_unknown: bool,
+    /// What the schema's `errors:` make of it.
+    pub mapped: Option<Box<Mapped>>,
     /// How many more places are null for the same reason, of which no error tells.
     pub further: usize,
 }
@@ -97,6 +112,7 @@ impl FieldError {
             problem: error.problem.clone(),
             retry_after_ms: error.retry_after.map(|wait| wait.as_millis() as u64),
             outcome_unknown: error.outcome_unknown,
+            mapped: error.mapped.clone(),
             further: 0,
         }
     }
@@ -111,6 +127,7 @@ impl FieldError {
             problem: None,
             retry_after_ms: None,
             outcome_unknown: false,
+            mapped: None,
             further: 0,
         }
     }
@@ -132,13 +149,16 @@ impl FieldError {
 
     fn extensions(&self, correlation_id: &str) -> Json {
         let mut extensions = Map::new();
-        extensions.insert("code".into(), self.code.as_str().into());
+        extensions.insert("code".into(), self.code_told().into());
         if let Some(service) = &self.service {
             extensions.insert("service".into(), service.to_string().into());
         }
         if let Some(problem) = &self.problem {
             extensions.insert("problem".into(), Json::Object((**problem).clone()));
         }
+        let mapped = self.mapped.iter().flat_map(|mapped| &mapped.extensions);
+        let mapped = mapped.filter(|(name, _)| !OURS.contains(&name.as_str()));
+        extensions.extend(mapped.map(|(name, value)| (name.clone(), value.clone())));
         if let Some(wait) = self.retry_after_ms {
             extensions.insert("retryAfterMs".into(), wait.into());
         }
@@ -152,6 +172,15 @@ impl FieldError {
         extensions.insert("retryable".into(), retryable.into());
         extensions.insert("correlationId".into(), correlation_id.into());
         Json::Object(extensions)
+    }
+
+    /// The schema's own name for it, where it has one.
+    fn code_told(&self) -> &str {
+        let own = self
+            .mapped
+            .as_ref()
+            .and_then(|mapped| mapped.code.as_deref());
+        own.unwrap_or(self.code.as_str())
     }
 }
 

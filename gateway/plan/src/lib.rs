@@ -18,6 +18,7 @@ pub mod model;
 mod operation;
 pub mod print;
 mod refusal;
+pub mod rehearsal;
 mod search;
 pub mod shape;
 pub mod source;

@@ -24,6 +24,7 @@ use crate::cache::Caching;
 use crate::code::Code;
 use crate::model::Prepared;
 use crate::model::Step;
+use crate::rehearsal::Rehearsal;
 use crate::shape::ReplyShape;
 use crate::tape::Tape;
 
@@ -130,6 +131,30 @@ pub struct SourceError {
     pub retry_after: Option<Duration>,
     /// A mutation that may or may not have happened.
     pub outcome_unknown: bool,
+    /// What the schema's `errors:` make of it.
+    pub mapped: Option<Box<Mapped>>,
+}
+
+/// What a schema says of a failure in its own words: `errors: { codes: …, extensions: … }`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Mapped {
+    /// A code that is none of our table; the class, and with it the HTTP status, stays that of [`SourceError::code`].
+    pub code: Option<String>,
+    /// Members of the error's extensions.
+    pub extensions: Map<String, Json>,
+}
+
+impl Mapped {
+    /// None where the schema says nothing.
+    pub fn of(code: Option<&str>, extensions: Map<String, Json>) -> Option<Box<Self>> {
+        let says = code.is_some() || !extensions.is_empty();
+        says.then(|| {
+            Box::new(Self {
+                code: code.map(str::to_owned),
+                extensions,
+            })
+        })
+    }
 }
 
 impl SourceError {
@@ -143,6 +168,7 @@ impl SourceError {
             problem: None,
             retry_after: None,
             outcome_unknown: false,
+            mapped: None,
         }
     }
 
@@ -171,6 +197,8 @@ pub struct Context {
     pub epoch: u64,
     /// Whether identical reads in flight may be merged.
     pub merge_reads: bool,
+    /// What goes wrong on purpose, for this request alone.
+    pub rehearsal: Option<Arc<Rehearsal>>,
     /// Where calls are written down, when someone wants to see them.
     pub calls: Option<CallLog>,
     /// What may be kept and taken from what is kept; none where nothing may.

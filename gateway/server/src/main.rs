@@ -25,6 +25,7 @@ mod pipeline;
 mod plans;
 mod rate_limits;
 mod refusal;
+mod rehearse;
 mod suggest;
 
 use std::process::ExitCode;

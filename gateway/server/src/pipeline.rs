@@ -20,6 +20,7 @@ use plan::Refusal;
 use plan::cache::Freshness;
 use plan::code::Code;
 use plan::model::Variables;
+use plan::rehearsal::Rehearsal;
 use plan::source::CallLog;
 use plan::source::Context;
 use plan::source::Stale;
@@ -93,6 +94,8 @@ pub(crate) struct Caller {
     pub(crate) principal: Principal,
     pub(crate) correlation_id: Arc<str>,
     pub(crate) trace: TraceContext,
+    /// What goes wrong with its calls, on purpose.
+    pub(crate) rehearsal: Option<Arc<Rehearsal>>,
     pub(crate) headers: HeaderMap,
     pub(crate) received: Instant,
     pub(crate) deadline: Instant,
@@ -241,7 +244,9 @@ impl Gateway {
         caller: Caller,
         calls: Option<CallLog>,
     ) -> Context {
-        let caching = cache::caching(&graph.settings, plan);
+        // What goes wrong for one is not hidden by what went well for others, nor the other way round.
+        let alone = caller.rehearsal.is_some();
+        let caching = cache::caching(&graph.settings, plan).filter(|_| !alone);
         Context {
             principal: cache::principal(plan, caching.as_ref(), &caller.principal),
             caching,
@@ -254,6 +259,7 @@ impl Gateway {
             claims: caller.principal.shared_claims(),
             epoch: self.epoch.load(Ordering::Acquire),
             merge_reads: graph.settings.coalesce.reads,
+            rehearsal: caller.rehearsal,
         }
     }
 
@@ -451,7 +457,7 @@ impl Work {
     fn is_worth_sharing(&self) -> bool {
         let plan = &self.planned.plan;
         let calls = !plan.steps().is_empty() || plan.introspection().is_some();
-        let works = calls && !plan.is_mutation();
+        let works = calls && !plan.is_mutation() && self.context.rehearsal.is_none();
         self.graph.settings.coalesce.operations && works && self.wants == Wants::default()
     }
 

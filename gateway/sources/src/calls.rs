@@ -87,7 +87,7 @@ impl Observed<'_> {
         }
     }
 
-    /// The only place where the internal half of a failure is told.
+    /// Here the internal half of a failure is told, and in [`unreadable`], and nowhere else.
     fn failed(&self, error: &SourceError) {
         tracing::warn!(
             target: "switchboard::upstream",
@@ -128,4 +128,15 @@ impl Observed<'_> {
 
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+/// A call went well, and yet its reply is not as declared.
+pub(crate) fn unreadable(context: &Context, error: &SourceError) {
+    tracing::warn!(
+        target: "switchboard::upstream",
+        correlation_id = %context.correlation_id,
+        source = %error.service,
+        code = error.code.as_str(),
+        detail = error.internal.as_deref().unwrap_or(&error.message),
+        "upstream reply cannot be read"
+    );
 }

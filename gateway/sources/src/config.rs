@@ -11,6 +11,7 @@ use compose::model::Source;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use plan::rehearsal::Fault;
 
 use crate::CacheSettings;
 use crate::ConnectError;
@@ -88,6 +89,8 @@ pub struct SourceOverride {
     pub rate_wait: Option<Duration>,
     /// What happens when it fails.
     pub resilience: ResilienceRules,
+    /// What goes wrong with its calls, on purpose.
+    pub fault: Option<Fault>,
 }
 
 /// The settings of one source, every place considered.
@@ -106,6 +109,7 @@ pub(crate) struct Settings {
     pub(crate) pace: Option<Pace>,
     pub(crate) resilience: Resilience,
     pub(crate) connection_age: Option<Duration>,
+    pub(crate) fault: Option<Fault>,
 }
 
 impl SourcesConfig {
@@ -120,6 +124,7 @@ impl SourcesConfig {
             connection_age: self.connection_age,
             headers: static_headers(&source.name, &own.headers)?,
             pace: pace(source, &own),
+            fault: own.fault,
             credentials: own.credentials,
             tls: own.tls,
             url: own.url,
@@ -162,6 +167,7 @@ impl Settings {
             pace: None,
             resilience: Resilience::of(ResilienceRules::default()),
             connection_age: usual.connection_age,
+            fault: None,
         }
     }
 

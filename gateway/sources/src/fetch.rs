@@ -22,6 +22,7 @@ use plan::tape::Tape;
 use plan::tape::Value;
 
 use crate::batch::window::Windows;
+use crate::calls;
 use crate::failure::fixed_text;
 use crate::page::connection;
 use crate::protocol::Job;
@@ -86,7 +87,8 @@ fn decode<P: Protocol>(
             decode_batch(protocol, fetch, &replies)
         }
         Read::Replies(replies, list) => {
-            let mut tape = protocol.decode(fetch, &replies)?;
+            let decoded = protocol.decode(fetch, &replies);
+            let mut tape = decoded.inspect_err(|error| calls::unreadable(fetch.context, error))?;
             if fetch.shape.connection.is_some() {
                 null_is_empty(&mut tape);
             }
@@ -111,7 +113,8 @@ fn decode_batch<P: Protocol>(
             _ => Err(no_list(&protocol.service().name, fetch.shape)),
         }
     };
-    pages.iter().map(decode).collect()
+    let tapes: Result<_, _> = pages.iter().map(decode).collect();
+    tapes.inspect_err(|error| calls::unreadable(fetch.context, error))
 }
 
 /// How some services write an empty list.

@@ -87,7 +87,10 @@ impl<'a> Job<'a> {
 
     /// Whether an identical call in flight may stand for this one.
     pub(crate) fn may_merge(&self) -> bool {
-        self.context.merge_reads && self.resolver.policy.idempotent && !self.is_mutation()
+        self.context.merge_reads
+            && self.resolver.policy.idempotent
+            && !self.is_mutation()
+            && self.context.rehearsal.is_none()
     }
 
     /// Keys of the batch, for whom it is written down.
@@ -153,6 +156,9 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
         call: &Self::Call,
         with: With,
     ) -> impl Future<Output = Brought<Self>> + Send;
+
+    /// What an attempt brings that is aborted with this HTTP status.
+    fn aborted(&self, status: u16) -> Brought<Self>;
 
     /// What an answer says about the source, and about another attempt.
     fn verdict(&self, raw: &Self::Raw) -> Verdict;

@@ -25,6 +25,7 @@ use plan::code::Code;
 use plan::shape::AbstractVariant;
 use plan::shape::Shape;
 use plan::source::Fetch;
+use plan::source::Mapped;
 use plan::source::Row;
 use plan::source::SourceError;
 use plan::tape::Tape;
@@ -152,6 +153,14 @@ impl Protocol for Rest {
     ) -> Result<Arc<RestReply>, Failed> {
         let reply = self.reader.send(transport, call, with).await?;
         Ok(Arc::new(reply))
+    }
+
+    fn aborted(&self, status: u16) -> Result<Arc<RestReply>, Failed> {
+        Ok(Arc::new(RestReply {
+            status,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }))
     }
 
     fn verdict(&self, reply: &Arc<RestReply>) -> Verdict {
@@ -320,16 +329,13 @@ impl Rest {
         let chosen = self.chosen_code(operation, reply.status);
         let known = chosen.and_then(code_named);
         let code = known.unwrap_or_else(|| status::code(reply.status));
-        let mut told = problem::told(reply, code, operation, &self.service.errors);
-        // A name of the schema's own stands beside the code of our table.
-        if let (Some(name), None) = (chosen, known) {
-            told.problem.insert("code".to_owned(), name.into());
-        }
+        let told = problem::told(reply, code, operation, &self.service.errors);
         SourceError {
             problem: Some(Box::new(told.problem)),
+            mapped: Mapped::of(chosen.filter(|_| known.is_none()), told.extensions),
             retry_after: status::retry_after(&reply.headers),
             outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(reply.status),
-            internal: Some(format!("status {}", reply.status)),
+            internal: Some(problem::logged(reply)),
             ..SourceError::new(code, &self.service.name, told.message)
         }
     }

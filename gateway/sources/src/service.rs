@@ -166,6 +166,7 @@ impl<T: Send + Sync + 'static> Link<T> {
             bulkhead_refused: numbers.bulkhead_refused.get(),
             breaker: breaker.state(),
             breaker_openings: breaker.openings(),
+            faults: numbers.faults.get(),
             addresses,
             ejected,
         }

@@ -278,6 +278,7 @@ pub(crate) fn context() -> Context {
         claims: Json::Null.into(),
         epoch: 0,
         merge_reads: true,
+        rehearsal: None,
         calls: Some(CallLog::new(started)),
         caching: None,
         principal: None,

@@ -38,6 +38,11 @@ impl Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self(since.map_or(0.0, |since| since.as_secs_f64()))
     }
+
+    /// Whole seconds since 1970.
+    pub(crate) fn seconds(self) -> u64 {
+        self.0 as u64
+    }
 }
 
 /// Verifies callers as the operator says.

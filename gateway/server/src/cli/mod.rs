@@ -214,6 +214,7 @@ impl ServeOptions {
         move |config| {
             if dev {
                 config.features = Features::DEV;
+                config.dev = true;
             }
             config.listen = listen.unwrap_or(config.listen);
             config.admin = admin.unwrap_or(config.admin);

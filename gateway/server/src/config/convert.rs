@@ -1,6 +1,7 @@
 //! From what the file says to what the program needs.
 
 mod documents;
+mod faults;
 mod limits;
 mod rate_limits;
 mod resilience;
@@ -94,6 +95,8 @@ pub(super) fn convert(
             suggestions: file.dev.suggestions,
             hot_reload: file.dev.hot_reload,
         },
+        dev: false,
+        faults_secret: faults::secret(file.dev.faults_secret)?,
         log: log(file.log),
         metrics: observe::metrics(&file.metrics),
         tracing: observe::tracing(path, file.tracing)?,
@@ -182,6 +185,11 @@ fn source_override(
         timeout: source.timeout.map(|span| span.0),
         connect_timeout: source.connect.map(|span| span.0),
         resilience: resilience::rules(&format!("sources.{name}.resilience"), &source.resilience)?,
+        fault: source
+            .faults
+            .as_ref()
+            .map(|said| faults::fault(name, said))
+            .transpose()?,
         max_reply_bytes: source.reply.map(|size| size.0),
         merge_reads: None,
         http2_prior_knowledge: source.http2,

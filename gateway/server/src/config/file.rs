@@ -11,6 +11,7 @@ pub(super) mod cost;
 pub(super) mod credentials;
 mod documents;
 pub(super) mod edge;
+pub(super) mod faults;
 pub(super) mod limits;
 pub(super) mod observe;
 mod rate_limits;
@@ -229,6 +230,8 @@ pub(super) struct Source {
     pub(super) wait: Option<Span>,
     /// What happens when it fails; what is not said here, the subgraph file says, then `resilience` for all sources.
     pub(super) resilience: resilience::Resilience,
+    /// What goes wrong with its calls, on purpose, so that teams can rehearse an outage.
+    pub(super) faults: Option<faults::Faults>,
 }
 
 /// How long things may take.
@@ -338,6 +341,8 @@ pub(super) struct Dev {
     pub(super) suggestions: bool,
     /// Reload when a file changes. SIGHUP always reloads.
     pub(super) hot_reload: bool,
+    /// What requests sign with that ask for faults on purpose (`Switchboard-Faults`); at least 32 characters. Used with `--dev` alone.
+    pub(super) faults_secret: Option<credentials::Secret>,
 }
 
 /// How the program speaks about itself, on standard error.

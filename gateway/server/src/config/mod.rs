@@ -28,6 +28,7 @@ use compose::Diagnostics;
 use compose::SourceOverride;
 use compose::diagnostic::Diagnostic;
 use sources::CacheSettings;
+use sources::Secret;
 use sources::SourcesConfig;
 
 use crate::admission;
@@ -109,6 +110,10 @@ pub(crate) struct Config {
     /// How long requests in flight may go on after that.
     pub(crate) drain: Duration,
     pub(crate) features: Features,
+    /// Whether it was started with `--dev`.
+    pub(crate) dev: bool,
+    /// What requests sign with that ask for faults on purpose.
+    pub(crate) faults_secret: Option<Secret>,
     pub(crate) log: Log,
     /// Read when the process starts.
     pub(crate) metrics: MetricsSettings,

@@ -21,6 +21,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Full;
 use plan::Refusal;
+use plan::rehearsal::Rehearsal;
 use plan::source::TraceContext;
 use tokio::time::Instant;
 
@@ -63,6 +64,7 @@ use crate::pipeline::NotRun;
 use crate::pipeline::Wants;
 use crate::rate_limits::Standings;
 use crate::refusal;
+use crate::rehearse;
 
 /// What is known of a request before it is read.
 #[derive(Clone, Copy)]
@@ -179,6 +181,20 @@ fn unsupported() -> Problem {
         Kind::UnsupportedMediaType,
         "Send the Content-Type application/json, in UTF-8.",
     )
+}
+
+/// What the request wants to go wrong, on purpose.
+fn rehearsal(graph: &Graph, headers: &HeaderMap) -> Result<Option<Arc<Rehearsal>>, Problem> {
+    // Most requests ask for nothing, and need no clock.
+    if !headers.contains_key(rehearse::HEADER) {
+        return Ok(None);
+    }
+    let sources = graph.supergraph.sources();
+    let is_source = |name: &str| sources.iter().any(|source| source.name == name);
+    let rehearsal = graph
+        .rehearsals
+        .of(headers, Timestamp::now().seconds(), is_source);
+    rehearsal.map_err(|refused| Problem::new(Kind::Forbidden, refused.to_string()))
 }
 
 /// `x-switchboard-cost: 1`, for clients that cannot send extensions.
@@ -299,7 +315,7 @@ impl<'r> Run<'r> {
         headers: HeaderMap,
         mutations: bool,
     ) -> Result<Response, Problem> {
-        let caller = self.caller(headers);
+        let caller = self.caller(headers)?;
         let mut seen = self.seen(&caller);
         let mut standings = Standings::default();
         let variables = std::mem::take(&mut params.variables);
@@ -340,9 +356,10 @@ impl<'r> Run<'r> {
         Seen::begin(watched, caller, ids.request)
     }
 
-    fn caller(&self, headers: HeaderMap) -> Caller {
+    fn caller(&self, headers: HeaderMap) -> Result<Caller, Problem> {
         let Arrival { ids, peer, .. } = self.arrival;
-        Caller {
+        Ok(Caller {
+            rehearsal: rehearsal(&self.graph, &headers)?,
             principal: self.principal.clone(),
             address: self.graph.settings.client_address.of(peer, &headers),
             correlation_id: ids.correlation.clone(),
@@ -350,7 +367,7 @@ impl<'r> Run<'r> {
             headers,
             received: self.arrival.received,
             deadline: self.deadline,
-        }
+        })
     }
 
     fn executed(&self, seen: Seen<'_>, answer: Answer) -> Response {

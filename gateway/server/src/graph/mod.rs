@@ -13,9 +13,11 @@ use compose::Diagnostics;
 use compose::Supergraph;
 use compose::diagnostic::Diagnostic;
 use compose::model::SourceId;
+use plan::rehearsal::Fault;
 use plan::source::Sources;
 use sources::ConnectedSources;
 use sources::Purge;
+use sources::Secret;
 use sources::SourceNumbers;
 use tokio::sync::Semaphore;
 
@@ -28,6 +30,7 @@ use crate::observe::metrics::Metrics;
 use crate::plans::Planner;
 use crate::plans::Plans;
 use crate::rate_limits::RateLimits;
+use crate::rehearse::Rehearsals;
 
 /// One version of the graph, ready to serve.
 pub(crate) struct Graph {
@@ -40,6 +43,7 @@ pub(crate) struct Graph {
     pub(crate) documents: Documents,
     pub(crate) rate_limits: RateLimits,
     pub(crate) authorization: Authorization,
+    pub(crate) rehearsals: Rehearsals,
     /// Outlive every graph.
     pub(crate) metrics: Arc<Metrics>,
     sources: ConnectedSources,
@@ -82,7 +86,9 @@ impl Graph {
             pool,
             metrics: metrics.clone(),
         };
+        tell_of_faults(&settings);
         Ok(Self {
+            rehearsals: rehearsals(&settings),
             authorization: Authorization::new(&settings.authorization, &supergraph)?,
             plans: Plans::new(planner, settings.plans),
             costs: Costs::new(&settings.cost, &supergraph),
@@ -128,6 +134,39 @@ impl Graph {
     pub(crate) fn written(&self, sources: &[SourceId], types: &[Arc<str>]) {
         self.sources.written(sources, types);
     }
+}
+
+/// Nobody shall look for a fault that is there on purpose.
+fn tell_of_faults(settings: &Config) {
+    for (source, own) in &settings.sources.sources {
+        if let Some(Fault {
+            delay,
+            abort,
+            percentage,
+        }) = own.fault
+        {
+            tracing::warn!(
+                source,
+                percentage,
+                delay_ms = delay.as_millis() as u64,
+                abort,
+                "faults on purpose: calls of this source go wrong because the configuration says so"
+            );
+        }
+    }
+}
+
+/// In production nobody's word is taken.
+fn rehearsals(settings: &Config) -> Rehearsals {
+    let secret = settings.faults_secret.as_ref();
+    match (secret, settings.dev) {
+        (Some(_), true) => {
+            tracing::warn!("faults on purpose: requests that are signed may ask for them")
+        }
+        (Some(_), false) => tracing::warn!("dev.faults_secret is not used without --dev"),
+        (None, _) => {}
+    }
+    Rehearsals::new(secret.filter(|_| settings.dev).map(Secret::reveal))
 }
 
 fn untrustworthy(id: &str, refusal: &plan::Refusal) -> Diagnostic {

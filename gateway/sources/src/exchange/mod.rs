@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 use plan::code::Code;
+use plan::rehearsal::Fault;
 use plan::source::SourceError;
 use smallvec::SmallVec;
 
@@ -209,8 +210,17 @@ impl<P: Protocol> Exchange<'_, P> {
             call: self.call.clone(),
             labels,
             idempotency_key: twice.then(idempotency_key).flatten(),
+            fault: self.fault(),
             until,
         }
+    }
+
+    /// On purpose: what this request wants to go wrong, or what always does.
+    fn fault(&self) -> Option<Fault> {
+        let service = self.protocol.service();
+        let rehearsal = self.job.context.rehearsal.as_ref();
+        let wanted = rehearsal.and_then(|rehearsal| rehearsal.of(&service.name));
+        wanted.or(service.settings.fault.as_ref()).copied()
     }
 
     /// The last good reply of the same caller, where the source fails.

@@ -15,6 +15,7 @@ use std::time::Instant;
 use futures_util::future::Either;
 use futures_util::future::select;
 use http::HeaderValue;
+use plan::rehearsal::Fault;
 use smallvec::SmallVec;
 
 use super::attempt::Attempt;
@@ -37,8 +38,10 @@ use crate::resilience::Health;
 use crate::resilience::Outcome;
 use crate::resilience::Passage;
 use crate::resilience::Seat;
+use crate::resilience::Struck;
 use crate::resilience::Verdict;
 use crate::resilience::pause;
+use crate::resilience::strike;
 use crate::service::CallPolicy;
 
 /// What is left for the answer's way back, of the time that a service is told.
@@ -54,6 +57,8 @@ pub(super) struct Pursuit<P: Protocol> {
     pub(super) labels: Labels,
     /// Where it is a mutation that may be made twice.
     pub(super) idempotency_key: Option<HeaderValue>,
+    /// What goes wrong on purpose.
+    pub(super) fault: Option<Fault>,
     pub(super) until: Until,
 }
 
@@ -390,12 +395,23 @@ impl<P: Protocol> Pursuit<P> {
     /// One exchange, bounded by the attempt's own time and by whoever waits.
     async fn over(&self, transport: &P::Transport, with: With, start: Instant) -> Brought<P> {
         let end = start + self.policy.limit;
-        let work = self.protocol.send(transport, &self.call, with);
+        let work = self.made(transport, with);
         match self.until.bound(end, work).await {
             Some(brought) => brought,
             None if self.until.get() < end => Err(self.late()),
             None => Err(self.failed(Unanswered::TimedOut, "no complete reply in time")),
         }
+    }
+
+    async fn made(&self, transport: &P::Transport, with: With) -> Brought<P> {
+        if let Some(fault) = &self.fault {
+            let numbers = &self.protocol.link().guard.numbers;
+            // Boxed, so that calls without faults do not carry its room.
+            if let Struck::Aborted(status) = Box::pin(strike(fault, numbers)).await {
+                return self.protocol.aborted(status);
+            }
+        }
+        self.protocol.send(transport, &self.call, with).await
     }
 
     fn failed(&self, how: Unanswered, why: impl Into<String>) -> Failed {

@@ -130,6 +130,7 @@ impl<P: Protocol> Fetcher<P> {
             claims: fetch.context.claims.clone(),
             epoch: fetch.context.epoch,
             merge_reads: fetch.context.merge_reads,
+            rehearsal: fetch.context.rehearsal.clone(),
             calls: Some(CallLog::new(now)),
             caching: None,
             principal: fetch.context.principal.clone(),

@@ -37,6 +37,7 @@ use plan::tape::Tape;
 use plan::tape::Value;
 pub(crate) use tonic::transport::Channel as Connection;
 
+use self::call::Failure;
 pub(crate) use self::call::Incoming;
 use self::call::Outgoing;
 use self::call::Take;
@@ -197,6 +198,11 @@ impl Protocol for Grpc {
                 Ok(Err(Arc::new(refusal)))
             }
         }
+    }
+
+    fn aborted(&self, status: u16) -> Result<Self::Raw, Failed> {
+        let refusal = told_apart(Failure::Http(status), &self.service.name)?;
+        Ok(Err(Arc::new(refusal)))
     }
 
     fn verdict(&self, raw: &Self::Raw) -> Verdict {

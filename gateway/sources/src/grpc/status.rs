@@ -13,6 +13,7 @@ use compose::model::Errors;
 use compose::model::Read;
 use compose::model::ReadPiece;
 use plan::code::Code;
+use plan::source::Mapped;
 use plan::source::SourceError;
 use prost::Message;
 use serde_json::Map;
@@ -56,13 +57,14 @@ impl Refusal {
         let Some(answer) = &self.answer else {
             return error;
         };
+        let mut extensions = Map::new();
         if is_the_callers(error.code) {
             let members = [source, operation]
                 .into_iter()
                 .flat_map(|errors| &errors.extensions);
-            let members =
-                members.filter_map(|(name, read)| Some((name.clone(), self.read(answer, read)?)));
-            error.problem.get_or_insert_default().extend(members);
+            extensions = members
+                .filter_map(|(name, read)| Some((name.clone(), self.read(answer, read)?)))
+                .collect();
             let messages = [operation, source]
                 .into_iter()
                 .filter_map(|errors| errors.message.as_ref());
@@ -72,19 +74,17 @@ impl Refusal {
             error.message = message.unwrap_or(error.message);
         }
         let mut codes = operation.codes.iter().chain(&source.codes);
-        if let Some((_, name)) = codes.find(|(status, _)| status.eq_ignore_ascii_case(self.status))
-        {
-            match code_named(name) {
-                Some(code) => error.code = code,
-                // A name of the schema's own stands beside the code of our table.
-                None => drop(
-                    error
-                        .problem
-                        .get_or_insert_default()
-                        .insert("code".to_owned(), name.as_str().into()),
-                ),
+        let chosen = codes.find(|(status, _)| status.eq_ignore_ascii_case(self.status));
+        let chosen = chosen.map(|(_, name)| name.as_str());
+        let known = chosen.and_then(code_named);
+        if let Some(code) = known {
+            // Our own text is that of the code.
+            if error.message == fixed_text(error.code) {
+                error.message = fixed_text(code).to_owned();
             }
+            error.code = code;
         }
+        error.mapped = Mapped::of(chosen.filter(|_| known.is_none()), extensions);
         error
     }
 
@@ -131,7 +131,7 @@ pub(super) fn told_apart(failure: Failure, service: &Arc<str>) -> Result<Refusal
         Failure::Unprocessed(why) => (Unanswered::Unprocessed, why),
         Failure::Broken(why, false) => (Unanswered::Broken, why),
         Failure::Broken(why, true) => (Unanswered::BrokenReply, why),
-        Failure::TimedOut => (Unanswered::TimedOut, "the call's time is over".to_owned()),
+        Failure::TimedOut => (Unanswered::TimedOut, "no complete reply in time".to_owned()),
         Failure::TooLarge => {
             let why = "the reply is larger than the source's limit".to_owned();
             (Unanswered::TooLarge, why)
@@ -694,7 +694,7 @@ mod tests {
         };
         let told = refused.told(&Errors::default(), &source);
         assert_eq!((told.code, &*told.message), (Code::Forbidden, "SHIPPED"));
-        assert_eq!(told.problem.unwrap()["order"], json!("7"));
+        assert_eq!(told.mapped.unwrap().extensions["order"], json!("7"));
         let pieces = vec![
             ReadPiece::Text("code ".to_owned()),
             ReadPiece::Path(vec!["code".to_owned()]),
@@ -709,13 +709,9 @@ mod tests {
             (told.code, &*told.message),
             (Code::Conflict, "code FAILED_PRECONDITION")
         );
-        let problem = told.problem.unwrap();
-        assert_eq!(
-            problem["code"],
-            json!("ORDER_SHIPPED"),
-            "a name of one's own stands beside"
-        );
-        assert_eq!(problem["status"], json!("FAILED_PRECONDITION"));
+        let mapped = told.mapped.unwrap();
+        assert_eq!(mapped.code.as_deref(), Some("ORDER_SHIPPED"));
+        assert_eq!(mapped.extensions["status"], json!("FAILED_PRECONDITION"));
     }
 
     #[test]

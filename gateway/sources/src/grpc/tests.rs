@@ -180,6 +180,7 @@ fn context() -> Context {
         claims: Json::Null.into(),
         epoch: 0,
         merge_reads: true,
+        rehearsal: None,
         calls: Some(CallLog::new(now)),
         caching: None,
         principal: None,

@@ -56,6 +56,8 @@ pub struct SourceNumbers {
     pub breaker: BreakerState,
     /// How often it has opened.
     pub breaker_openings: u64,
+    /// Attempts that met a fault on purpose.
+    pub faults: u64,
     /// Addresses that are known; 0 before the first call.
     pub addresses: usize,
     /// Of these, those that are passed over for now.
@@ -87,6 +89,7 @@ pub(crate) struct Numbers {
     pub(crate) kept: Counter,
     pub(crate) stale: Counter,
     pub(crate) bulkhead_refused: Counter,
+    pub(crate) faults: Counter,
 }
 
 impl Default for Numbers {
@@ -103,6 +106,7 @@ impl Default for Numbers {
             kept: Counter::default(),
             stale: Counter::default(),
             bulkhead_refused: Counter::default(),
+            faults: Counter::default(),
         }
     }
 }

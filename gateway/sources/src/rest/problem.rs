@@ -36,6 +36,8 @@ const MAX_MEMBER: usize = 4_000;
 pub(super) struct Told {
     pub(super) message: String,
     pub(super) problem: Map<String, Json>,
+    /// What `errors: { extensions: … }` reads.
+    pub(super) extensions: Map<String, Json>,
 }
 
 /// Reads an unsuccessful reply; the operation's mapping comes before the source's.
@@ -46,14 +48,14 @@ pub(super) fn told(reply: &RestReply, code: Code, operation: &Errors, source: &E
         return Told {
             message: fixed_text(code).to_owned(),
             problem,
+            extensions: Map::new(),
         };
     };
     if is_problem(reply) {
         problem.extend(members(&document));
     }
-    for errors in [source, operation] {
-        problem.extend(mapped(errors, &document, reply.status));
-    }
+    let mut extensions = mapped(source, &document, reply.status);
+    extensions.extend(mapped(operation, &document, reply.status));
     let message = [operation, source].into_iter().find_map(|errors| {
         let read = errors.message.as_ref()?;
         text(self::read(&document, read, reply.status)?)
@@ -62,6 +64,18 @@ pub(super) fn told(reply: &RestReply, code: Code, operation: &Errors, source: &E
     Told {
         message: message.unwrap_or_else(|| fixed_text(code).to_owned()),
         problem,
+        extensions,
+    }
+}
+
+/// What the log has of it: the status, and what problem details say, whosever fault it is.
+pub(super) fn logged(reply: &RestReply) -> String {
+    let status = format!("status {}", reply.status);
+    let stated = document(reply).filter(|_| is_problem(reply));
+    let said = stated.and_then(|document| detail_or_title(&members(&document), true));
+    match said {
+        Some(said) => format!("{status}: {said}"),
+        None => status,
     }
 }
 

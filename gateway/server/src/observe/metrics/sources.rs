@@ -60,6 +60,11 @@ const COUNTERS: &[PerSource] = &[
         help: "How often the breaker opened.",
         value: |it| it.breaker_openings,
     },
+    PerSource {
+        name: "switchboard_source_faults_total",
+        help: "Attempts that met a fault on purpose.",
+        value: |it| it.faults,
+    },
 ];
 
 const GAUGES: &[PerSource] = &[
