@@ -176,6 +176,28 @@ async fn what_failed_is_marked_and_values_of_clients_are_not_repeated() {
 }
 
 #[tokio::test]
+async fn each_attempt_has_a_span_of_its_own_that_its_service_saw() {
+    let mut scene = Scene::start("tracing: { endpoint: COLLECTOR, sample: 1 }").await;
+    scene.service.reply(503, "application/json", "{}");
+    scene.ask("query Again { things { id } }", None).await;
+    let received = scene.collector.next().await;
+    let attempts = received.spans.iter().filter(|span| span.kind == 3);
+    let mut attempts: Vec<&Seen> = attempts.collect();
+    attempts.sort_by_key(|span| span.start);
+    assert!(attempts.len() > 1, "{received:#?}");
+    for (number, attempt) in attempts.iter().enumerate() {
+        assert_eq!(attempt.says("switchboard.attempt"), number.to_string());
+        let resent = attempt.attributes.get("http.request.resend_count");
+        assert_eq!(resent.is_some(), number > 0);
+        let sent = scene.service.next().await;
+        let sent = sent.headers["traceparent"].to_str().expect("text");
+        assert_eq!(sent[36..52], attempt.id);
+        assert!(attempt.error.is_some());
+        assert_eq!(attempt.parent, received.named("execute").id);
+    }
+}
+
+#[tokio::test]
 async fn spans_are_sent_before_the_process_ends() {
     let mut scene = Scene::start("tracing: { endpoint: COLLECTOR, sample: 1 }").await;
     for _ in 0..20 {
