@@ -14,6 +14,7 @@ mod door;
 mod faults;
 mod floods;
 mod hang_up;
+mod headers;
 mod identity;
 mod lifecycle;
 mod limits;

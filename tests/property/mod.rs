@@ -227,6 +227,7 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         caching: None,
         principal: None,
         stale: Default::default(),
+        calls_left: Default::default(),
     };
     let arrived = execute::arrive(plan, &variables, sources, &context).await;
     let actual = arrived.cost();

@@ -361,6 +361,7 @@ impl<'c> Gateway<'c> {
             caching: Some(Caching::default()),
             principal: None,
             stale: Default::default(),
+            calls_left: Default::default(),
         }
     }
 }

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use apollo_compiler::Node;
 use apollo_compiler::ast::Value;
+use serde_json::Value as Json;
 
 use crate::Diagnostics;
 use crate::document::{self, Document};
+use crate::model::{Expr, HeaderRule};
 
 /// Everything that composition reads.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +29,64 @@ pub struct SchemaFiles {
     pub config: BTreeMap<String, String>,
     /// The deadline of a client's request.
     pub request_timeout: Option<Duration>,
+    /// Header rules of the configuration.
+    pub headers: GivenHeaders,
+}
+
+/// Header rules of the configuration: a subgraph file's own rule for a name wins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GivenHeaders {
+    /// For every source.
+    pub all: Vec<GivenHeader>,
+    /// For single ones, by name: they win over those for all.
+    pub sources: BTreeMap<String, Vec<GivenHeader>>,
+}
+
+/// What the configuration says of one header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenHeader {
+    /// Its name, lower case.
+    pub name: String,
+    /// Its value.
+    pub value: GivenValue,
+}
+
+/// Where a header's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenValue {
+    /// This header of the client's, lower case.
+    Client(String),
+    /// This text.
+    Text(String),
+    /// It is not sent, whatever an outer level says.
+    Nothing,
+}
+
+impl GivenHeaders {
+    /// The rules for a source, the last of each name.
+    pub fn of(&self, source: &str) -> Vec<HeaderRule> {
+        let own = self.sources.get(source).into_iter().flatten();
+        let mut rules: Vec<HeaderRule> = Vec::new();
+        for given in self.all.iter().chain(own) {
+            rules.retain(|rule| rule.name != given.name);
+            rules.push(given.rule());
+        }
+        rules
+    }
+}
+
+impl GivenHeader {
+    fn rule(&self) -> HeaderRule {
+        let value = match &self.value {
+            GivenValue::Client(name) => Expr::Header(name.clone()),
+            GivenValue::Text(text) => Expr::Const(Json::String(text.clone())),
+            GivenValue::Nothing => Expr::Const(Json::Null),
+        };
+        HeaderRule {
+            name: self.name.clone(),
+            value,
+        }
+    }
 }
 
 /// One team's file.

@@ -2,7 +2,7 @@
 //!
 //! Owns a hash that is the same on every machine and in every release of the compiler.
 
-use crate::files::{SchemaFiles, SubgraphFile};
+use crate::files::{GivenHeader, GivenValue, SchemaFiles, SubgraphFile};
 
 /// The version of what these files compose to.
 pub(crate) fn of(files: &SchemaFiles) -> u64 {
@@ -29,7 +29,26 @@ pub(crate) fn of(files: &SchemaFiles) -> u64 {
             .map(|(name, value)| (name.as_bytes(), value.as_bytes())),
     );
     hash.duration(files.request_timeout);
+    hash_headers(&mut hash, &files.headers.all);
+    for (source, given) in &files.headers.sources {
+        hash.text(source.as_bytes());
+        hash_headers(&mut hash, given);
+    }
     hash.0
+}
+
+fn hash_headers(hash: &mut Fnv, given: &[GivenHeader]) {
+    hash.number(given.len() as u64);
+    for header in given {
+        hash.text(header.name.as_bytes());
+        let (kind, text) = match &header.value {
+            GivenValue::Client(name) => (0, Some(name.as_str())),
+            GivenValue::Text(text) => (1, Some(text.as_str())),
+            GivenValue::Nothing => (2, None),
+        };
+        hash.number(kind);
+        hash.optional(text);
+    }
 }
 
 fn hash_subgraph(hash: &mut Fnv, subgraph: &SubgraphFile) {
@@ -123,6 +142,11 @@ mod tests {
         changed(&|files| drop(files.files.insert("a".into(), vec![1])));
         changed(&|files| drop(files.reflected.insert("a".into(), vec![1])));
         changed(&|files| drop(files.config.insert("a".into(), "b".into())));
+        changed(&|files| {
+            let name = "x-a".to_owned();
+            let value = GivenValue::Nothing;
+            files.headers.all.push(GivenHeader { name, value });
+        });
         changed(&|files| files.request_timeout = Some(std::time::Duration::from_secs(1)));
         changed(&|files| files.subgraphs.clear());
         let all = versions.len();

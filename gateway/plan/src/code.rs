@@ -78,7 +78,7 @@ pub enum Code {
     CircuitOpen,
     /// The reply is not as declared.
     UpstreamInvalidResponse,
-    /// More parents than `fanout` accepts.
+    /// More parents than `fanout` accepts, or more calls than one operation may cause.
     FanoutExceeded,
     /// A later root field of a mutation that was not begun.
     NotStarted,

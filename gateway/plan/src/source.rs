@@ -11,6 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -207,6 +209,50 @@ pub struct Context {
     pub principal: Option<Arc<[u8]>>,
     /// What was answered although it is old.
     pub stale: Stale,
+    /// How many calls it may still cause.
+    pub calls_left: CallsLeft,
+}
+
+/// How many calls a request may still cause, whatever they are for: calls that find their reply
+/// elsewhere count, further attempts at one call do not.
+#[derive(Debug)]
+pub struct CallsLeft {
+    most: u32,
+    left: AtomicU32,
+}
+
+impl CallsLeft {
+    /// So many from now on.
+    pub fn new(most: u32) -> Self {
+        Self {
+            most,
+            left: AtomicU32::new(most),
+        }
+    }
+
+    /// As many again, for work that is done for several requests at once.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.most)
+    }
+
+    /// One call; false where there is none left.
+    pub fn take(&self) -> bool {
+        let fewer = |left: u32| left.checked_sub(1);
+        self.left.fetch_update(Relaxed, Relaxed, fewer).is_ok()
+    }
+
+    /// How many there were.
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+}
+
+/// As good as without end.
+impl Default for CallsLeft {
+    fn default() -> Self {
+        Self::new(u32::MAX)
+    }
 }
 
 /// What was answered although it is old, since its source failed.

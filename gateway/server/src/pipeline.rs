@@ -22,6 +22,7 @@ use plan::code::Code;
 use plan::model::Variables;
 use plan::rehearsal::Rehearsal;
 use plan::source::CallLog;
+use plan::source::CallsLeft;
 use plan::source::Context;
 use plan::source::Stale;
 use plan::source::TraceContext;
@@ -251,6 +252,7 @@ impl Gateway {
             principal: cache::principal(plan, caching.as_ref(), &caller.principal),
             caching,
             stale: Stale::default(),
+            calls_left: CallsLeft::new(graph.settings.upstream_calls),
             calls,
             correlation_id: caller.correlation_id,
             trace: caller.trace,

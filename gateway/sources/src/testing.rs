@@ -283,6 +283,7 @@ pub(crate) fn context() -> Context {
         caching: None,
         principal: None,
         stale: Stale::default(),
+        calls_left: Default::default(),
     }
 }
 

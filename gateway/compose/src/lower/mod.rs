@@ -83,6 +83,7 @@ pub(crate) fn lower(
     for document in documents {
         lowering.sources_of(document);
     }
+    lowering.check_given_headers();
     for document in documents {
         lowering.check_root_fields(document);
         lowering.resolvers_of(document);

@@ -22,6 +22,17 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// What the configuration says of sources that nobody declares.
+    pub(super) fn check_given_headers(&mut self) {
+        for name in self.files.headers.sources.keys() {
+            let mut known = self.lowered.sources.iter();
+            if known.all(|source| source.name != *name) {
+                let message = format!("headers.sources: there is no source `{name}`");
+                self.push(Diagnostic::error("UNKNOWN_SOURCE", message));
+            }
+        }
+    }
+
     fn source(&mut self, input: &Input<'a>) {
         let Some(name) = input.text("name") else {
             return;
@@ -76,7 +87,10 @@ impl<'a> Lowering<'a> {
         self.check_timeout(input, timeout);
         self.check_min_deadline(input, min_deadline);
         let source = &mut self.lowered.sources[id.index()];
-        source.headers = headers;
+        let mut rules = self.files.headers.of(&source.name);
+        rules.retain(|given| headers.iter().all(|own| own.name != given.name));
+        rules.extend(headers);
+        source.headers = rules;
         source.timeout = timeout;
         source.min_deadline = min_deadline;
         source.retry = retry;
@@ -343,8 +357,10 @@ fn naming(word: &str) -> Naming {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{SHOP, file, lowered_files, printed, said, said_of};
-    use crate::SourceOverride;
-    use crate::model::SourceKind;
+    use serde_json::Value as Json;
+
+    use crate::model::{Expr, SourceKind};
+    use crate::{GivenHeader, GivenValue, SourceOverride};
 
     const TWO: &str = "extend schema @source(name: \"shop\", http: { baseURL: \"http://a\" }) @source(name: \"depot\", http: { baseURL: \"http://b\" })\n";
 
@@ -428,6 +444,41 @@ mod tests {
         assert!(
             said.starts_with("warning[TIMEOUT_EXCEEDS_CALLERS] shop.graphql:1:77\n"),
             "{said}"
+        );
+    }
+
+    #[test]
+    fn header_rules_of_the_configuration_hold_where_the_file_says_nothing_of_the_name() {
+        let given = |name: &str, value| GivenHeader {
+            name: name.into(),
+            value,
+        };
+        let mut files = file(
+            "extend schema @source(name: \"shop\", http: { baseURL: \"http://a\" }, headers: [{ name: \"X-Own\", value: \"file\" }])",
+        );
+        files.headers.all = vec![
+            given("x-own", GivenValue::Text("configuration".into())),
+            given("x-tenant", GivenValue::Client("x-tenant".into())),
+            given("x-env", GivenValue::Text("live".into())),
+        ];
+        let own = vec![given("x-env", GivenValue::Nothing)];
+        files.headers.sources.insert("shop".into(), own);
+        let (lowered, diagnostics) = lowered_files(&files);
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        let rules = lowered.sources[0].headers.iter();
+        let rules: Vec<_> = rules.map(|it| (&*it.name, it.value.clone())).collect();
+        assert_eq!(
+            rules,
+            [
+                ("x-tenant", Expr::Header("x-tenant".into())),
+                ("x-env", Expr::Const(Json::Null)),
+                ("x-own", Expr::Const("file".into())),
+            ]
+        );
+        files.headers.sources.insert("shp".into(), Vec::new());
+        assert_eq!(
+            said_of(&files),
+            "error[UNKNOWN_SOURCE] headers.sources: there is no source `shp`\n"
         );
     }
 

@@ -230,8 +230,13 @@ impl Sheet<'_> {
             );
         }
         let hidden = |name: &str| own.iter().any(|rule| rule.name == name);
-        let from = self.declaration(source);
+        let declared = self.declaration(source);
+        let given = self.config.headers.of(&source.name);
         for rule in source.headers.iter().filter(|rule| !hidden(&rule.name)) {
+            let from = match given.contains(rule) {
+                true => &format!("{}: headers", self.config.path.display()),
+                false => &declared,
+            };
             self.entry("header", format_args!("{}  ({from})", describe(rule)));
         }
         let configured = self.config.sources.sources.get(&source.name);

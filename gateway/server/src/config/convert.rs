@@ -2,6 +2,7 @@
 
 mod documents;
 mod faults;
+mod headers;
 mod limits;
 mod rate_limits;
 mod resilience;
@@ -77,6 +78,7 @@ pub(super) fn convert(
             .into_iter()
             .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
             .collect(),
+        headers: headers::headers(&file.headers)?,
         values: file.config,
         cache: file.cache.enabled.then(|| cache(&file.cache)),
         plans: file.plan_cache.entries,
@@ -84,6 +86,7 @@ pub(super) fn convert(
             operations: file.coalesce.operations,
             reads: file.coalesce.reads,
         },
+        upstream_calls: file.limits.upstream_calls,
         request_timeout: file.timeouts.request.0,
         request_minimum: file.timeouts.request_minimum.0,
         admission: admission(&file.admission),

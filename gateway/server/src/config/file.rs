@@ -12,6 +12,7 @@ pub(super) mod credentials;
 mod documents;
 pub(super) mod edge;
 pub(super) mod faults;
+pub(super) mod headers;
 pub(super) mod limits;
 pub(super) mod observe;
 mod rate_limits;
@@ -69,6 +70,9 @@ pub(super) struct File {
     /// Where the pages are that explain why a request was refused.
     #[serde(default)]
     pub(super) problems: Problems,
+    /// Headers between clients and services.
+    #[serde(default)]
+    pub(super) headers: headers::Headers,
     /// TLS towards clients.
     #[serde(default)]
     pub(super) tls: Option<edge::Tls>,

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use compose::Diagnostics;
+use compose::GivenHeaders;
 use compose::SourceOverride;
 use compose::diagnostic::Diagnostic;
 use sources::CacheSettings;
@@ -78,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) subgraphs: Vec<Subgraph>,
     /// `$config` values.
     pub(crate) values: BTreeMap<String, String>,
+    /// Header rules beside those of the subgraph files.
+    pub(crate) headers: GivenHeaders,
     pub(crate) sources: SourcesConfig,
     pub(crate) limits: ClientLimits,
     pub(crate) cost: CostSettings,
@@ -99,6 +102,8 @@ pub(crate) struct Config {
     /// How many plans are kept.
     pub(crate) plans: u64,
     pub(crate) coalesce: Coalesce,
+    /// Calls of services for one operation.
+    pub(crate) upstream_calls: u32,
     /// From the first byte of a request to the last of its answer.
     pub(crate) request_timeout: Duration,
     /// What a request has at least, whatever its client says.

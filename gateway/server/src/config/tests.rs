@@ -78,6 +78,47 @@ fn traces_go_where_a_collector_is_named_and_nowhere_without_one() {
 }
 
 #[test]
+fn a_header_rule_does_one_thing_and_touches_no_connection() {
+    let with = |rule: &str| {
+        refused(&format!(
+            "subgraphs: {{ users: {{ schema: users.graphql }} }}\nheaders: {{ request: [{rule}] }}"
+        ))
+    };
+    for rule in [
+        "{}",
+        "{ forward: x-a, remove: x-a }",
+        "{ as: x-b }",
+        "{ set: x-a }",
+        "{ value: x }",
+        "{ forward: x-a, value: x }",
+    ] {
+        assert!(with(rule).contains("a rule does one thing"), "{rule}");
+    }
+    for name in [
+        "Connection",
+        "TE",
+        "host",
+        "content-length",
+        "grpc-timeout",
+        "traceparent",
+    ] {
+        for rule in [
+            format!("{{ forward: {name} }}"),
+            format!("{{ forward: x-a, as: {name} }}"),
+            format!("{{ set: {name}, value: x }}"),
+            format!("{{ remove: {name} }}"),
+        ] {
+            assert!(
+                with(&rule).contains("is not for a rule to decide"),
+                "{rule}"
+            );
+        }
+    }
+    assert!(with("{ forward: \"x y\" }").contains("is no header"));
+    assert!(with("{ forward: x-a, via: x }").contains("via"));
+}
+
+#[test]
 fn a_client_has_the_limits_of_all_but_for_its_own() {
     let text = "subgraphs: { users: { schema: users.graphql } }\n\
         limits:\n  mode: measure\n  depth: { max: 7, mode: enforce }\n  tokens: off\n  aliases: 9\n\

@@ -34,6 +34,7 @@ pub(crate) async fn load(config: &Config) -> Loaded {
     let mut files = SchemaFiles {
         config: config.values.clone(),
         request_timeout: Some(config.request_timeout),
+        headers: config.headers.clone(),
         ..SchemaFiles::default()
     };
     for subgraph in &config.subgraphs {

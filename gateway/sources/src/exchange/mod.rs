@@ -64,6 +64,9 @@ pub(crate) async fn exchange<P: Protocol>(
     call: P::Call,
     keys: usize,
 ) -> Result<Answer<P::Reply>, SourceError> {
+    if !job.context.calls_left.take() {
+        return Err(too_many(&protocol.service().name, job));
+    }
     let exchange = Exchange {
         protocol,
         job,
@@ -73,6 +76,12 @@ pub(crate) async fn exchange<P: Protocol>(
         start: now(),
     };
     exchange.run().await
+}
+
+fn too_many(service: &Arc<str>, job: &Job<'_>) -> SourceError {
+    let most = job.context.calls_left.most();
+    let message = format!("The operation needs more than {most} calls of services.");
+    SourceError::new(Code::FanoutExceeded, service, message)
 }
 
 struct Exchange<'e, P: Protocol> {

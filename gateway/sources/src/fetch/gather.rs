@@ -135,6 +135,7 @@ impl<P: Protocol> Fetcher<P> {
             caching: None,
             principal: fetch.context.principal.clone(),
             stale: Stale::default(),
+            calls_left: fetch.context.calls_left.anew(),
         };
         move |rows| {
             Box::pin(async move {

@@ -185,6 +185,7 @@ fn context() -> Context {
         caching: None,
         principal: None,
         stale: Default::default(),
+        calls_left: Default::default(),
     }
 }
 

@@ -37,6 +37,8 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) connections_per_address: usize,
     /// Brackets of a JSON body that stand open at once.
     pub(in crate::config) json_depth: usize,
+    /// Calls of services for one operation, whatever they are for; those beyond fail.
+    pub(in crate::config) upstream_calls: u32,
     /// A service's reply, after decompression.
     pub(in crate::config) reply: Size,
     /// What happens above a limit that does not say it itself.
@@ -83,6 +85,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 1_000,
             json_depth: 64,
+            upstream_calls: 1_000,
             reply: Size::kib(16 * 1024),
             mode: LimitMode::Enforce,
             characters: unsaid,
