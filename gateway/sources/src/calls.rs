@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use plan::code::Code;
 use plan::source::CallLog;
 use plan::source::CallRecord;
 use plan::source::Context;
@@ -89,6 +90,16 @@ impl Observed<'_> {
 
     /// Here the internal half of a failure is told, and in [`unreadable`], and nowhere else.
     fn failed(&self, error: &SourceError) {
+        if error.code == Code::CircuitOpen {
+            // That it opened was told once. What fails at once fails thousands of times a second.
+            tracing::debug!(
+                target: "switchboard::upstream",
+                correlation_id = %self.context.correlation_id,
+                source = %self.source,
+                "the breaker is open"
+            );
+            return;
+        }
         tracing::warn!(
             target: "switchboard::upstream",
             correlation_id = %self.context.correlation_id,
