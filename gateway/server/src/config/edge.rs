@@ -21,7 +21,8 @@ pub(crate) use file::StatusProfile;
 
 /// Beyond what a browser may send anyway.
 const HEADERS: &str = "content-type, authorization, apollo-require-preflight, \
-    graphql-require-preflight, grpc-timeout, idempotency-key, traceparent, tracestate, \
+    apollographql-client-name, apollographql-client-version, graphql-client-name, \
+    graphql-client-version, graphql-require-preflight, grpc-timeout, idempotency-key, traceparent, tracestate, \
     x-apollo-operation-name, x-correlation-id, x-request-timeout-ms";
 /// Ours.
 const EXPOSED: &str =
