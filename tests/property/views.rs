@@ -299,13 +299,14 @@ fn spoil_member(members: &mut Map<String, Json>, name: &str, rng: &mut StdRng) {
     match rng.random_range(0..6) {
         0 => drop(members.remove(name)),
         1 => drop(members.insert(format!("{TWICE}{name}"), junk(name, rng))),
-        2..=3 if inside && !is_reference(name) => spoil(&mut members[name], name, &[], rng),
+        2..=3 if inside && !is_whole(name) => spoil(&mut members[name], name, &[], rng),
         _ => drop(members.insert(name.to_owned(), junk(name, rng))),
     }
 }
 
-fn is_reference(name: &str) -> bool {
-    name.ends_with("_id") || name.ends_with("_ids")
+/// What is spoilt as a whole: references, and JSON that is passed on as it is.
+fn is_whole(name: &str) -> bool {
+    name.ends_with("_id") || name.ends_with("_ids") || name == "extra"
 }
 
 /// What stands where something else should.

@@ -2,9 +2,11 @@
 //! gRPC, behind a proxy that breaks connections in every way they can break,
 //! and services of our own that say exactly what a test wants.
 
+mod calls;
 mod connections;
 mod rehearsal;
 mod shop;
+mod streams;
 
 use std::time::Duration;
 
