@@ -38,7 +38,8 @@ pub(crate) fn malform(protocol: Protocol) -> Response {
     match (protocol, even) {
         (Protocol::Rest, true) => Html("<html><body>It works!</body></html>").into_response(),
         (Protocol::Rest, false) => {
-            Json(json!({ "unexpected": [1, { "nested": true }] })).into_response()
+            // A list where an object stands, and no objects where a list does: nothing that might mean "there is none".
+            Json(json!(["unexpected", 1, [true]])).into_response()
         }
         (Protocol::Grpc, true) => garbage_message(),
         (Protocol::Grpc, false) => Status::internal("the row could not be read").into_http(),
