@@ -179,3 +179,124 @@ async fn an_operation_makes_no_more_calls_than_it_may() {
     let again = gateway.ask("{ thing(id: 9) { name } }").await;
     assert_eq!(again["data"]["thing"]["name"], "one", "each has its own");
 }
+
+const ANSWERS: &str = r#"
+headers:
+  response:
+    - { propagate: Set-Cookie }
+    - { propagate: Cache-Control }
+    - { propagate: x-first }
+    - { propagate: x-last, merge: last }
+  sources:
+    two: { response: [{ propagate: x-two }] }
+subgraphs:
+  one: { schema: one.graphql, env: [ONE_URL] }
+  two: { schema: two.graphql, env: [TWO_URL] }
+"#;
+const ONE: &str = r#"
+extend schema @source(name: "one", http: { baseURL: "{$env.ONE_URL}" })
+type Query { one: Int @rest(GET: "/one") @cacheControl(maxAge: 60) }
+"#;
+const TWO: &str = r#"
+extend schema @source(name: "two", http: { baseURL: "{$env.TWO_URL}" })
+type Query { two: Int @rest(GET: "/two") }
+"#;
+
+async fn answering() -> (Scripted, Scripted, Folder, Gateway) {
+    let (one, two) = (Scripted::closed("1").await, Scripted::closed("2").await);
+    one.reply_headers(&[
+        ("set-cookie", "a=1"),
+        ("set-cookie", "b=1"),
+        ("cache-control", "public, max-age=60"),
+        ("x-first", "one"),
+        ("x-last", "one"),
+        ("x-two", "one"),
+        ("x-unlisted", "u"),
+    ]);
+    two.reply_headers(&[
+        ("set-cookie", "c=1"),
+        ("cache-control", "private, max-age=30"),
+        ("x-first", "two"),
+        ("x-last", "two"),
+        ("x-two", "two"),
+    ]);
+    let folder = Folder::new(&[
+        ("switchboard.yaml", ANSWERS),
+        ("one.graphql", ONE),
+        ("two.graphql", TWO),
+    ]);
+    let (one_url, two_url) = (one.url(), two.url());
+    let env = [("ONE_URL", &*one_url), ("TWO_URL", &*two_url)];
+    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &env).await;
+    (one, two, folder, gateway)
+}
+
+fn all<'h>(headers: &'h HeaderMap, name: &str) -> Vec<&'h str> {
+    let values = headers.get_all(name).iter();
+    values.map(|value| value.to_str().expect("text")).collect()
+}
+
+#[tokio::test]
+async fn a_client_is_given_the_headers_that_are_named_in_the_order_of_the_plan() {
+    let (mut one, mut two, _folder, gateway) = answering().await;
+    let asked = gateway.post(&json!({ "query": "{ one two }" }));
+    let asked = tokio::spawn(asked.send());
+    one.next().await;
+    two.next().await;
+    // The later one answers first.
+    two.release(1);
+    super::lifecycle::until(|| two.answered() == 1).await;
+    one.release(1);
+    let answer = asked.await.expect("a task").expect("an answer");
+    let headers = answer.headers();
+    assert_eq!(all(headers, "set-cookie"), ["a=1", "b=1", "c=1"]);
+    assert_eq!(all(headers, "cache-control"), ["max-age=30, private"]);
+    assert_eq!(all(headers, "x-first"), ["one"]);
+    assert_eq!(all(headers, "x-last"), ["two"]);
+    assert_eq!(all(headers, "x-two"), ["two"], "of that source alone");
+    assert_eq!(all(headers, "x-unlisted"), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_brings_a_cookie_is_shared_with_nobody() {
+    let (mut one, _two, _folder, gateway) = answering().await;
+    let ask = || {
+        let asked = gateway.post(&json!({ "query": "{ one }" }));
+        tokio::spawn(asked.send())
+    };
+    // The same query at once, of clients that nothing tells apart: each has a call of its own.
+    let (first, second) = (ask(), ask());
+    one.next().await;
+    one.next().await;
+    one.release(3);
+    for asked in [first, second] {
+        let answer = asked.await.expect("a task").expect("an answer");
+        assert_eq!(all(answer.headers(), "set-cookie"), ["a=1", "b=1"]);
+        assert_eq!(
+            all(answer.headers(), "cache-control"),
+            ["public, max-age=60"]
+        );
+        assert_eq!(all(answer.headers(), "age"), [""; 0]);
+    }
+    // Nor is it kept, although the schema would have it so.
+    let third = ask().await.expect("a task").expect("an answer");
+    assert_eq!(all(third.headers(), "set-cookie"), ["a=1", "b=1"]);
+    assert_eq!(one.answered(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_with_errors_is_never_kept_whatever_its_services_say() {
+    let (one, two, _folder, gateway) = answering().await;
+    one.release(1);
+    two.release(1);
+    two.reply(500, "application/json", "{}");
+    let asked = gateway.post(&json!({ "query": "{ one two }" }));
+    let answer = asked.send().await.expect("an answer");
+    assert_eq!(all(answer.headers(), "cache-control"), ["no-store"]);
+    let cookies = ["a=1", "b=1"];
+    assert_eq!(
+        all(answer.headers(), "set-cookie"),
+        cookies,
+        "not of failures"
+    );
+}

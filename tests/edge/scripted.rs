@@ -36,6 +36,8 @@ pub(super) struct Arrival {
 struct Script {
     gate: Arc<Semaphore>,
     reply: Arc<Mutex<(u16, String, String)>>,
+    /// Beside the media type.
+    headers: Arc<Mutex<Vec<(&'static str, String)>>>,
     arrived: mpsc::UnboundedSender<Arrival>,
     ends: Arc<Ends>,
 }
@@ -68,6 +70,7 @@ impl Scripted {
         let script = Script {
             gate: Arc::new(Semaphore::new(0)),
             reply: Arc::new(Mutex::new((200, "application/json".into(), json.into()))),
+            headers: Arc::default(),
             arrived,
             ends: Arc::default(),
         };
@@ -97,6 +100,14 @@ impl Scripted {
 
     pub(super) fn reply(&self, status: u16, media: &str, body: &str) {
         *self.script.reply.lock().expect("a reply") = (status, media.into(), body.into());
+    }
+
+    /// Headers of all replies from now on.
+    pub(super) fn reply_headers(&self, headers: &[(&'static str, &str)]) {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        *self.script.headers.lock().expect("headers") = headers.collect();
     }
 
     /// The next request, once it has arrived.
@@ -170,8 +181,11 @@ async fn answer(State(script): State<Script>, request: Request) -> Response {
     permit.forget();
     open.answered = true;
     let (status, media, body) = script.reply.lock().expect("a reply").clone();
-    let response = Response::builder()
+    let mut response = Response::builder()
         .status(status)
         .header("content-type", media);
+    for (name, value) in script.headers.lock().expect("headers").iter() {
+        response = response.header(*name, value);
+    }
     response.body(Body::from(body)).expect("a response")
 }

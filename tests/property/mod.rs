@@ -228,6 +228,7 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         principal: None,
         stale: Default::default(),
         calls_left: Default::default(),
+        propagated: Default::default(),
     };
     let arrived = execute::arrive(plan, &variables, sources, &context).await;
     let actual = arrived.cost();

@@ -362,6 +362,7 @@ impl<'c> Gateway<'c> {
             principal: None,
             stale: Default::default(),
             calls_left: Default::default(),
+            propagated: Default::default(),
         }
     }
 }

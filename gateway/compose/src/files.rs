@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use crate::Diagnostics;
 use crate::document::{self, Document};
-use crate::model::{Expr, HeaderRule};
+use crate::model::{Expr, HeaderRule, ResponseRule};
 
 /// Everything that composition reads.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,10 @@ pub struct GivenHeaders {
     pub all: Vec<GivenHeader>,
     /// For single ones, by name: they win over those for all.
     pub sources: BTreeMap<String, Vec<GivenHeader>>,
+    /// Of every source's answers, to clients.
+    pub all_answers: Vec<ResponseRule>,
+    /// Of single sources' answers, by name: they win over those for all.
+    pub answers: BTreeMap<String, Vec<ResponseRule>>,
 }
 
 /// What the configuration says of one header.
@@ -70,6 +74,19 @@ impl GivenHeaders {
         for given in self.all.iter().chain(own) {
             rules.retain(|rule| rule.name != given.name);
             rules.push(given.rule());
+        }
+        rules
+    }
+}
+
+impl GivenHeaders {
+    /// What of a source's answers clients are given, the last rule of each name.
+    pub fn propagated(&self, source: &str) -> Vec<ResponseRule> {
+        let own = self.answers.get(source).into_iter().flatten();
+        let mut rules: Vec<ResponseRule> = Vec::new();
+        for given in self.all_answers.iter().chain(own) {
+            rules.retain(|rule| rule.name != given.name);
+            rules.push(given.clone());
         }
         rules
     }

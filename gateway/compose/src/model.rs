@@ -188,6 +188,8 @@ pub struct Source {
     pub lists: ListStyle,
     /// Header rules for every call; an operation's own rule for a name wins.
     pub headers: Vec<HeaderRule>,
+    /// Headers of its answers that clients are given; what brings them is shared with nobody.
+    pub propagated: Vec<ResponseRule>,
     /// One attempt's time, where the SDL says one.
     pub timeout: Option<std::time::Duration>,
     /// A mutation with less time left is not begun.
@@ -940,6 +942,28 @@ pub struct Errors {
     pub extensions: Vec<(String, Read)>,
     /// Status to code.
     pub codes: Vec<(String, String)>,
+}
+
+/// A header of a source's answers that clients are given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseRule {
+    /// Its name, lower case.
+    pub name: String,
+    /// What becomes of several values.
+    pub merge: HeaderMerge,
+}
+
+/// Which of several values of one header a client is given, in the order of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderMerge {
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// All of them.
+    Append,
+    /// For Cache-Control: what all of them allow.
+    MostRestrictive,
 }
 
 /// One header towards a source.

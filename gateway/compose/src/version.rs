@@ -3,6 +3,7 @@
 //! Owns a hash that is the same on every machine and in every release of the compiler.
 
 use crate::files::{GivenHeader, GivenValue, SchemaFiles, SubgraphFile};
+use crate::model::ResponseRule;
 
 /// The version of what these files compose to.
 pub(crate) fn of(files: &SchemaFiles) -> u64 {
@@ -34,7 +35,20 @@ pub(crate) fn of(files: &SchemaFiles) -> u64 {
         hash.text(source.as_bytes());
         hash_headers(&mut hash, given);
     }
+    hash_answers(&mut hash, &files.headers.all_answers);
+    for (source, rules) in &files.headers.answers {
+        hash.text(source.as_bytes());
+        hash_answers(&mut hash, rules);
+    }
     hash.0
+}
+
+fn hash_answers(hash: &mut Fnv, rules: &[ResponseRule]) {
+    hash.number(rules.len() as u64);
+    for rule in rules {
+        hash.text(rule.name.as_bytes());
+        hash.number(rule.merge as u64);
+    }
 }
 
 fn hash_headers(hash: &mut Fnv, given: &[GivenHeader]) {

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod model;
 mod operation;
 pub mod print;
+pub mod propagated;
 mod refusal;
 pub mod rehearsal;
 mod search;

@@ -26,6 +26,7 @@ use crate::cache::Caching;
 use crate::code::Code;
 use crate::model::Prepared;
 use crate::model::Step;
+use crate::propagated::Propagated;
 use crate::rehearsal::Rehearsal;
 use crate::shape::ReplyShape;
 use crate::tape::Tape;
@@ -211,6 +212,8 @@ pub struct Context {
     pub stale: Stale,
     /// How many calls it may still cause.
     pub calls_left: CallsLeft,
+    /// Headers of answers that its client is given.
+    pub propagated: Propagated,
 }
 
 /// How many calls a request may still cause, whatever they are for: calls that find their reply

@@ -73,7 +73,8 @@ pub(crate) fn freshness(
     caching: Option<&Caching>,
     for_one: bool,
 ) -> Option<Freshness> {
-    let caching = caching?;
+    // What one client alone is given is nothing to keep.
+    let caching = caching.filter(|_| !planned.propagates)?;
     let mut fresh = caching.freshness(planned.plan.cache())?;
     let same_for_all = planned.identity.is_empty() && planned.plan.demands().is_empty();
     fresh.private |= for_one || !same_for_all;

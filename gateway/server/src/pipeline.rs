@@ -15,11 +15,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
 use plan::Plan;
 use plan::Refusal;
 use plan::cache::Freshness;
 use plan::code::Code;
 use plan::model::Variables;
+use plan::propagated::Propagated;
 use plan::rehearsal::Rehearsal;
 use plan::source::CallLog;
 use plan::source::CallsLeft;
@@ -119,6 +122,8 @@ pub(crate) struct Answer {
     pub(crate) faults: Faults,
     /// How fresh it is, where it may be kept.
     pub(crate) fresh: Option<Freshness>,
+    /// Of services' answers, for the client.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) cost: Cost,
 }
 
@@ -143,6 +148,8 @@ struct Done {
     correlation_id: Arc<str>,
     faults: Faults,
     fresh: Option<Freshness>,
+    /// Of services' answers, for the client.
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// Cut short by the deadline of the caller who began it.
     late: bool,
     /// What the answer has cost, where it was counted.
@@ -252,6 +259,7 @@ impl Gateway {
             principal: cache::principal(plan, caching.as_ref(), &caller.principal),
             caching,
             stale: Stale::default(),
+            propagated: Propagated::default(),
             calls_left: CallsLeft::new(graph.settings.upstream_calls),
             calls,
             correlation_id: caller.correlation_id,
@@ -459,7 +467,8 @@ impl Work {
     fn is_worth_sharing(&self) -> bool {
         let plan = &self.planned.plan;
         let calls = !plan.steps().is_empty() || plan.introspection().is_some();
-        let works = calls && !plan.is_mutation() && self.context.rehearsal.is_none();
+        let alone = plan.is_mutation() || self.planned.propagates;
+        let works = calls && !alone && self.context.rehearsal.is_none();
         self.graph.settings.coalesce.operations && works && self.wants == Wants::default()
     }
 
@@ -496,6 +505,7 @@ impl Work {
             actual,
             body,
             fresh: cache::freshness(&self.planned, caching, self.context.principal.is_some()),
+            headers: self.context.propagated.take(),
             correlation_id: self.context.correlation_id,
             faults,
             late,
@@ -516,6 +526,7 @@ impl Done {
             correlation_id,
             faults: refusal.code.into(),
             fresh: None,
+            headers: Vec::new(),
             late: false,
             actual: None,
         }
@@ -539,6 +550,7 @@ impl Done {
             role,
             faults: self.faults,
             fresh: self.fresh,
+            headers: self.headers,
         }
     }
 }

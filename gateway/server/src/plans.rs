@@ -38,6 +38,8 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     /// What of the caller its upstream calls depend on.
     pub(crate) identity: Identity,
+    /// Whether its client is given headers of services' answers: nobody else is given the answer then.
+    pub(crate) propagates: bool,
     operation: Operation,
     uses: AtomicU64,
     /// What the operator was told of its excesses.
@@ -215,6 +217,7 @@ impl Planner {
         }
         Ok(Planned {
             identity: Identity::of(&plan),
+            propagates: propagates(&plan),
             numbers: self.metrics.planned(&plan),
             plan,
             operation,
@@ -222,6 +225,16 @@ impl Planner {
             telling: Telling::counted_by(self.metrics.clone()),
         })
     }
+}
+
+/// Whether any service that it may call has headers for its client.
+fn propagates(plan: &Plan) -> bool {
+    let graph = plan.supergraph();
+    let mut steps = plan.steps().iter();
+    steps.any(|step| {
+        let resolver = graph.resolver(step.resolver);
+        !graph.source(resolver.source).propagated.is_empty()
+    })
 }
 
 /// The key of a plan. The hash is worked out once for each request; the text decides.

@@ -60,7 +60,8 @@ impl<P: Protocol> Fetcher<P> {
         if let Some(batch) = items::batch_of(&self.protocol, &job, &fetch.rows) {
             return Box::pin(batch.run(fetch, &job)).await;
         }
-        if let Some(window) = window_of(&job) {
+        let together = window_of(&job).filter(|_| self.protocol.service().may_share());
+        if let Some(window) = together {
             return self.gather(fetch, &job, window).await;
         }
         let parts = ask(&self.protocol, &job, &fetch.rows).await;

@@ -184,6 +184,9 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
     /// What the service said about keeping its answer.
     fn caching<'r>(&self, raw: &'r Self::Raw) -> Option<&'r HeaderMap>;
 
+    /// The headers of an answer, or what came before its messages, where clients are given any of it.
+    fn metadata<'r>(&self, raw: &'r Self::Raw) -> Option<&'r HeaderMap>;
+
     /// What it is kept under.
     fn key(&self, call: &Self::Call) -> CallKey;
 

@@ -202,6 +202,10 @@ impl Protocol for Rest {
         Some(&reply.headers)
     }
 
+    fn metadata<'r>(&self, reply: &'r Arc<RestReply>) -> Option<&'r HeaderMap> {
+        Some(&reply.headers)
+    }
+
     fn key(&self, call: &Self::Call) -> CallKey {
         CallKey::Rest(call.clone())
     }

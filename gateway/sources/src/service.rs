@@ -13,16 +13,19 @@ use compose::model::Errors;
 use compose::model::HeaderRule;
 use compose::model::Resolver;
 use compose::model::ResolverId;
+use compose::model::ResponseRule;
 use compose::model::Source as Declared;
 use compose::model::Target;
 
 use crate::ConnectError;
+use crate::cache::Asking;
 use crate::cache::Cache;
 use crate::calls;
 use crate::config::Settings;
 use crate::credentials::Bearer;
 use crate::gate::Gate;
 use crate::peers::Peers;
+use crate::protocol::Job;
 use crate::render::Encodings;
 use crate::resilience::Guard;
 use crate::resilience::Latency;
@@ -35,6 +38,8 @@ pub(crate) struct Service {
     pub(crate) settings: Settings,
     /// Header rules of the source.
     pub(crate) rules: Vec<HeaderRule>,
+    /// Headers of its answers that clients are given.
+    pub(crate) propagated: Vec<ResponseRule>,
     /// How its error replies are read.
     pub(crate) errors: Errors,
     pub(crate) encodings: Arc<Encodings>,
@@ -82,15 +87,34 @@ impl Service {
         cache: Cache,
         resolvers: impl Iterator<Item = &'r Resolver>,
     ) -> Self {
-        let policy = |it: &Resolver| (it.id, Arc::new(CallPolicy::of(it, &settings)));
+        let alone = !declared.propagated.is_empty();
+        let policy = |it: &Resolver| {
+            let mut policy = CallPolicy::of(it, &settings);
+            policy.stale = policy.stale.filter(|_| !alone);
+            (it.id, Arc::new(policy))
+        };
         Self {
             name: declared.name.as_str().into(),
             rules: declared.headers.clone(),
+            propagated: declared.propagated.clone(),
             errors: declared.errors.clone(),
             policies: resolvers.map(policy).collect(),
             settings,
             encodings,
             cache,
+        }
+    }
+
+    /// Whether an answer may serve several: not where it carries what one client alone is given.
+    pub(crate) fn may_share(&self) -> bool {
+        self.propagated.is_empty()
+    }
+
+    /// The way to what is kept, where this call may take it or add to it.
+    pub(crate) fn asking<'a>(&'a self, job: &Job<'a>) -> Option<Asking<'a>> {
+        match self.may_share() {
+            true => self.cache.asking(job),
+            false => None,
         }
     }
 

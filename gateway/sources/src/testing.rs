@@ -284,6 +284,7 @@ pub(crate) fn context() -> Context {
         principal: None,
         stale: Stale::default(),
         calls_left: Default::default(),
+        propagated: Default::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `@source` to [`Source`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::environment;
@@ -24,7 +25,9 @@ impl<'a> Lowering<'a> {
 
     /// What the configuration says of sources that nobody declares.
     pub(super) fn check_given_headers(&mut self) {
-        for name in self.files.headers.sources.keys() {
+        let given = &self.files.headers;
+        let names: BTreeSet<&String> = given.sources.keys().chain(given.answers.keys()).collect();
+        for name in names {
             let mut known = self.lowered.sources.iter();
             if known.all(|source| source.name != *name) {
                 let message = format!("headers.sources: there is no source `{name}`");
@@ -59,6 +62,7 @@ impl<'a> Lowering<'a> {
                 .and_then(list_style_named)
                 .unwrap_or(ListStyle::Repeated),
             headers: Vec::new(),
+            propagated: self.files.headers.propagated(name),
             timeout: None,
             min_deadline: None,
             retry: None,

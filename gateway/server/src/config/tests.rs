@@ -114,6 +114,21 @@ fn a_header_rule_does_one_thing_and_touches_no_connection() {
             );
         }
     }
+    for name in [
+        "Connection",
+        "access-control-allow-origin",
+        "Content-Length",
+        "vary",
+        "grpc-status",
+    ] {
+        let text = format!(
+            "subgraphs: {{ users: {{ schema: users.graphql }} }}\nheaders: {{ response: [{{ propagate: {name} }}] }}"
+        );
+        assert!(
+            refused(&text).contains("is not for a service to say"),
+            "{name}"
+        );
+    }
     assert!(with("{ forward: \"x y\" }").contains("is no header"));
     assert!(with("{ forward: x-a, via: x }").contains("via"));
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
@@ -126,6 +127,17 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
     let params = Params::of_query(query, run.graph.settings.http.json_depth);
     let params = run.charging(&head.headers, params).await?;
     run.answer(params, head.headers, false).await
+}
+
+/// What services have said to the client. What is not whole is nothing to keep, whatever they say.
+fn propagated(given: Vec<(HeaderName, HeaderValue)>, whole: bool, headers: &mut HeaderMap) {
+    for (name, value) in given {
+        if name != CACHE_CONTROL {
+            headers.append(name, value);
+        } else if whole {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// Who comes back does not come back with all others at once.
@@ -374,10 +386,12 @@ impl<'r> Run<'r> {
         let profile = self.graph.settings.status_profile;
         let status = status::executed(profile, self.media, answer.faults.count());
         seen.answered(&answer, status);
+        let whole = answer.faults.is_empty();
         let mut response = self.respond(status, answer.body);
         if let Some(fresh) = answer.fresh {
             cache::write(fresh, response.headers_mut());
         }
+        propagated(answer.headers, whole, response.headers_mut());
         response
     }
 

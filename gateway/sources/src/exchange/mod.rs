@@ -113,9 +113,23 @@ impl<P: Protocol> Exchange<'_, P> {
             Err(failed) => Err(self.unanswered(failed)),
         };
         self.write_down(&came.attempts, judged.as_ref().err(), how);
+        if let (Ok(raw), Ok(_)) = (&came.brought, &judged) {
+            self.propagate(raw);
+        }
         match self.policy.stale {
             None => judged,
             Some(oldest) => self.or_stale(judged, &came, oldest),
+        }
+    }
+
+    /// Keeps what of an answer's headers the client is given.
+    fn propagate(&self, raw: &P::Raw) {
+        let rules = &self.protocol.service().propagated;
+        if !rules.is_empty()
+            && let Some(headers) = self.protocol.metadata(raw)
+        {
+            let propagated = &self.job.context.propagated;
+            propagated.brought(self.job.step, rules, headers);
         }
     }
 
@@ -127,7 +141,7 @@ impl<P: Protocol> Exchange<'_, P> {
                 How::Called,
             );
         }
-        match self.protocol.service().cache.asking(self.job) {
+        match self.protocol.service().asking(self.job) {
             None => self.called().await,
             Some(asking) => Box::pin(self.kept_or_called(asking)).await,
         }
@@ -183,7 +197,9 @@ impl<P: Protocol> Exchange<'_, P> {
             self.protocol.link().guard.numbers.batch(self.keys);
         }
         let deadline = self.job.context.deadline;
-        if !self.protocol.service().settings.merge_reads || !self.job.may_merge() {
+        let service = self.protocol.service();
+        let merges = service.settings.merge_reads && service.may_share();
+        if !merges || !self.job.may_merge() {
             let work = self.pursuit(Labels::of(self.job.context), Until::At(deadline));
             return (work.run().await, How::Called);
         }

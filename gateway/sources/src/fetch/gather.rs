@@ -10,6 +10,7 @@ use compose::model::BatchOrder;
 use compose::model::ResolverId;
 use plan::cache::CachePolicy;
 use plan::code::Code;
+use plan::propagated::Propagated;
 use plan::source::CallLog;
 use plan::source::CallRecord;
 use plan::source::Chunk;
@@ -136,6 +137,7 @@ impl<P: Protocol> Fetcher<P> {
             principal: fetch.context.principal.clone(),
             stale: Stale::default(),
             calls_left: fetch.context.calls_left.anew(),
+            propagated: Propagated::default(),
         };
         move |rows| {
             Box::pin(async move {

@@ -55,7 +55,7 @@ pub(super) fn batch_of<'b, P: Protocol>(
 ) -> Option<ItemBatch<'b, P>> {
     let resolver = job.resolver;
     let batch = resolver.batch.as_ref()?;
-    let asking = protocol.service().cache.asking(job)?;
+    let asking = protocol.service().asking(job)?;
     let items = protocol.items().filter(|_| is_separable(resolver, batch))?;
     let ids: Option<Vec<Arc<str>>> = rows.iter().map(|row| id(batch, row)).collect();
     Some(ItemBatch {

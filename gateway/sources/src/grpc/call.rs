@@ -54,6 +54,8 @@ pub(super) struct Outgoing {
     pub(super) take: Take,
     /// The largest reply, all messages together.
     pub(super) max_bytes: usize,
+    /// Whether anybody wants to know what comes before the messages.
+    pub(super) wants_metadata: bool,
 }
 
 /// How many messages a call's reply has.
@@ -70,6 +72,8 @@ pub(super) enum Take {
 pub(crate) struct Incoming {
     pub(super) bytes: Bytes,
     pub(super) messages: Vec<Range<usize>>,
+    /// What came before them, where it is wanted.
+    pub(super) metadata: Option<Arc<HeaderMap>>,
 }
 
 impl Incoming {
@@ -158,11 +162,16 @@ async fn exchange(watched: Watched, outgoing: &Outgoing) -> Result<Incoming, Fai
     let response = grpc
         .server_streaming(request, outgoing.path.clone(), codec)
         .await?;
-    let mut stream = response.into_inner();
-    match outgoing.take {
-        Take::One => only_message(&mut stream).await,
-        Take::UpTo(limit) => messages(&mut stream, limit, outgoing.max_bytes).await,
-    }
+    let (metadata, mut stream, _) = response.into_parts();
+    let incoming = match outgoing.take {
+        Take::One => only_message(&mut stream).await?,
+        Take::UpTo(limit) => messages(&mut stream, limit, outgoing.max_bytes).await?,
+    };
+    let wanted = outgoing.wants_metadata;
+    Ok(Incoming {
+        metadata: wanted.then(|| Arc::new(metadata.into_headers())),
+        ..incoming
+    })
 }
 
 async fn only_message(stream: &mut Streaming<Bytes>) -> Result<Incoming, Failed> {
@@ -182,6 +191,7 @@ async fn only_message(stream: &mut Streaming<Bytes>) -> Result<Incoming, Failed>
     Ok(Incoming {
         bytes,
         messages: vec![whole],
+        metadata: None,
     })
 }
 
@@ -207,6 +217,7 @@ async fn messages(
     Ok(Incoming {
         bytes: buffer.freeze(),
         messages,
+        metadata: None,
     })
 }
 
@@ -361,6 +372,7 @@ mod tests {
             message: Bytes::from_static(b"question"),
             take,
             max_bytes: LIMIT,
+            wants_metadata: false,
         }
     }
 

@@ -190,6 +190,7 @@ impl Protocol for Grpc {
             message: call.call.message.clone(),
             take: call.call.take,
             max_bytes: self.service.settings.max_reply_bytes,
+            wants_metadata: !self.service.may_share(),
         };
         match call::call_on(transport.clone(), &outgoing).await {
             Ok(incoming) => Ok(Ok(incoming)),
@@ -249,6 +250,10 @@ impl Protocol for Grpc {
 
     fn caching<'r>(&self, _: &'r Self::Raw) -> Option<&'r HeaderMap> {
         None
+    }
+
+    fn metadata<'r>(&self, raw: &'r Self::Raw) -> Option<&'r HeaderMap> {
+        raw.as_ref().ok()?.metadata.as_deref()
     }
 
     fn key(&self, call: &Arc<Rendered>) -> CallKey {

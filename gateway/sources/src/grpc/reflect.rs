@@ -253,6 +253,7 @@ impl Reflection<'_> {
             message: request.encode_to_vec().into(),
             take: Take::UpTo(1),
             max_bytes: MAX_BYTES,
+            wants_metadata: false,
         };
         let incoming = call::call(self.connections, &outgoing)
             .await

@@ -81,6 +81,7 @@ fn declared(url: &str) -> Source {
             name: "x-tenant".to_owned(),
             value: Expr::Header("x-tenant".to_owned()),
         }],
+        propagated: Vec::new(),
         timeout: None,
         min_deadline: None,
         retry: None,
@@ -186,6 +187,7 @@ fn context() -> Context {
         principal: None,
         stale: Default::default(),
         calls_left: Default::default(),
+        propagated: Default::default(),
     }
 }
 
