@@ -172,6 +172,9 @@ impl Unanswered {
     }
 }
 
+/// However long a service asks to wait, this is believed: more could not be added to any time.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// The longest message that is passed on, in bytes.
 const MAX_MESSAGE: usize = 1_000;
 

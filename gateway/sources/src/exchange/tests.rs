@@ -133,6 +133,13 @@ async fn too_many_requests_are_tried_again_where_the_service_says_when() {
 }
 
 #[tokio::test]
+async fn a_service_that_asks_for_eternity_is_believed_a_day() {
+    let service = scripted_with(&[(503, &[("retry-after", "18446744073709551615")])]).await;
+    let error = Graph::new(USERS, &service.url).failure(USER).await;
+    assert_eq!(error.retry_after, Some(Duration::from_secs(24 * 3600)));
+}
+
+#[tokio::test]
 async fn an_operation_says_itself_what_is_worth_another_attempt() {
     let service = scripted(&[409, 418]).await;
     let graph = Graph::new(USERS, &service.url);

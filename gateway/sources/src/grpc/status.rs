@@ -23,6 +23,7 @@ use tonic::Status;
 
 use super::call::Failure;
 use crate::failure::Failed;
+use crate::failure::LONGEST_WAIT;
 use crate::failure::Unanswered;
 use crate::failure::code_named;
 use crate::failure::fixed_text;
@@ -205,7 +206,7 @@ fn verdict_of(status: &Status, begun: bool, asked: Option<Duration>) -> Verdict 
     if let Some(pushback) = status.metadata().get(PUSHBACK) {
         let millis = pushback.to_str().ok().and_then(|text| text.parse().ok());
         match millis.map(Duration::from_millis) {
-            Some(wait) => verdict.wait = Some(wait),
+            Some(wait) => verdict.wait = Some(wait.min(LONGEST_WAIT)),
             // Below nothing, or no number: not again.
             None => verdict.again = Again::Never,
         }
@@ -403,7 +404,8 @@ impl Details {
         let nanos = u32::try_from(delay.nanos)
             .unwrap_or_default()
             .min(999_999_999);
-        self.retry_after = Some(Duration::new(seconds, nanos)).filter(|delay| !delay.is_zero());
+        let delay = Duration::new(seconds, nanos).min(LONGEST_WAIT);
+        self.retry_after = Some(delay).filter(|delay| !delay.is_zero());
     }
 
     fn list(&mut self, member: &str, items: Result<Vec<Json>, prost::DecodeError>) {
@@ -765,6 +767,8 @@ mod tests {
         let soon = Some(Duration::from_millis(250));
         assert_eq!(pushed("250", false), (Again::Yes, soon));
         assert_eq!(pushed("250", true), (Again::Never, soon));
+        let day = Some(LONGEST_WAIT);
+        assert_eq!(pushed("18446744073709551615", false), (Again::Yes, day));
         assert_eq!(pushed("-1", false), (Again::Never, None));
         assert_eq!(pushed("soon", false), (Again::Never, None));
     }

@@ -13,6 +13,7 @@ use http::header::CONTENT_TYPE;
 use http::header::RETRY_AFTER;
 use plan::code::Code;
 
+use crate::failure::LONGEST_WAIT;
 use crate::resilience::Again;
 use crate::resilience::Health;
 use crate::resilience::Outcome;
@@ -102,8 +103,12 @@ pub(super) fn is_page(headers: &HeaderMap) -> bool {
     )
 }
 
-/// `Retry-After`, in seconds or as a date.
+/// `Retry-After`, in seconds or as a date, as far as it is believed.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    stated_wait(headers).map(|wait| wait.min(LONGEST_WAIT))
+}
+
+fn stated_wait(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
