@@ -274,7 +274,7 @@ async fn what_brings_a_cookie_is_shared_with_nobody() {
         assert_eq!(all(answer.headers(), "set-cookie"), ["a=1", "b=1"]);
         assert_eq!(
             all(answer.headers(), "cache-control"),
-            ["public, max-age=60"]
+            ["max-age=60, private"]
         );
         assert_eq!(all(answer.headers(), "age"), [""; 0]);
     }

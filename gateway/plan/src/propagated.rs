@@ -34,6 +34,16 @@ impl Propagated {
             let Ok(name) = HeaderName::try_from(rule.name.as_str()) else {
                 continue;
             };
+            if rule.merge == HeaderMerge::MostRestrictive && !headers.contains_key(&name) {
+                // Who says nothing allows nothing.
+                all.push(Brought {
+                    step,
+                    merge: rule.merge,
+                    name,
+                    value: HeaderValue::from_static("no-store"),
+                });
+                continue;
+            }
             all.extend(headers.get_all(&name).iter().map(|value| Brought {
                 step,
                 merge: rule.merge,
@@ -66,6 +76,15 @@ impl Propagated {
         }
         merged
     }
+}
+
+/// What a service's Cache-Control allows to the one client that it was answered for: no service knows who else an answer of several is for.
+pub fn for_one_client(value: &HeaderValue) -> HeaderValue {
+    let control = Control {
+        private: true,
+        ..Control::of(value)
+    };
+    control.write()
 }
 
 /// What both values of a Cache-Control allow: <https://www.rfc-editor.org/rfc/rfc9111#section-5.2.2>
@@ -191,6 +210,28 @@ mod tests {
             let merged = merged(HeaderMerge::MostRestrictive, &[(0, one), (1, other)]);
             assert_eq!(merged, [format!("x-a: {expected}")]);
         }
+    }
+
+    #[test]
+    fn who_says_nothing_allows_nothing() {
+        let rules = [ResponseRule {
+            name: "cache-control".into(),
+            merge: HeaderMerge::MostRestrictive,
+        }];
+        let all = Propagated::default();
+        let mut headers = HeaderMap::new();
+        headers.insert("cache-control", HeaderValue::from_static("max-age=60"));
+        all.brought(0, &rules, &headers);
+        all.brought(1, &rules, &HeaderMap::new());
+        assert_eq!(all.take()[0].1, "no-store");
+    }
+
+    #[test]
+    fn no_answer_is_for_others_whatever_one_service_says() {
+        let given = |value| for_one_client(&HeaderValue::from_static(value));
+        assert_eq!(given("public, max-age=60"), "max-age=60, private");
+        assert_eq!(given("s-maxage=600"), "max-age=0, private");
+        assert_eq!(given("no-store, max-age=60"), "no-store");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 use plan::Plan;
 use plan::Refusal;
 use plan::cache::Freshness;
@@ -472,6 +473,14 @@ impl Work {
         self.graph.settings.coalesce.operations && works && self.wants == Wants::default()
     }
 
+    /// What services have said to the client. Nobody keeps an answer of which a part is old already.
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = self.context.propagated.take();
+        let stale = self.planned.plan.may_be_stale() && !self.context.stale.answers().is_empty();
+        headers.retain(|(name, _)| !stale || *name != CACHE_CONTROL);
+        headers
+    }
+
     fn is_late(&self) -> bool {
         Instant::now().into_std() >= self.context.deadline
     }
@@ -505,7 +514,7 @@ impl Work {
             actual,
             body,
             fresh: cache::freshness(&self.planned, caching, self.context.principal.is_some()),
-            headers: self.context.propagated.take(),
+            headers: self.headers(),
             correlation_id: self.context.correlation_id,
             faults,
             late,

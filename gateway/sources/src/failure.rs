@@ -142,6 +142,7 @@ impl Unanswered {
             again,
             outcome,
             wait: None,
+            forbidden: false,
             replied: matches!(self, Self::BrokenReply | Self::TooLarge | Self::Unreadable),
         }
     }

@@ -169,6 +169,9 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
     /// Whether the service does not accept the credentials that it was sent.
     fn refuses_credentials(&self, raw: &Self::Raw) -> bool;
 
+    /// Whether the caller may not see it, in the service's own words.
+    fn denies(&self, raw: &Self::Raw) -> bool;
+
     /// Bytes of an answer.
     fn bytes(&self, raw: &Self::Raw) -> usize;
 

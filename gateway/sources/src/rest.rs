@@ -175,6 +175,10 @@ impl Protocol for Rest {
         reply.status == 401
     }
 
+    fn denies(&self, reply: &Arc<RestReply>) -> bool {
+        matches!(reply.status, 401 | 403)
+    }
+
     fn bytes(&self, reply: &Arc<RestReply>) -> usize {
         reply.body.len()
     }

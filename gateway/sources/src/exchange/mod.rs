@@ -219,7 +219,29 @@ impl<P: Protocol> Exchange<'_, P> {
         };
         let came = tokio::time::timeout_at(deadline.into(), joined.work).await;
         let late = |_| self.not_asked(Unanswered::OutOfTime, "no complete reply by the deadline");
-        (came.unwrap_or_else(late), how)
+        let came = came.unwrap_or_else(late);
+        match how == How::Merged && self.was_cut_short(&came) {
+            true => {
+                let work = self.pursuit(Labels::of(self.job.context), Until::At(deadline));
+                (Box::pin(work.run()).await, How::Called)
+            }
+            false => (came, how),
+        }
+    }
+
+    /// For another caller, who had less time, while this one has some left.
+    fn was_cut_short(&self, came: &Came<P>) -> bool {
+        let how = came.brought.as_ref().err().map(|failed| failed.how);
+        let cut = matches!(
+            how,
+            Some(
+                Unanswered::NotBegun
+                    | Unanswered::OutOfTime
+                    | Unanswered::NoSeat
+                    | Unanswered::RateLimited
+            )
+        );
+        cut && now() < self.job.context.deadline
     }
 
     fn work(&self, longest: Longest) -> Work<Came<P>> {
@@ -270,10 +292,14 @@ impl<P: Protocol> Exchange<'_, P> {
             (Err(error), _) => error,
         };
         // Who may not see it now does not see what it was.
-        if matches!(error.code, Code::Unauthenticated | Code::Forbidden) {
+        let denied = came
+            .brought
+            .as_ref()
+            .is_ok_and(|raw| self.protocol.denies(raw));
+        if denied {
             cache.forget(&last);
         }
-        if !is_the_sources(error.code) {
+        if denied || !is_the_sources(error.code) {
             return Err(error);
         }
         let found = cache.last_good(&last, oldest);

@@ -74,10 +74,8 @@ impl<P: Protocol> Pursuit<P> {
             return tried.into_pursued();
         };
         let mut attempts = std::mem::take(&mut tried.attempts);
-        let again = self.again(begun, pause, tried.address, &mut attempts);
         // Boxed, so that a call that succeeds at once does not carry its room along.
-        let mut last = Box::pin(again).await;
-        attempts.append(&mut last.attempts);
+        let mut last = Box::pin(self.again(begun, pause, tried, &mut attempts)).await;
         last.attempts = attempts;
         last.into_pursued()
     }
@@ -86,22 +84,27 @@ impl<P: Protocol> Pursuit<P> {
         &self,
         begun: Instant,
         mut pause: Duration,
-        failed_at: Option<SocketAddr>,
+        mut before: Tried<P>,
         attempts: &mut SmallVec<[Attempt; 1]>,
     ) -> Tried<P> {
-        let mut avoid: Addresses = failed_at.into_iter().collect();
+        let mut avoid: Addresses = before.address.into_iter().collect();
         let mut number = 0;
         loop {
             number += 1;
             tokio::time::sleep(pause).await;
             self.protocol.link().guard.numbers.retries.one_more();
             let mut tried = self.round(number, &avoid).await;
+            attempts.append(&mut tried.attempts);
+            if !tried.was_sent() {
+                // What the service answered before says more than that it was not asked again.
+                return before;
+            }
             let Some(next) = self.pause(number, begun, &tried) else {
                 return tried;
             };
             pause = next;
             avoid.extend(tried.address);
-            attempts.append(&mut tried.attempts);
+            before = tried;
         }
     }
 
@@ -132,7 +135,7 @@ impl<P: Protocol> Pursuit<P> {
         let verdict = &tried.verdict;
         // Who began to answer a mutation has done it, however the answer ends.
         let done = self.policy.mutation && verdict.replied;
-        if !repeatable || number + 1 >= retry.attempts || done {
+        if !repeatable || number + 1 >= retry.attempts || done || verdict.forbidden {
             return false;
         }
         let again = match retry.on.is_empty() || !tried.was_sent() {
@@ -264,14 +267,16 @@ impl<P: Protocol> Pursuit<P> {
         if deadline <= now() {
             return Err(failed(Unanswered::NotBegun, "not begun"));
         }
+        let open = |wait| failed(Unanswered::CircuitOpen, "the breaker is open").after(wait);
+        // Nobody queues for a source that is left in peace.
+        if let Some(wait) = link.guard.breaker.refuses(now()) {
+            return Err(open(wait));
+        }
         let seat = link.guard.bulkhead.enter(deadline).await.map_err(|_| {
             link.guard.numbers.bulkhead_refused.one_more();
             failed(Unanswered::NoSeat, "too many calls are in flight or wait")
         })?;
-        let passage =
-            link.guard.breaker.admit(now()).map_err(|wait| {
-                failed(Unanswered::CircuitOpen, "the breaker is open").after(wait)
-            })?;
+        let passage = link.guard.breaker.admit(now()).map_err(open)?;
         let passed = link.gate.pass(deadline).await;
         passed.map_err(|error| Failed::told(Unanswered::RateLimited, error))?;
         let credentials = match self.until.bound(deadline, link.bearer.value()).await {
@@ -300,11 +305,17 @@ impl<P: Protocol> Pursuit<P> {
         let mut left = ADDRESSES;
         let (brought, verdict) = loop {
             left -= 1;
-            let picked = match link.peers.pick(now(), &gone).await {
-                Ok(picked) => picked,
-                Err(error) => {
+            let end = start + self.policy.limit;
+            let picked = self.until.bound(end, link.peers.pick(now(), &gone)).await;
+            let picked = match picked {
+                Some(Ok(picked)) => picked,
+                Some(Err(error)) => {
                     let why = error.to_string();
                     break self.judged(Err(self.failed(Unanswered::Unreachable, why)));
+                }
+                None => {
+                    let why = "no address in time";
+                    break self.judged(Err(self.failed(Unanswered::NotBegun, why)));
                 }
             };
             *address = Some(picked.address());

@@ -450,6 +450,56 @@ async fn who_may_not_see_it_any_more_does_not_see_what_it_was() {
 }
 
 #[tokio::test]
+async fn nor_where_a_mapping_calls_the_refusal_by_another_name() {
+    let mapped = USERS.replace(
+        "staleIfError: \"5m\",",
+        "staleIfError: \"5m\", errors: { codes: [{ status: \"403\", code: \"UPSTREAM_ERROR\" }] },",
+    );
+    let service = scripted(&[200, 403, 503]).await;
+    let graph = Graph::new(&mapped, &service.url);
+    let ada = named("ada");
+    stale_of(&graph, &ada).await.unwrap();
+    assert_eq!(
+        stale_of(&graph, &ada).await.unwrap_err().code,
+        Code::UpstreamError
+    );
+    assert!(stale_of(&graph, &ada).await.is_err());
+}
+
+#[tokio::test]
+async fn a_patient_caller_asks_itself_where_a_hasty_one_was_refused() {
+    let service = hangs_at(&[0]).await;
+    let config = rules(ResilienceRules {
+        concurrency: Some(1),
+        ..ResilienceRules::default()
+    });
+    let graph = Graph::configured(USERS, &service.url, &config);
+    let (other, plan) = (graph.plan("{ user(id: 9) { name } }"), graph.plan(USER));
+    let (mut seated, mut hasty, patient) = (context(), context(), context());
+    seated.deadline = now() + Duration::from_millis(80);
+    hasty.deadline = now() + Duration::from_millis(40);
+    let (_, late, patient) = tokio::join!(
+        graph.fetch_in(&seated, &other),
+        graph.fetch_in(&hasty, &plan),
+        graph.fetch_in(&patient, &plan),
+    );
+    assert!(late.is_err());
+    assert_eq!(patient.unwrap(), json!(["1"]));
+}
+
+#[tokio::test]
+async fn what_a_service_answered_is_told_rather_than_that_it_was_not_asked_again() {
+    let service = scripted(&[503; 9]).await;
+    let config = rules(ResilienceRules {
+        minimum_calls: Some(1),
+        ..ResilienceRules::default()
+    });
+    let graph = Graph::configured(USERS, &service.url, &config);
+    assert_eq!(graph.failure(USER).await.code, Code::UpstreamUnavailable);
+    assert_eq!(statuses(&graph.calls()), ["503", "circuit open"]);
+}
+
+#[tokio::test]
 async fn what_is_gone_is_not_answered_from_memory() {
     let service = scripted(&[200, 410, 503]).await;
     let graph = Graph::new(USERS, &service.url);

@@ -226,6 +226,11 @@ impl Protocol for Grpc {
         code == Some(Code::Unauthenticated)
     }
 
+    fn denies(&self, raw: &Self::Raw) -> bool {
+        let code = raw.as_ref().err().map(|refusal| refusal.error.code);
+        matches!(code, Some(Code::Unauthenticated | Code::Forbidden))
+    }
+
     fn bytes(&self, raw: &Self::Raw) -> usize {
         raw.as_ref().map_or(0, |incoming| incoming.bytes.len())
     }

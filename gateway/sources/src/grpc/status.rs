@@ -208,12 +208,11 @@ fn verdict_of(status: &Status, begun: bool, asked: Option<Duration>) -> Verdict 
         match millis.map(Duration::from_millis) {
             Some(wait) => verdict.wait = Some(wait.min(LONGEST_WAIT)),
             // Below nothing, or no number: not again.
-            None => verdict.again = Again::Never,
+            None => verdict.forbidden = true,
         }
     }
-    if begun {
-        verdict.again = Again::Never;
-    }
+    verdict.replied = begun;
+    verdict.forbidden |= begun;
     verdict
 }
 
@@ -244,6 +243,7 @@ fn verdict(code: tonic::Code) -> Verdict {
         outcome,
         wait: None,
         replied: false,
+        forbidden: false,
     }
 }
 
@@ -762,7 +762,10 @@ mod tests {
                 .insert(PUSHBACK, value.parse().unwrap());
             let failure = Failure::Status(Box::new(status), begun);
             let verdict = told_apart(failure, &"orders".into()).unwrap().verdict;
-            (verdict.again, verdict.wait)
+            match verdict.forbidden {
+                true => (Again::Never, verdict.wait),
+                false => (verdict.again, verdict.wait),
+            }
         };
         let soon = Some(Duration::from_millis(250));
         assert_eq!(pushed("250", false), (Again::Yes, soon));

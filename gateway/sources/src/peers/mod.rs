@@ -189,6 +189,9 @@ impl<T: Send + Sync + 'static> Peers<T> {
 
     /// Looks names up in the background; calls go on with what is known.
     fn refresh(self: &Arc<Self>, seen: Option<Instant>) {
+        if self.lookup.try_lock().is_err() {
+            return;
+        }
         let peers = self.clone();
         tokio::spawn(async move {
             if let Err(error) = peers.look_up(seen).await {

@@ -163,6 +163,17 @@ impl Breaker {
         })
     }
 
+    /// How long it lets nobody pass; none where somebody may.
+    pub(crate) fn refuses(&self, now: Instant) -> Option<Duration> {
+        if self.state() != BreakerState::Open {
+            return None;
+        }
+        match self.inner().phase {
+            Phase::Open { until } => until.checked_duration_since(now).filter(|it| !it.is_zero()),
+            Phase::Closed | Phase::HalfOpen { .. } => None,
+        }
+    }
+
     /// How it stood lately.
     pub(crate) fn state(&self) -> BreakerState {
         match self.state.load(Ordering::Relaxed) {

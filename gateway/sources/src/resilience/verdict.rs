@@ -35,6 +35,8 @@ pub(crate) struct Verdict {
     pub(crate) wait: Option<Duration>,
     /// Something of a reply came, so that its effect may be taken for done.
     pub(crate) replied: bool,
+    /// The service or the protocol wants no other attempt, whatever a rule says.
+    pub(crate) forbidden: bool,
     /// For the numbers.
     pub(crate) outcome: Outcome,
 }
@@ -46,6 +48,7 @@ impl Verdict {
         again: Again::Never,
         wait: None,
         replied: false,
+        forbidden: false,
         outcome: Outcome::Ok,
     };
 }

@@ -59,6 +59,7 @@ pub(super) fn verdict(status: u16, headers: &HeaderMap) -> Verdict {
         outcome,
         wait: asks.then(|| retry_after(headers)).flatten(),
         replied: false,
+        forbidden: false,
     }
 }
 
