@@ -57,6 +57,12 @@ use crate::peers::Peers;
 use crate::peers::SystemResolver;
 use crate::protocol::With;
 
+/// Silence, while calls are in flight, after which an HTTP/2 connection is probed.
+const PING_AFTER: Duration = Duration::from_secs(20);
+/// A probe unanswered this long means the connection is dead.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same for connections without calls, left to the operating system.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
@@ -361,8 +367,12 @@ impl Making {
         let mut tcp = HttpConnector::new_with_resolver(Fixed(at));
         tcp.set_connect_timeout(Some(self.connect));
         tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(TCP_KEEPALIVE));
         let mut client = Client::builder(TokioExecutor::new());
         client
+            .timer(TokioTimer::new())
+            .http2_keep_alive_interval(PING_AFTER)
+            .http2_keep_alive_timeout(PING_TIMEOUT)
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .retry_canceled_requests(false)
