@@ -18,7 +18,6 @@ use http::header::CACHE_CONTROL;
 use http::header::CONTENT_ENCODING;
 use http::header::CONTENT_TYPE;
 use http::header::RETRY_AFTER;
-use http::header::SET_COOKIE;
 use http::header::WWW_AUTHENTICATE;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http_body_util::Full;
@@ -131,9 +130,8 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
     run.answer(params, head.headers, false).await
 }
 
-/// What services have said to the client. What is not whole, or comes with something for this client alone, is nothing to keep, whatever they say; and nobody but the client keeps it.
+/// What services have said to the client. What is not whole is nothing to keep, whatever they say; and nobody but the client keeps it.
 fn propagated(given: Vec<(HeaderName, HeaderValue)>, whole: bool, headers: &mut HeaderMap) {
-    let whole = whole && given.iter().all(|(name, _)| *name != SET_COOKIE);
     for (name, value) in given {
         if name != CACHE_CONTROL {
             headers.append(name, value);
