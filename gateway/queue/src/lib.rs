@@ -1,9 +1,10 @@
 //! Deliveries that outlive a request.
 //!
-//! Owns what is stored of a delivery, its serialisation, and which partition
-//! its key belongs to. Knows nothing of GraphQL or of the HTTP edge.
+//! Owns what is stored of a delivery, where it waits, when it is attempted and
+//! what becomes of it. Knows nothing of GraphQL or of the HTTP edge, nor how a
+//! target is reached: whoever embeds it hands it a [`deliver::Handler`].
 //!
-//! What is stored is the source's name, the path or method, the body and the
+//! What is stored is the source's name, what is called there, the body and the
 //! values taken from the client. Address and credentials are not: they are
 //! applied at each delivery, so that a rotated secret or a moved service does
 //! no harm to what waits.
@@ -14,10 +15,13 @@
 //! messages and parks those of a waiting key durably, so that one key's backoff
 //! stalls no other.
 
-mod message;
+pub mod clock;
+pub mod deliver;
+pub mod message;
 mod partition;
+pub mod seal;
+pub mod store;
 
-pub use message::Call;
-pub use message::DecodeError;
 pub use message::Message;
 pub use partition::partition;
+pub use store::Store;
