@@ -3,7 +3,8 @@
 //!
 //! Owns who gathers with whom, by a key that must hold everything but the
 //! parents themselves. The shared work is driven by whoever waits, as in
-//! [`crate::merge_reads`]: a caller that goes away harms nobody.
+//! [`crate::merge_reads`]: a caller that goes away harms nobody. It has the
+//! time of the one who waits longest.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -13,6 +14,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -20,6 +22,7 @@ use futures_util::future::WeakShared;
 use plan::source::Row;
 use tokio::sync::Notify;
 
+use crate::calls;
 use crate::merge_reads::Joined;
 use crate::merge_reads::Work;
 
@@ -35,13 +38,16 @@ struct Open<V: Clone> {
     id: u64,
     rows: Vec<Row>,
     seen: HashSet<String>,
+    /// The longest of all who joined.
+    deadline: Instant,
     full: Arc<Notify>,
     work: WeakShared<Work<V>>,
 }
 
 impl<V: Clone> Open<V> {
-    fn add(&mut self, rows: &[Row], max: usize) {
-        for row in rows {
+    fn add(&mut self, asked: Asked<'_>, max: usize) {
+        self.deadline = self.deadline.max(asked.deadline);
+        for row in asked.rows {
             if self.seen.insert(row_id(row)) {
                 self.rows.push(row.clone());
             }
@@ -66,6 +72,14 @@ impl<K, V: Clone> Default for Windows<K, V> {
     }
 }
 
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) rows: &'a [Row],
+    /// How long it waits.
+    pub(crate) deadline: Instant,
+}
+
 /// When a window closes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Close {
@@ -80,25 +94,25 @@ where
     K: Eq + Hash + Clone + Send + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Adds rows to the window that is open for the key, or opens one. `run` gets what has gathered.
+    /// Adds rows to the window that is open for the key, or opens one. `run` gets what has gathered, and the longest deadline of those who wait for it.
     pub(crate) fn join(
         &self,
         key: K,
-        rows: &[Row],
+        asked: Asked<'_>,
         close: Close,
-        run: impl FnOnce(Vec<Row>) -> Work<V> + Send + 'static,
+        run: impl FnOnce(Vec<Row>, Instant) -> Work<V> + Send + 'static,
     ) -> Joined<V> {
         let mut table = lock(&self.0);
         if let Some(open) = table.open.get_mut(&key)
             && let Some(work) = open.work.upgrade()
         {
-            open.add(rows, close.at);
+            open.add(asked, close.at);
             return Joined {
                 work,
                 follower: true,
             };
         }
-        let work = self.open(&mut table, key, rows, close, run);
+        let work = self.open(&mut table, key, asked, close, run);
         Joined {
             work,
             follower: false,
@@ -109,9 +123,9 @@ where
         &self,
         table: &mut Table<K, V>,
         key: K,
-        rows: &[Row],
+        asked: Asked<'_>,
         close: Close,
-        run: impl FnOnce(Vec<Row>) -> Work<V> + Send + 'static,
+        run: impl FnOnce(Vec<Row>, Instant) -> Work<V> + Send + 'static,
     ) -> Shared<Work<V>> {
         let id = table.next;
         table.next += 1;
@@ -127,10 +141,11 @@ where
                 id,
                 rows: Vec::new(),
                 seen: HashSet::new(),
+                deadline: asked.deadline,
                 full,
                 work: weak,
             };
-            open.add(rows, close.at);
+            open.add(asked, close.at);
             table.open.insert(key, open);
         }
         work
@@ -141,7 +156,7 @@ fn gathered<K, V>(
     gate: Gate<K, V>,
     full: Arc<Notify>,
     after: Duration,
-    run: impl FnOnce(Vec<Row>) -> Work<V> + Send + 'static,
+    run: impl FnOnce(Vec<Row>, Instant) -> Work<V> + Send + 'static,
 ) -> Work<V>
 where
     K: Eq + Hash + Send + 'static,
@@ -152,8 +167,8 @@ where
             () = tokio::time::sleep(after) => {}
             () = full.notified() => {}
         }
-        let rows = gate.close();
-        run(rows).await
+        let (rows, deadline) = gate.close();
+        run(rows, deadline).await
     })
 }
 
@@ -165,8 +180,11 @@ struct Gate<K: Eq + Hash, V: Clone> {
 }
 
 impl<K: Eq + Hash, V: Clone> Gate<K, V> {
-    fn close(self) -> Vec<Row> {
-        self.take().map(|open| open.rows).unwrap_or_default()
+    fn close(self) -> (Vec<Row>, Instant) {
+        match self.take() {
+            Some(open) => (open.rows, open.deadline),
+            None => (Vec::new(), calls::now()),
+        }
     }
 
     /// Another window may have opened for the key after the last waiter of this one left.
@@ -194,7 +212,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use plan::source::KeyPart;
     use smallvec::smallvec;
-    use tokio::time::Instant;
 
     use super::*;
 
@@ -204,7 +221,14 @@ mod tests {
         smallvec![KeyPart::Int(id)]
     }
 
-    fn echo(rows: Vec<Row>) -> Work<Keys> {
+    fn asked(rows: &[Row]) -> Asked<'_> {
+        Asked {
+            rows,
+            deadline: calls::now() + Duration::from_secs(1),
+        }
+    }
+
+    fn echo(rows: Vec<Row>, _: Instant) -> Work<Keys> {
         Box::pin(async move { Arc::new(rows) })
     }
 
@@ -216,35 +240,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn rows_of_one_key_gather_and_a_row_is_asked_for_once() {
         let windows = Windows::default();
-        let started = Instant::now();
-        let first = windows.join("a", &[row(1), row(2)], CLOSE, echo);
-        let second = windows.join("a", &[row(2), row(3)], CLOSE, |_| unreachable!());
-        let other = windows.join("b", &[row(9)], CLOSE, echo);
+        let started = calls::now();
+        let first = windows.join("a", asked(&[row(1), row(2)]), CLOSE, echo);
+        let second = windows.join("a", asked(&[row(2), row(3)]), CLOSE, |_, _| unreachable!());
+        let other = windows.join("b", asked(&[row(9)]), CLOSE, echo);
         let (first, second, other) = tokio::join!(first.work, second.work, other.work);
         assert_eq!(*first, [row(1), row(2), row(3)]);
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!(*other, [row(9)]);
-        assert_eq!(started.elapsed(), Duration::from_millis(5));
+        assert_eq!(calls::now() - started, Duration::from_millis(5));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_full_window_does_not_wait() {
         let windows = Windows::default();
-        let started = Instant::now();
+        let started = calls::now();
         let close = Close { at: 2, ..CLOSE };
-        let work = windows.join("a", &[row(1), row(2)], close, echo).work;
+        let work = windows
+            .join("a", asked(&[row(1), row(2)]), close, echo)
+            .work;
         assert_eq!(work.await.len(), 2);
-        assert_eq!(started.elapsed(), Duration::ZERO);
+        assert_eq!(calls::now() - started, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_comes_after_the_window_opens_another() {
         let windows = Windows::default();
         assert_eq!(
-            *windows.join("a", &[row(1)], CLOSE, echo).work.await,
+            *windows.join("a", asked(&[row(1)]), CLOSE, echo).work.await,
             [row(1)]
         );
-        let second = windows.join("a", &[row(2)], CLOSE, echo);
+        let second = windows.join("a", asked(&[row(2)]), CLOSE, echo);
         assert!(!second.follower);
         assert_eq!(*second.work.await, [row(2)]);
     }
@@ -252,8 +278,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_leader_that_goes_away_does_not_harm_the_others() {
         let windows = Windows::default();
-        let leader = windows.join("a", &[row(1)], CLOSE, echo);
-        let follower = windows.join("a", &[row(2)], CLOSE, |_| unreachable!());
+        let leader = windows.join("a", asked(&[row(1)]), CLOSE, echo);
+        let follower = windows.join("a", asked(&[row(2)]), CLOSE, |_, _| unreachable!());
         drop(leader);
         assert_eq!(*follower.work.await, [row(1), row(2)]);
     }
@@ -261,9 +287,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_window_that_everybody_left_is_closed() {
         let windows = Windows::<_, Keys>::default();
-        drop(windows.join("a", &[row(1)], CLOSE, |_| unreachable!()));
+        drop(windows.join("a", asked(&[row(1)]), CLOSE, |_, _| unreachable!()));
         assert!(lock(&windows.0).open.is_empty());
-        let again = windows.join("a", &[row(2)], CLOSE, echo);
+        let again = windows.join("a", asked(&[row(2)]), CLOSE, echo);
         assert_eq!(*again.work.await, [row(2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_work_has_the_time_of_the_one_who_waits_longest() {
+        let windows = Windows::default();
+        let at = |seconds| calls::now() + Duration::from_secs(seconds);
+        let longest = at(3);
+        let join = |deadline| {
+            let rows = &[row(1)];
+            let run = |_, deadline| -> Work<Instant> { Box::pin(async move { deadline }) };
+            windows.join("a", Asked { rows, deadline }, CLOSE, run)
+        };
+        let [first, _second, _third] = [at(2), longest, at(1)].map(join);
+        assert_eq!(first.work.await, longest);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::Instant;
 
 use compose::model::BatchOrder;
 use compose::model::ResolverId;
@@ -28,6 +29,7 @@ use super::decode_batch;
 use super::reading::Part;
 use super::reading::Read;
 use super::reading::ask;
+use crate::batch::window::Asked;
 use crate::batch::window::Close;
 use crate::batch::window::row_id;
 use crate::calls;
@@ -76,11 +78,12 @@ impl<P: Protocol> Fetcher<P> {
             at: job.resolver.batch.as_ref().map_or(1, |batch| batch.max),
         };
         let run = self.gathered(fetch);
-        let joined = self
-            .windows
-            .join(self.window_key(job), &fetch.rows, close, run);
-        let deadline = fetch.context.deadline.into();
-        match tokio::time::timeout_at(deadline, joined.work).await {
+        let asked = Asked {
+            rows: &fetch.rows,
+            deadline: fetch.context.deadline,
+        };
+        let joined = self.windows.join(self.window_key(job), asked, close, run);
+        match tokio::time::timeout_at(asked.deadline.into(), joined.work).await {
             Ok(shared) => {
                 write_down(fetch, &shared, joined.follower);
                 for StaleAnswer { source, age } in &shared.stale {
@@ -112,21 +115,20 @@ impl<P: Protocol> Fetcher<P> {
         }
     }
 
-    /// The work for all who gather. It may outlive the fetch that opened the window, so it owns what it needs; each waiter keeps its own deadline.
+    /// The work for all who gather. It may outlive the fetch that opened the window, so it owns what it needs; each waiter keeps its own deadline, the work has the longest of them.
     fn gathered(
         &self,
         fetch: &Fetch<'_>,
-    ) -> impl FnOnce(Vec<Row>) -> Work<Arc<Shared<P::Reply>>> + Send + 'static {
-        const LONGEST: Duration = Duration::from_secs(3600);
+    ) -> impl FnOnce(Vec<Row>, Instant) -> Work<Arc<Shared<P::Reply>>> + Send + 'static {
         let protocol = self.protocol.clone();
         let resolver = fetch.resolver.clone();
         let args = fetch.args.clone();
         let step = fetch.step.id;
         let now = calls::now();
-        let context = Context {
+        let mut context = Context {
             correlation_id: fetch.context.correlation_id.clone(),
             trace: fetch.context.trace.clone(),
-            deadline: now + LONGEST,
+            deadline: fetch.context.deadline,
             headers: fetch.context.headers.clone(),
             claims: fetch.context.claims.clone(),
             epoch: fetch.context.epoch,
@@ -139,7 +141,8 @@ impl<P: Protocol> Fetcher<P> {
             calls_left: fetch.context.calls_left.anew(),
             propagated: Propagated::default(),
         };
-        move |rows| {
+        move |rows, deadline| {
+            context.deadline = deadline;
             Box::pin(async move {
                 let job = Job {
                     step,

@@ -538,9 +538,12 @@ mod pages {
 }
 
 mod windows {
+    use std::time::Duration;
+
     use plan::source::Context;
 
     use super::*;
+    use crate::calls::now;
     use crate::testing::caller;
 
     const USERS: &str = r#"
@@ -655,5 +658,21 @@ mod windows {
         drop(leader);
         assert_eq!(follower.await[0].0, 0..1);
         assert_eq!(service.targets(), ["/users?id=1&id=2"]);
+    }
+
+    #[tokio::test]
+    async fn the_call_has_the_time_of_the_request_that_waits_longest() {
+        let service = Service::of(users).await;
+        let graph = Graph::new(USERS, &service.url);
+        let (mut hasty, mut patient) = (caller("ada"), caller("ada"));
+        hasty.deadline = now() + Duration::from_millis(500);
+        patient.deadline = now() + Duration::from_secs(2);
+        both(&graph, (&hasty, NAMES, &["1"]), (&patient, NAMES, &["2"])).await;
+        assert_eq!(service.targets(), ["/users?id=1&id=2"]);
+        let told = service.seen()[0]
+            .header("x-request-timeout-ms")
+            .map(str::parse::<u64>);
+        let told = told.unwrap().unwrap();
+        assert!(told > 1_500 && told <= 1_990, "{told}");
     }
 }
