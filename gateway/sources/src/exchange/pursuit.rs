@@ -38,6 +38,7 @@ use crate::resilience::Health;
 use crate::resilience::Outcome;
 use crate::resilience::Passage;
 use crate::resilience::Seat;
+use crate::resilience::Seatless;
 use crate::resilience::Struck;
 use crate::resilience::Verdict;
 use crate::resilience::pause;
@@ -272,9 +273,12 @@ impl<P: Protocol> Pursuit<P> {
         if let Some(wait) = link.guard.breaker.refuses(now()) {
             return Err(open(wait));
         }
-        let seat = link.guard.bulkhead.enter(deadline).await.map_err(|_| {
+        let seat = link.guard.bulkhead.enter(deadline).await.map_err(|why| {
             link.guard.numbers.bulkhead_refused.one_more();
-            failed(Unanswered::NoSeat, "too many calls are in flight or wait")
+            match why {
+                Seatless::Full => failed(Unanswered::NoSeat, "too many calls wait already"),
+                Seatless::Late => failed(Unanswered::NotBegun, "no seat in time"),
+            }
         })?;
         let passage = link.guard.breaker.admit(now()).map_err(open)?;
         let passed = link.gate.pass(deadline).await;

@@ -356,6 +356,36 @@ async fn a_source_has_so_many_calls_in_flight_and_no_more() {
     assert_eq!(graph.sources().numbers()[0].bulkhead_refused, 1);
 }
 
+#[tokio::test]
+async fn a_call_that_waited_for_a_seat_until_its_deadline_was_not_begun() {
+    let (service, _go) = hanging().await;
+    let config = rules(ResilienceRules {
+        concurrency: Some(1),
+        ..ResilienceRules::default()
+    });
+    let graph = Graph::configured(USERS, &service.url, &config);
+    let seated = graph.plan("{ user(id: 9) { name } }");
+    let patient = context();
+    let mut seated = Box::pin(graph.fetch_in(&patient, &seated));
+    while service.seen().is_empty() {
+        assert!(futures_util::poll!(&mut seated).is_pending());
+        tokio::task::yield_now().await;
+    }
+    for (operation, code) in [
+        (USER, Code::DeadlineExceeded),
+        ("mutation { add { name } }", Code::NotStarted),
+    ] {
+        let mut late = context();
+        late.deadline = now() + Duration::from_millis(30);
+        let error = graph.fetch_in(&late, &graph.plan(operation)).await;
+        let error = error.unwrap_err();
+        assert_eq!((error.code, error.outcome_unknown), (code, false));
+        assert_eq!(late.calls.unwrap().take()[0].status, "not begun");
+    }
+    assert_eq!(service.seen().len(), 1);
+    assert_eq!(graph.sources().numbers()[0].bulkhead_refused, 2);
+}
+
 /// Answers at once, but for each request whose number is told to hang.
 async fn hangs_at(numbers: &'static [usize]) -> Service {
     let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));

@@ -34,9 +34,14 @@ pub(crate) struct Seat {
     _seat: OwnedSemaphorePermit,
 }
 
-/// There is no room, or none in time.
+/// Why a call has no seat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) enum Seatless {
+    /// As many wait as may.
+    Full,
+    /// It waited until its deadline.
+    Late,
+}
 
 impl Bulkhead {
     pub(crate) fn new(settings: BulkheadSettings) -> Self {
@@ -48,23 +53,24 @@ impl Bulkhead {
     }
 
     /// A seat, at the latest by the deadline.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Seat, Full> {
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Seat, Seatless> {
         match self.seats.clone().try_acquire_owned() {
             Ok(seat) => Ok(Seat { _seat: seat }),
             Err(TryAcquireError::NoPermits) => self.wait(deadline).await,
-            Err(TryAcquireError::Closed) => Err(Full),
+            Err(TryAcquireError::Closed) => Err(Seatless::Full),
         }
     }
 
     /// First come, first served.
-    async fn wait(&self, deadline: Instant) -> Result<Seat, Full> {
-        let place = Place::take(self).ok_or(Full)?;
+    async fn wait(&self, deadline: Instant) -> Result<Seat, Seatless> {
+        let place = Place::take(self).ok_or(Seatless::Full)?;
         let seat = self.seats.clone().acquire_owned();
         let seat = tokio::time::timeout_at(deadline.into(), seat).await;
         drop(place);
         match seat {
             Ok(Ok(seat)) => Ok(Seat { _seat: seat }),
-            Ok(Err(_)) | Err(_) => Err(Full),
+            Ok(Err(_)) => Err(Seatless::Full),
+            Err(_) => Err(Seatless::Late),
         }
     }
 
@@ -119,7 +125,7 @@ mod tests {
         let mut third = Box::pin(bulkhead.enter(soon()));
         assert!((&mut third).now_or_never().is_none());
         assert_eq!((bulkhead.in_flight(), bulkhead.waiting()), (2, 1));
-        assert_eq!(bulkhead.enter(soon()).await.unwrap_err(), Full);
+        assert_eq!(bulkhead.enter(soon()).await.unwrap_err(), Seatless::Full);
         drop(first);
         assert!(third.await.is_ok());
         assert_eq!(bulkhead.waiting(), 0);
@@ -130,7 +136,7 @@ mod tests {
         let bulkhead = bulkhead(1, 10);
         let _seat = bulkhead.enter(soon()).await.unwrap();
         let start = now();
-        assert_eq!(bulkhead.enter(soon()).await.unwrap_err(), Full);
+        assert_eq!(bulkhead.enter(soon()).await.unwrap_err(), Seatless::Late);
         assert_eq!(now() - start, Duration::from_secs(1));
         assert_eq!(bulkhead.waiting(), 0);
     }

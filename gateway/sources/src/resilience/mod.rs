@@ -30,6 +30,7 @@ pub(crate) use breaker::Passage;
 pub(crate) use budget::Budget;
 pub(crate) use bulkhead::Bulkhead;
 pub(crate) use bulkhead::Seat;
+pub(crate) use bulkhead::Seatless;
 pub(crate) use faults::Struck;
 pub(crate) use faults::strike;
 pub(crate) use latency::Latency;

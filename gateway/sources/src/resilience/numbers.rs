@@ -50,7 +50,7 @@ pub struct SourceNumbers {
     pub in_flight: usize,
     /// Calls that wait for a seat now.
     pub queued: usize,
-    /// Calls for which there was no room.
+    /// Calls for which there was no room in time.
     pub bulkhead_refused: u64,
     /// How the breaker stands.
     pub breaker: BreakerState,

@@ -52,7 +52,7 @@ const COUNTERS: &[PerSource] = &[
     },
     PerSource {
         name: "switchboard_source_bulkhead_refusals_total",
-        help: "Calls for which there was no room.",
+        help: "Calls for which there was no room in time.",
         value: |it| it.bulkhead_refused,
     },
     PerSource {
