@@ -65,25 +65,42 @@ pub(super) struct Pursuit<P: Protocol> {
 
 type Addresses = SmallVec<[SocketAddr; 2]>;
 
+/// What all attempts of a call have in common.
+struct Course {
+    /// No attempt goes on after it: `retry: { total: … }`.
+    end: Option<Instant>,
+}
+
+impl Course {
+    /// The given time, or the end where that comes first.
+    fn bound(&self, time: Instant) -> Instant {
+        self.end.map_or(time, |end| time.min(end))
+    }
+}
+
 impl<P: Protocol> Pursuit<P> {
     /// Makes the call, and makes it again as long as that may help and may be done.
     pub(super) async fn run(self) -> Pursued<P::Raw> {
         let begun = now();
         self.protocol.link().guard.budget.called(begun);
-        let mut tried = self.round(0, &[]).await;
-        let Some(pause) = self.pause(0, begun, &tried) else {
+        let total = self.policy.retry.total;
+        let course = Course {
+            end: total.map(|total| begun + total),
+        };
+        let mut tried = self.round(0, &course, &[]).await;
+        let Some(pause) = self.pause(0, &course, &tried) else {
             return tried.into_pursued();
         };
         let mut attempts = std::mem::take(&mut tried.attempts);
         // Boxed, so that a call that succeeds at once does not carry its room along.
-        let mut last = Box::pin(self.again(begun, pause, tried, &mut attempts)).await;
+        let mut last = Box::pin(self.again(&course, pause, tried, &mut attempts)).await;
         last.attempts = attempts;
         last.into_pursued()
     }
 
     async fn again(
         &self,
-        begun: Instant,
+        course: &Course,
         mut pause: Duration,
         mut before: Tried<P>,
         attempts: &mut SmallVec<[Attempt; 1]>,
@@ -94,13 +111,13 @@ impl<P: Protocol> Pursuit<P> {
             number += 1;
             tokio::time::sleep(pause).await;
             self.protocol.link().guard.numbers.retries.one_more();
-            let mut tried = self.round(number, &avoid).await;
+            let mut tried = self.round(number, course, &avoid).await;
             attempts.append(&mut tried.attempts);
             if !tried.was_sent() {
                 // What the service answered before says more than that it was not asked again.
                 return before;
             }
-            let Some(next) = self.pause(number, begun, &tried) else {
+            let Some(next) = self.pause(number, course, &tried) else {
                 return tried;
             };
             pause = next;
@@ -110,16 +127,15 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// How long to wait before the next attempt; none where there is none.
-    fn pause(&self, number: u32, begun: Instant, tried: &Tried<P>) -> Option<Duration> {
+    fn pause(&self, number: u32, course: &Course, tried: &Tried<P>) -> Option<Duration> {
         if !self.may_repeat(number, tried) {
             return None;
         }
         let retry = &self.policy.retry;
         let pause = pause(retry, number, tried.verdict.wait);
         let next = now() + pause;
-        let end = retry.total.map(|total| begun + total);
         let guard = &self.protocol.link().guard;
-        if next + MARGIN >= self.until.get() || end.is_some_and(|end| next >= end) {
+        if next + MARGIN >= self.until.get() || course.end.is_some_and(|end| next >= end) {
             return None;
         }
         let granted = guard.budget.take(now());
@@ -160,18 +176,19 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// One attempt, or two where the first takes long and the call is hedged.
-    async fn round(&self, number: u32, avoid: &[SocketAddr]) -> Tried<P> {
+    async fn round(&self, number: u32, course: &Course, avoid: &[SocketAddr]) -> Tried<P> {
+        let begun = Begun::now(number, false);
         let p95 = self.policy.hedged.as_ref().map(|hedged| hedged.p95());
         match p95 {
-            None => self.attempt(Begun::now(number, false), avoid).await,
-            Some(None) => Box::pin(self.timed(number, avoid)).await,
-            Some(Some(p95)) => Box::pin(self.hedged(number, avoid, p95)).await,
+            None => self.attempt(begun, course, avoid).await,
+            Some(None) => Box::pin(self.timed(begun, course, avoid)).await,
+            Some(Some(p95)) => Box::pin(self.hedged(begun, course, avoid, p95)).await,
         }
     }
 
     /// Not enough is known yet to hedge; so that it will be.
-    async fn timed(&self, number: u32, avoid: &[SocketAddr]) -> Tried<P> {
-        let tried = self.attempt(Begun::now(number, false), avoid).await;
+    async fn timed(&self, begun: Begun, course: &Course, avoid: &[SocketAddr]) -> Tried<P> {
+        let tried = self.attempt(begun, course, avoid).await;
         self.learn(&tried);
         tried
     }
@@ -186,22 +203,27 @@ impl<P: Protocol> Pursuit<P> {
         }
     }
 
-    async fn hedged(&self, number: u32, avoid: &[SocketAddr], after: Duration) -> Tried<P> {
+    async fn hedged(
+        &self,
+        begun: Begun,
+        course: &Course,
+        avoid: &[SocketAddr],
+        after: Duration,
+    ) -> Tried<P> {
         let guard = &self.protocol.link().guard;
-        let begun = Begun::now(number, false);
-        let mut first = pin!(self.attempt(begun, avoid));
+        let mut first = pin!(self.attempt(begun, course, avoid));
         if let Ok(tried) = tokio::time::timeout(after, &mut first).await {
             self.learn(&tried);
             return tried;
         }
-        if now() + MARGIN >= self.until.get() || !guard.budget.take(now()) {
+        if now() + MARGIN >= course.bound(self.until.get()) || !guard.budget.take(now()) {
             let tried = first.await;
             self.learn(&tried);
             return tried;
         }
         guard.numbers.hedges.one_more();
-        let hedge = Begun::now(number, true);
-        let second = pin!(self.attempt(hedge, avoid));
+        let hedge = Begun::now(begun.number, true);
+        let second = pin!(self.attempt(hedge, course, avoid));
         let (tried, other, loser) = match select(first, second).await {
             Either::Left((tried, second)) => (tried, second, hedge),
             Either::Right((tried, first)) => (tried, first, begun),
@@ -228,12 +250,12 @@ impl<P: Protocol> Pursuit<P> {
         tried
     }
 
-    async fn attempt(&self, begun: Begun, avoid: &[SocketAddr]) -> Tried<P> {
+    async fn attempt(&self, begun: Begun, course: &Course, avoid: &[SocketAddr]) -> Tried<P> {
         let breaker = self.protocol.link().guard.breaker.state();
         let mut begun = begun;
         let mut address = None;
-        let (brought, verdict) = match self.ready().await {
-            Ok(ready) => self.sent(ready, &begun, avoid, &mut address).await,
+        let (brought, verdict) = match self.ready(course).await {
+            Ok(ready) => self.sent(ready, &begun, course, avoid, &mut address).await,
             Err(failed) => {
                 let verdict = failed.how.verdict();
                 let numbers = &self.protocol.link().guard.numbers;
@@ -260,11 +282,11 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// Everything that an attempt needs before anything is sent.
-    async fn ready(&self) -> Result<Ready, Failed> {
+    async fn ready(&self, course: &Course) -> Result<Ready, Failed> {
         let link = self.protocol.link();
         let name = &self.protocol.service().name;
         let failed = |how, why: &str| Failed::new(how, name, why);
-        let deadline = self.until.get();
+        let deadline = course.bound(self.until.get());
         if deadline <= now() {
             return Err(failed(Unanswered::NotBegun, "not begun"));
         }
@@ -300,16 +322,19 @@ impl<P: Protocol> Pursuit<P> {
         &self,
         ready: Ready,
         begun: &Begun,
+        course: &Course,
         avoid: &[SocketAddr],
         address: &mut Option<SocketAddr>,
     ) -> (Brought<P>, Verdict) {
         let link = self.protocol.link();
         let start = now();
+        let limit = start + self.policy.limit;
+        let end = course.bound(limit);
+        let curtailed = begun.number > 0 && end < limit;
         let mut gone = Addresses::from(avoid);
         let mut left = ADDRESSES;
         let (brought, verdict) = loop {
             left -= 1;
-            let end = start + self.policy.limit;
             let picked = self.until.bound(end, link.peers.pick(now(), &gone)).await;
             let picked = match picked {
                 Some(Ok(picked)) => picked,
@@ -323,11 +348,12 @@ impl<P: Protocol> Pursuit<P> {
                 }
             };
             *address = Some(picked.address());
-            let with = self.with(&ready, begun, start);
+            let with = self.with(&ready, begun, end);
             let (brought, verdict) = match with {
                 Some(with) => {
                     let cut = with.cut;
-                    self.judged_within(self.over(picked.transport(), with, start).await, cut)
+                    let brought = self.over(picked.transport(), with, end).await;
+                    self.judged_within(brought, cut, curtailed)
                 }
                 None => self.judged(Err(self.failed(Unanswered::NotBegun, "no time is left"))),
             };
@@ -368,13 +394,21 @@ impl<P: Protocol> Pursuit<P> {
         (brought, verdict)
     }
 
-    /// That the time did not suffice says nothing about the source where it was cut short by the caller.
-    fn judged_within(&self, brought: Brought<P>, cut: bool) -> (Brought<P>, Verdict) {
+    /// That the time did not suffice says nothing about the source where it was cut short: by the caller, or by what earlier attempts have used.
+    fn judged_within(
+        &self,
+        brought: Brought<P>,
+        cut: bool,
+        curtailed: bool,
+    ) -> (Brought<P>, Verdict) {
         let (brought, mut verdict) = self.judged(brought);
-        if !cut || verdict.outcome != Outcome::TimedOut {
+        if verdict.outcome != Outcome::TimedOut || !(cut || curtailed) {
             return (brought, verdict);
         }
         verdict.health = Health::Silent;
+        if !cut {
+            return (brought, verdict);
+        }
         verdict.again = Again::Never;
         match brought {
             Ok(raw) => (Ok(raw), verdict),
@@ -387,9 +421,9 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// What goes with an attempt; none where there is no time for it.
-    fn with(&self, ready: &Ready, begun: &Begun, start: Instant) -> Option<With> {
+    fn with(&self, ready: &Ready, begun: &Begun, end: Instant) -> Option<With> {
         let left = self.until.get().saturating_duration_since(now());
-        let own = (start + self.policy.limit).saturating_duration_since(now());
+        let own = end.saturating_duration_since(now());
         let time = match own <= left {
             true => own,
             // The answer has to find its way back, too.
@@ -408,8 +442,7 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// One exchange, bounded by the attempt's own time and by whoever waits.
-    async fn over(&self, transport: &P::Transport, with: With, start: Instant) -> Brought<P> {
-        let end = start + self.policy.limit;
+    async fn over(&self, transport: &P::Transport, with: With, end: Instant) -> Brought<P> {
         let work = self.made(transport, with);
         match self.until.bound(end, work).await {
             Some(brought) => brought,

@@ -27,6 +27,7 @@ const USERS: &str = r#"
       user(id: ID!): User @rest(GET: "/users/{id}")
       told(id: ID!): User @rest(GET: "/users/{id}", retry: { attempts: 5, on: ["4xx", "TIMEOUT"] }, timeout: "40ms")
       fast(id: ID!): User @rest(GET: "/fast/{id}", hedge: true)
+      short(id: ID!): User @rest(GET: "/users/{id}", retry: { attempts: 3, backoff: "1ms", total: "300ms" })
       stale(id: ID!): User @rest(GET: "/users/{id}", staleIfError: "5m", retry: { attempts: 1 }, headers: [{ name: "authorization", from: "authorization" }])
     }
     type Mutation {
@@ -61,6 +62,12 @@ fn with(mut reply: Response<Body>, headers: &[(&'static str, &'static str)]) -> 
         reply.headers_mut().insert(*name, value.parse().unwrap());
     }
     reply
+}
+
+/// How many milliseconds the service was told that it has.
+fn time_told(seen: &Seen) -> u64 {
+    let told = seen.header("x-request-timeout-ms");
+    told.unwrap().parse().unwrap()
 }
 
 fn statuses(calls: &[CallRecord]) -> Vec<&str> {
@@ -212,12 +219,43 @@ async fn a_service_is_told_how_much_time_it_has() {
     graph.fetch(USER).await.unwrap();
     graph.context.deadline = now() + Duration::from_secs(2);
     graph.fetch(USER).await.unwrap();
-    let told = |seen: &Seen| seen.header("x-request-timeout-ms").unwrap().parse::<u64>();
-    let told: Vec<u64> = service.seen().iter().map(|it| told(it).unwrap()).collect();
+    let told: Vec<u64> = service.seen().iter().map(time_told).collect();
     assert!(told[0] > 9_000 && told[0] <= 10_000, "its own: {told:?}");
     assert!(
         told[1] > 1_500 && told[1] <= 1_990,
         "the caller's, less a margin: {told:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_time_of_all_attempts_together_bounds_each_of_them() {
+    let service = hangs_at(&[0]).await;
+    let first = Graph::new(USERS, &service.url);
+    let start = now();
+    let error = first.failure("{ short(id: 1) { name } }").await;
+    assert_eq!(error.code, Code::UpstreamTimeout);
+    assert!(now() - start < Duration::from_secs(5));
+
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let service = Service::new(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move {
+            if number == 1 {
+                std::future::pending::<()>().await;
+            }
+            reply(503, &json!({}))
+        }
+    })
+    .await;
+    let second = Graph::new(USERS, &service.url);
+    let start = now();
+    let error = second.failure("{ short(id: 1) { name } }").await;
+    assert_eq!(error.code, Code::UpstreamTimeout);
+    assert!(now() - start < Duration::from_secs(5));
+    let told: Vec<u64> = service.seen().iter().map(time_told).collect();
+    assert!(
+        told.len() == 2 && told[0] <= 300 && told[1] < 300,
+        "{told:?}"
     );
 }
 
