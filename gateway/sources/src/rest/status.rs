@@ -68,9 +68,9 @@ pub(super) fn is_the_callers(status: u16) -> bool {
     (400..=429).contains(&status)
 }
 
-/// After these nobody knows whether the work was done.
+/// After these nobody knows whether the work was done: who failed may have failed half-way, or behind a proxy that answers for it.
 pub(super) fn is_unclear(status: u16) -> bool {
-    matches!(status, 408 | 499 | 502 | 504)
+    matches!(status, 408 | 499 | 500 | 502..=599)
 }
 
 /// Whether a pattern of a mapping means the status: `404`, `4xx`.

@@ -685,8 +685,15 @@ mod misbehaviour {
         let broken = raw(Some(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{")).await;
         assert!(broken.failure(ADD).await.outcome_unknown);
         assert!(raw(None).await.failure(ADD).await.outcome_unknown);
-        let (_service, gone) = users(|| reply(502, &json!({}))).await;
-        assert!(gone.failure(ADD).await.outcome_unknown);
+        for (status, unknown) in [(408, true), (500, true), (501, false), (502, true)]
+            .into_iter()
+            .chain([(503, true), (504, true), (507, true), (409, false)])
+        {
+            let answer = move |_| std::future::ready(reply(status, &json!({})));
+            let service = Service::new(answer).await;
+            let error = Graph::new(USERS, &service.url).failure(ADD).await;
+            assert_eq!(error.outcome_unknown, unknown, "{status}");
+        }
         let (_service, odd) = users(|| typed(200, "application/json", "?")).await;
         assert!(odd.failure(ADD).await.outcome_unknown);
         let (_service, refused) = users(|| reply(422, &json!({}))).await;
