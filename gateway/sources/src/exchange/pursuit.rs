@@ -1,8 +1,8 @@
 //! One call, from its first attempt to its last. Start reading at
 //! [`Pursuit::run`].
 //!
-//! Owns what stands before an attempt (a seat, the breaker, the source's pace,
-//! credentials), which address it goes to, and when another follows: only
+//! Owns what stands before an attempt (a seat, the source's pace, credentials,
+//! the breaker), which address it goes to, and when another follows: only
 //! where the call may be made twice, inside the budget and the deadline. What
 //! an answer means to a client is decided elsewhere.
 
@@ -302,7 +302,6 @@ impl<P: Protocol> Pursuit<P> {
                 Seatless::Late => failed(Unanswered::NotBegun, "no seat in time"),
             }
         })?;
-        let passage = link.guard.breaker.admit(now()).map_err(open)?;
         let passed = link.gate.pass(deadline).await;
         passed.map_err(|error| Failed::told(Unanswered::RateLimited, error))?;
         let credentials = match self.until.bound(deadline, link.bearer.value()).await {
@@ -310,6 +309,8 @@ impl<P: Protocol> Pursuit<P> {
             Some(Err(error)) => return Err(Failed::told(Unanswered::NoCredentials, error)),
             None => return Err(failed(Unanswered::NotBegun, "no credentials in time")),
         };
+        // Last: who tries a source for all others does not wait for anything else.
+        let passage = link.guard.breaker.admit(now()).map_err(open)?;
         Ok(Ready {
             _seat: seat,
             passage,

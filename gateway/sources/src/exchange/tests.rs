@@ -1,5 +1,6 @@
 //! Calls over real services that fail as they are told.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::ResilienceRules;
+use crate::SourceOverride;
 use crate::SourcesConfig;
 use crate::testing::Graph;
 use crate::testing::Seen;
@@ -309,6 +311,32 @@ async fn a_source_that_fails_is_left_in_peace_and_says_when_to_come_back() {
     assert_eq!(
         (numbers.breaker.as_str(), numbers.breaker_openings),
         ("open", 1)
+    );
+}
+
+#[tokio::test]
+async fn who_tries_a_source_that_failed_does_not_keep_others_off_while_it_waits_for_its_turn() {
+    let service = scripted(&[503]).await;
+    let mut config = rules(ResilienceRules {
+        attempts: Some(1),
+        minimum_calls: Some(1),
+        open: Some(Duration::ZERO),
+        ..ResilienceRules::default()
+    });
+    let paced = SourceOverride {
+        requests_per_second: NonZeroU32::new(5),
+        burst: NonZeroU32::new(1),
+        rate_wait: Some(Duration::from_secs(5)),
+        ..SourceOverride::default()
+    };
+    config.sources.insert("users".to_owned(), paced);
+    let graph = Graph::configured(USERS, &service.url, &config);
+    graph.failure(USER).await;
+    let other = "{ user(id: 2) { name } }";
+    let (one, two) = tokio::join!(graph.fetch(USER), graph.fetch(other));
+    assert_eq!(
+        (one.unwrap(), two.unwrap()),
+        (json!(["Ada"]), json!(["Ada"]))
     );
 }
 
