@@ -285,8 +285,10 @@ impl<T> Known<T> {
             return Some(only);
         }
         let is_new = |peer: &Peer<T>| !avoid.contains(&peer.address);
-        self.less_busy(|peer| is_new(peer) && !peer.health.is_passed_over(now))
+        let is_well = |peer: &Peer<T>| !peer.health.is_passed_over(now);
+        self.less_busy(|peer| is_new(peer) && is_well(peer))
             .or_else(|| self.less_busy(is_new))
+            .or_else(|| self.less_busy(is_well))
             .or_else(|| self.less_busy(|_| true))
     }
 

@@ -252,6 +252,19 @@ async fn those_to_avoid_are_picked_where_there_is_no_other() {
 }
 
 #[tokio::test]
+async fn of_those_to_avoid_one_that_could_be_connected_to_is_picked() {
+    let names = Names::new(&[1, 2]);
+    let peers = peers(&names);
+    let gone = peers.pick(calls::now(), &[at(2)]).await.unwrap();
+    peers.unreachable(&gone, calls::now());
+    drop(gone);
+    for _ in 0..20 {
+        let picked = peers.pick(calls::now(), &[at(1), at(2)]).await.unwrap();
+        assert_eq!(picked.address().port(), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_name_without_an_address_fails_the_call_and_is_asked_for_again() {
     let names = Names::new(&[]);
     let peers = peers(&names);
