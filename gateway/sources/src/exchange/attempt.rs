@@ -1,6 +1,5 @@
 //! What is known of an attempt when it is over.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -35,7 +34,6 @@ pub(crate) struct Attempt {
 pub(super) struct Tried<P: Protocol> {
     pub(super) brought: Brought<P>,
     pub(super) verdict: Verdict,
-    pub(super) address: Option<SocketAddr>,
     /// It and those beside it.
     pub(super) attempts: SmallVec<[Attempt; 1]>,
 }

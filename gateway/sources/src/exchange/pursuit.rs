@@ -9,6 +9,9 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -33,7 +36,6 @@ use crate::protocol::Protocol;
 use crate::protocol::With;
 use crate::resilience::Again;
 use crate::resilience::BreakerState;
-use crate::resilience::Ended;
 use crate::resilience::Health;
 use crate::resilience::Outcome;
 use crate::resilience::Passage;
@@ -67,6 +69,7 @@ type Addresses = SmallVec<[SocketAddr; 2]>;
 
 /// What all attempts of a call have in common.
 struct Course {
+    trail: Trail,
     /// No attempt goes on after it: `retry: { total: … }`.
     end: Option<Instant>,
 }
@@ -78,6 +81,25 @@ impl Course {
     }
 }
 
+/// Where the call has been sent to, so that its next attempt goes elsewhere: after this one or beside it.
+#[derive(Default)]
+struct Trail(Mutex<Addresses>);
+
+impl Trail {
+    fn so_far(&self) -> Addresses {
+        self.addresses().clone()
+    }
+
+    fn leads_to(&self, address: SocketAddr) {
+        self.addresses().push(address);
+    }
+
+    /// Consistent between any two statements, so a panic elsewhere does no harm.
+    fn addresses(&self) -> MutexGuard<'_, Addresses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<P: Protocol> Pursuit<P> {
     /// Makes the call, and makes it again as long as that may help and may be done.
     pub(super) async fn run(self) -> Pursued<P::Raw> {
@@ -85,9 +107,10 @@ impl<P: Protocol> Pursuit<P> {
         self.protocol.link().guard.budget.called(begun);
         let total = self.policy.retry.total;
         let course = Course {
+            trail: Trail::default(),
             end: total.map(|total| begun + total),
         };
-        let mut tried = self.round(0, &course, &[]).await;
+        let mut tried = self.round(0, &course).await;
         let Some(pause) = self.pause(0, &course, &tried) else {
             return tried.into_pursued();
         };
@@ -105,13 +128,12 @@ impl<P: Protocol> Pursuit<P> {
         mut before: Tried<P>,
         attempts: &mut SmallVec<[Attempt; 1]>,
     ) -> Tried<P> {
-        let mut avoid: Addresses = before.address.into_iter().collect();
         let mut number = 0;
         loop {
             number += 1;
             tokio::time::sleep(pause).await;
             self.protocol.link().guard.numbers.retries.one_more();
-            let mut tried = self.round(number, course, &avoid).await;
+            let mut tried = self.round(number, course).await;
             attempts.append(&mut tried.attempts);
             if !tried.was_sent() {
                 // What the service answered before says more than that it was not asked again.
@@ -121,7 +143,6 @@ impl<P: Protocol> Pursuit<P> {
                 return tried;
             };
             pause = next;
-            avoid.extend(tried.address);
             before = tried;
         }
     }
@@ -176,54 +197,45 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// One attempt, or two where the first takes long and the call is hedged.
-    async fn round(&self, number: u32, course: &Course, avoid: &[SocketAddr]) -> Tried<P> {
+    async fn round(&self, number: u32, course: &Course) -> Tried<P> {
         let begun = Begun::now(number, false);
         let p95 = self.policy.hedged.as_ref().map(|hedged| hedged.p95());
         match p95 {
-            None => self.attempt(begun, course, avoid).await,
-            Some(None) => Box::pin(self.timed(begun, course, avoid)).await,
-            Some(Some(p95)) => Box::pin(self.hedged(begun, course, avoid, p95)).await,
+            None => self.attempt(begun, course).await,
+            Some(None) => Box::pin(self.timed(begun, course)).await,
+            Some(Some(p95)) => Box::pin(self.hedged(begun, course, p95)).await,
         }
     }
 
     /// Not enough is known yet to hedge; so that it will be.
-    async fn timed(&self, begun: Begun, course: &Course, avoid: &[SocketAddr]) -> Tried<P> {
-        let tried = self.attempt(begun, course, avoid).await;
-        self.learn(&tried);
+    async fn timed(&self, begun: Begun, course: &Course) -> Tried<P> {
+        let tried = self.attempt(begun, course).await;
+        self.learn(&begun, &tried);
         tried
     }
 
-    fn learn(&self, tried: &Tried<P>) {
-        if let (Some(latency), Health::Good, Some(last)) = (
-            &self.policy.hedged,
-            tried.verdict.health,
-            tried.attempts.last(),
-        ) {
-            latency.took(last.end.saturating_duration_since(last.start));
+    /// How long the answer took since the round began, be it that of a hedge: of itself that would be less than anybody has waited.
+    fn learn(&self, begun: &Begun, tried: &Tried<P>) {
+        if let (Some(latency), Health::Good) = (&self.policy.hedged, tried.verdict.health) {
+            latency.took(now().saturating_duration_since(begun.start));
         }
     }
 
-    async fn hedged(
-        &self,
-        begun: Begun,
-        course: &Course,
-        avoid: &[SocketAddr],
-        after: Duration,
-    ) -> Tried<P> {
+    async fn hedged(&self, begun: Begun, course: &Course, after: Duration) -> Tried<P> {
         let guard = &self.protocol.link().guard;
-        let mut first = pin!(self.attempt(begun, course, avoid));
+        let mut first = pin!(self.attempt(begun, course));
         if let Ok(tried) = tokio::time::timeout(after, &mut first).await {
-            self.learn(&tried);
+            self.learn(&begun, &tried);
             return tried;
         }
         if now() + MARGIN >= course.bound(self.until.get()) || !guard.budget.take(now()) {
             let tried = first.await;
-            self.learn(&tried);
+            self.learn(&begun, &tried);
             return tried;
         }
         guard.numbers.hedges.one_more();
         let hedge = Begun::now(begun.number, true);
-        let second = pin!(self.attempt(hedge, course, avoid));
+        let second = pin!(self.attempt(hedge, course));
         let (tried, other, loser) = match select(first, second).await {
             Either::Left((tried, second)) => (tried, second, hedge),
             Either::Right((tried, first)) => (tried, first, begun),
@@ -233,7 +245,7 @@ impl<P: Protocol> Pursuit<P> {
             // The faster one failed: the other may still succeed.
             Health::Bad | Health::Silent => tried.followed_by(other.await),
         };
-        self.learn(&tried);
+        self.learn(&begun, &tried);
         tried
     }
 
@@ -250,12 +262,11 @@ impl<P: Protocol> Pursuit<P> {
         tried
     }
 
-    async fn attempt(&self, begun: Begun, course: &Course, avoid: &[SocketAddr]) -> Tried<P> {
+    async fn attempt(&self, begun: Begun, course: &Course) -> Tried<P> {
         let breaker = self.protocol.link().guard.breaker.state();
         let mut begun = begun;
-        let mut address = None;
         let (brought, verdict) = match self.ready(course).await {
-            Ok(ready) => self.sent(ready, &begun, course, avoid, &mut address).await,
+            Ok(ready) => self.sent(ready, &begun, course).await,
             Err(failed) => {
                 let verdict = failed.how.verdict();
                 let numbers = &self.protocol.link().guard.numbers;
@@ -269,7 +280,6 @@ impl<P: Protocol> Pursuit<P> {
         Tried {
             brought,
             verdict,
-            address,
             attempts: SmallVec::from_buf([attempt]),
         }
     }
@@ -310,7 +320,7 @@ impl<P: Protocol> Pursuit<P> {
             None => return Err(failed(Unanswered::NotBegun, "no credentials in time")),
         };
         // Last: who tries a source for all others does not wait for anything else.
-        let passage = link.guard.breaker.admit(now()).map_err(open)?;
+        let passage = link.guard.breaker.admit(now(), self.time()).map_err(open)?;
         Ok(Ready {
             _seat: seat,
             passage,
@@ -319,24 +329,17 @@ impl<P: Protocol> Pursuit<P> {
     }
 
     /// Sends the call to an address, or to another where that cannot be connected to.
-    async fn sent(
-        &self,
-        ready: Ready,
-        begun: &Begun,
-        course: &Course,
-        avoid: &[SocketAddr],
-        address: &mut Option<SocketAddr>,
-    ) -> (Brought<P>, Verdict) {
+    async fn sent(&self, ready: Ready, begun: &Begun, course: &Course) -> (Brought<P>, Verdict) {
         let link = self.protocol.link();
         let start = now();
         let limit = start + self.policy.limit;
         let end = course.bound(limit);
         let curtailed = begun.number > 0 && end < limit;
-        let mut gone = Addresses::from(avoid);
         let mut left = ADDRESSES;
         let (brought, verdict) = loop {
             left -= 1;
-            let picked = self.until.bound(end, link.peers.pick(now(), &gone)).await;
+            let avoid = course.trail.so_far();
+            let picked = self.until.bound(end, link.peers.pick(now(), &avoid)).await;
             let picked = match picked {
                 Some(Ok(picked)) => picked,
                 Some(Err(error)) => {
@@ -348,7 +351,7 @@ impl<P: Protocol> Pursuit<P> {
                     break self.judged(Err(self.failed(Unanswered::NotBegun, why)));
                 }
             };
-            *address = Some(picked.address());
+            course.trail.leads_to(picked.address());
             let with = self.with(&ready, begun, end);
             let (brought, verdict) = match with {
                 Some(with) => {
@@ -361,8 +364,7 @@ impl<P: Protocol> Pursuit<P> {
             match (&brought, verdict.health) {
                 (Err(failed), _) if failed.how == Unanswered::Unreachable => {
                     link.peers.unreachable(&picked, now());
-                    gone.push(picked.address());
-                    if left > 0 && link.peers.has_other(&gone) {
+                    if left > 0 && link.peers.has_other(&course.trail.so_far()) {
                         continue;
                     }
                 }
@@ -377,13 +379,7 @@ impl<P: Protocol> Pursuit<P> {
         {
             link.bearer.refused(ready.credentials.as_ref());
         }
-        let end = now();
-        let ended = Ended {
-            health: verdict.health,
-            took: end.saturating_duration_since(start),
-            limit: self.policy.limit,
-        };
-        link.guard.ended(ready.passage, verdict.outcome, ended, end);
+        link.guard.ended(ready.passage, &verdict, now());
         (brought, verdict)
     }
 
@@ -461,6 +457,13 @@ impl<P: Protocol> Pursuit<P> {
             }
         }
         self.protocol.send(transport, &self.call, with).await
+    }
+
+    /// How long one attempt may take, of itself.
+    fn time(&self) -> Duration {
+        let limit = self.policy.limit;
+        let total = self.policy.retry.total;
+        total.map_or(limit, |total| total.min(limit))
     }
 
     fn failed(&self, how: Unanswered, why: impl Into<String>) -> Failed {

@@ -471,12 +471,7 @@ async fn hangs_at(numbers: &'static [usize]) -> Service {
 async fn a_read_that_takes_longer_than_usual_gets_a_second_attempt_beside_it() {
     let service = hangs_at(&[20]).await;
     let graph = Graph::new(USERS, &service.url);
-    for id in 0..20 {
-        graph
-            .fetch(&format!("{{ fast(id: {id}) {{ name }} }}"))
-            .await
-            .unwrap();
-    }
+    learn(&graph).await;
     graph.calls();
     let hedged = graph.fetch("{ fast(id: 20) { name } }").await;
     assert_eq!(hedged.unwrap(), json!(["21"]));
@@ -492,6 +487,157 @@ async fn a_read_that_takes_longer_than_usual_gets_a_second_attempt_beside_it() {
         numbers.budget_left < 31.5,
         "a hedge costs as much as a retry"
     );
+}
+
+/// Asks for hedged reads, so many that it is known how long they take.
+async fn learn(graph: &Graph) {
+    for id in 0..20 {
+        let read = format!("{{ fast(id: {id}) {{ name }} }}");
+        graph.fetch(&read).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_hedge_goes_to_another_address_however_busy_that_is() {
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let service = |release: Arc<Notify>| {
+        let asked = asked.clone();
+        Service::new(move |seen| {
+            let (asked, release) = (asked.clone(), release.clone());
+            async move {
+                if seen.target.starts_with("/users/") {
+                    release.notified().await;
+                } else if asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 20 {
+                    std::future::pending::<()>().await;
+                }
+                reply(200, &json!({ "name": "Ada" }))
+            }
+        })
+    };
+    let (busy, idle) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (one, two) = (service(busy.clone()).await, service(idle.clone()).await);
+    let graph = Graph::new(USERS, &format!("{},{}", one.url, two.url));
+    learn(&graph).await;
+    let plans: Vec<_> = (0..4)
+        .map(|id| graph.plan(&format!("{{ user(id: {id}) {{ name }} }}")))
+        .collect();
+    let held = plans
+        .iter()
+        .map(|plan| graph.fetch_in(&graph.context, plan));
+    let holds = |service: &Service| {
+        let targets = service.targets();
+        targets
+            .iter()
+            .filter(|it| it.starts_with("/users/"))
+            .count()
+    };
+    let hedged = async {
+        until(|| (holds(&one), holds(&two)) == (2, 2)).await;
+        idle.notify_waiters();
+        until(|| graph.sources().numbers()[0].in_flight == 2).await;
+        let hedged = graph.fetch("{ fast(id: 20) { name } }").await;
+        assert_eq!(hedged.unwrap(), json!(["Ada"]));
+        busy.notify_waiters();
+    };
+    tokio::join!(futures_util::future::join_all(held), hedged);
+    for service in [one, two] {
+        let targets = service.targets();
+        assert!(targets.contains(&"/fast/20".to_owned()), "{targets:?}");
+    }
+}
+
+/// Lets others go on until it is so.
+async fn until(holds: impl Fn() -> bool) {
+    let waited = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waited).await;
+    waited.expect("it comes to be so in time");
+}
+
+#[tokio::test]
+async fn an_attempt_that_a_hedge_has_overtaken_was_a_slow_call() {
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let service = Service::new(move |_| {
+        let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move {
+            match number {
+                20 => std::future::pending().await,
+                21 => tokio::time::sleep(Duration::from_millis(100)).await,
+                _ => {}
+            }
+            reply(200, &json!({ "name": "Ada" }))
+        }
+    })
+    .await;
+    let config = rules(ResilienceRules {
+        minimum_calls: Some(22),
+        slow_call: Some(Duration::from_millis(50)),
+        slow_call_rate: Some(0.05),
+        ..ResilienceRules::default()
+    });
+    let graph = Graph::configured(USERS, &service.url, &config);
+    learn(&graph).await;
+    graph.fetch("{ fast(id: 20) { name } }").await.unwrap();
+    assert_eq!(graph.sources().numbers()[0].breaker.as_str(), "open");
+}
+
+/// Where every first attempt hangs and every hedge is answered at once, an answer takes as long as it takes to hedge.
+#[tokio::test]
+async fn what_a_hedge_has_won_is_learnt_with_the_time_before_it() {
+    const USUAL: Duration = Duration::from_millis(60);
+    let known = Arc::new(Mutex::new(std::collections::HashSet::new()));
+    let service = Service::new(move |seen| {
+        let usual = seen.target.len() < "/fast/100".len();
+        let first = known.lock().unwrap().insert(seen.target);
+        async move {
+            match (usual, first) {
+                (true, _) => tokio::time::sleep(USUAL).await,
+                (false, true) => std::future::pending().await,
+                (false, false) => {}
+            }
+            reply(200, &json!({ "name": "Ada" }))
+        }
+    })
+    .await;
+    let config = rules(ResilienceRules {
+        breaker: Some(false),
+        budget_ratio: Some(1.0),
+        budget_per_second: Some(100.0),
+        ..ResilienceRules::default()
+    });
+    let graph = Graph::configured(USERS, &service.url, &config);
+    let all = async |ids: std::ops::Range<usize>| {
+        let reads = ids.map(|id| format!("{{ fast(id: {id}) {{ name }} }}"));
+        let plans: Vec<_> = reads.map(|read| graph.plan(&read)).collect();
+        let answers = plans
+            .iter()
+            .map(|plan| graph.fetch_in(&graph.context, plan));
+        let answers = futures_util::future::join_all(answers).await;
+        assert!(answers.iter().all(Result::is_ok));
+    };
+    all(0..20).await;
+    for round in 1..=9 {
+        all(100 * round..100 * round + 50).await;
+    }
+    let start = now();
+    all(999..1000).await;
+    assert!(now() - start >= USUAL, "{:?}", now() - start);
+}
+
+#[tokio::test]
+async fn another_attempt_goes_to_no_address_that_was_not_there_before() {
+    let gone = [(); 2].map(|()| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}", listener.local_addr().unwrap())
+    });
+    for _ in 0..20 {
+        let service = scripted(&[503]).await;
+        let graph = Graph::new(USERS, &format!("{},{},{}", gone[0], gone[1], service.url));
+        assert_eq!(graph.fetch(USER).await.unwrap(), json!(["Ada"]));
+    }
 }
 
 fn named(name: &'static str) -> plan::source::Context {

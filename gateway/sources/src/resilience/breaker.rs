@@ -18,6 +18,7 @@ use std::time::Instant;
 use super::verdict::Health;
 use super::window::Counts;
 use super::window::Window;
+use crate::calls;
 
 /// When it opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,21 +91,14 @@ enum Phase {
     HalfOpen { trying: u32, passed: u32 },
 }
 
-/// How a call went.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
-    pub(crate) health: Health,
-    pub(crate) took: Duration,
-    /// How long it might have taken.
-    pub(crate) limit: Duration,
-}
-
-/// The right to make one call. Dropped without a result, it tells nothing.
+/// The right to make one call, now. Dropped without a result, it tells no more than how long the call has taken so far.
 #[derive(Debug)]
 pub(crate) struct Passage {
     breaker: Option<Arc<Breaker>>,
     era: u64,
-    probe: bool,
+    start: Instant,
+    /// How long the call may take.
+    limit: Duration,
 }
 
 impl Breaker {
@@ -128,10 +122,20 @@ impl Breaker {
         })
     }
 
-    /// Lets a call pass, or says how long none will.
-    pub(crate) fn admit(self: &Arc<Self>, now: Instant) -> Result<Passage, Duration> {
+    /// Lets a call pass that may take so long, or says how long none will.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        now: Instant,
+        limit: Duration,
+    ) -> Result<Passage, Duration> {
+        let mut passage = Passage {
+            breaker: None,
+            era: 0,
+            start: now,
+            limit,
+        };
         let Some(settings) = &self.settings else {
-            return Ok(Passage::unwatched());
+            return Ok(passage);
         };
         let mut inner = self.inner();
         if let Phase::Open { until } = inner.phase
@@ -144,23 +148,18 @@ impl Breaker {
             inner.era += 1;
             self.is(BreakerState::HalfOpen);
         }
-        let probe = match &mut inner.phase {
-            Phase::Closed => false,
+        match &mut inner.phase {
+            Phase::Closed => {}
             Phase::Open { until } => return Err(*until - now),
             // Whoever comes while others try is told to come back soon.
             Phase::HalfOpen { trying, passed } if *trying + *passed >= settings.probes => {
                 return Err(Duration::from_secs(1));
             }
-            Phase::HalfOpen { trying, .. } => {
-                *trying += 1;
-                true
-            }
-        };
-        Ok(Passage {
-            breaker: Some(self.clone()),
-            era: inner.era,
-            probe,
-        })
+            Phase::HalfOpen { trying, .. } => *trying += 1,
+        }
+        passage.breaker = Some(self.clone());
+        passage.era = inner.era;
+        Ok(passage)
     }
 
     /// How long it lets nobody pass; none where somebody may.
@@ -188,20 +187,15 @@ impl Breaker {
         self.openings.load(Ordering::Relaxed)
     }
 
-    fn ended(&self, passage: &Passage, ended: Ended, now: Instant) {
+    fn ended(&self, passage: &Passage, health: Health, now: Instant) {
         let Some(settings) = &self.settings else {
             return;
         };
-        let Ended {
-            health,
-            took,
-            limit,
-        } = ended;
         let mut inner = self.inner();
         if inner.era != passage.era {
             return;
         }
-        let slow = took >= settings.slow_call.unwrap_or(limit / 2);
+        let slow = passage.took(now) >= settings.slow_call.unwrap_or(passage.limit / 2);
         match (inner.phase, health) {
             (Phase::Closed, Health::Silent) if !slow => {}
             (Phase::Closed, _) => self.count(&mut inner, settings, health, slow, now),
@@ -293,31 +287,28 @@ impl Inner {
 }
 
 impl Passage {
-    fn unwatched() -> Self {
-        Self {
-            breaker: None,
-            era: 0,
-            probe: false,
-        }
+    /// How long the call has taken so far.
+    pub(crate) fn took(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
     }
 
     /// The call has ended.
-    pub(crate) fn ended(mut self, ended: Ended, now: Instant) {
+    pub(crate) fn ended(mut self, health: Health, now: Instant) {
+        self.tell(health, now);
+    }
+
+    fn tell(&mut self, health: Health, now: Instant) {
         if let Some(breaker) = self.breaker.take() {
-            breaker.ended(&self, ended, now);
+            breaker.ended(self, health, now);
         }
     }
 }
 
 impl Drop for Passage {
+    /// Nobody waited for the end: that it took long is known all the same.
     fn drop(&mut self) {
-        if let Some(breaker) = self.breaker.take()
-            && self.probe
-        {
-            let mut inner = breaker.inner();
-            if inner.era == self.era {
-                inner.let_go();
-            }
+        if self.breaker.is_some() {
+            self.tell(Health::Silent, calls::now());
         }
     }
 }
@@ -337,15 +328,8 @@ mod tests {
         longest: Duration::from_secs(60),
         probes: 1,
     };
-    const FAST: Duration = Duration::from_millis(1);
-
-    fn ended(health: Health, took: Duration) -> Ended {
-        Ended {
-            health,
-            took,
-            limit: Duration::from_secs(4),
-        }
-    }
+    const FAST: Duration = Duration::ZERO;
+    const LIMIT: Duration = Duration::from_secs(4);
 
     struct Scene {
         breaker: Arc<Breaker>,
@@ -366,11 +350,11 @@ mod tests {
         }
 
         fn call_of(&self, health: Health, took: Duration) -> bool {
-            let passage = self.breaker.admit(self.now);
+            let passage = self.breaker.admit(self.now, LIMIT);
             let passes = passage.is_ok();
             passage
                 .into_iter()
-                .for_each(|it| it.ended(ended(health, took), self.now));
+                .for_each(|it| it.ended(health, self.now + took));
             passes
         }
 
@@ -433,12 +417,9 @@ mod tests {
     fn a_call_that_may_take_long_is_slow_later() {
         let scene = Scene::new(USUAL);
         for _ in 0..20 {
-            let passage = scene.breaker.admit(scene.now).unwrap();
-            let report = Ended {
-                limit: Duration::from_secs(60),
-                ..ended(Health::Good, Duration::from_secs(20))
-            };
-            passage.ended(report, scene.now);
+            let passage = scene.breaker.admit(scene.now, Duration::from_secs(60));
+            let end = scene.now + Duration::from_secs(20);
+            passage.unwrap().ended(Health::Good, end);
         }
         assert_eq!(scene.state(), "closed");
     }
@@ -467,10 +448,10 @@ mod tests {
         scene.wait(4);
         assert!(!scene.call(Health::Good));
         scene.wait(1);
-        let probe = scene.breaker.admit(scene.now).unwrap();
+        let probe = scene.breaker.admit(scene.now, LIMIT).unwrap();
         assert_eq!(scene.state(), "half-open");
         assert!(!scene.call(Health::Good), "one at a time");
-        probe.ended(ended(Health::Good, FAST), scene.now);
+        probe.ended(Health::Good, scene.now);
         assert_eq!(scene.state(), "closed");
         assert!(scene.call(Health::Good));
     }
@@ -480,12 +461,12 @@ mod tests {
         let mut scene = Scene::new(BreakerSettings { probes: 2, ..USUAL });
         scene.calls(20, Health::Bad);
         scene.wait(5);
-        let first = scene.breaker.admit(scene.now).unwrap();
-        let second = scene.breaker.admit(scene.now).unwrap();
-        assert!(scene.breaker.admit(scene.now).is_err());
-        first.ended(ended(Health::Good, FAST), scene.now);
+        let first = scene.breaker.admit(scene.now, LIMIT).unwrap();
+        let second = scene.breaker.admit(scene.now, LIMIT).unwrap();
+        assert!(scene.breaker.admit(scene.now, LIMIT).is_err());
+        first.ended(Health::Good, scene.now);
         assert_eq!(scene.state(), "half-open");
-        second.ended(ended(Health::Good, FAST), scene.now);
+        second.ended(Health::Good, scene.now);
         assert_eq!(scene.state(), "closed");
     }
 
@@ -511,23 +492,36 @@ mod tests {
         let mut scene = Scene::new(USUAL);
         scene.calls(20, Health::Bad);
         scene.wait(5);
-        let probe = scene.breaker.admit(scene.now).unwrap();
-        assert!(scene.breaker.admit(scene.now).is_err());
+        let probe = scene.breaker.admit(scene.now, LIMIT).unwrap();
+        assert!(scene.breaker.admit(scene.now, LIMIT).is_err());
         drop(probe);
         assert!(scene.call(Health::Good));
         assert_eq!(scene.state(), "closed");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_waits_for_any_more_is_slow_where_it_has_taken_long() {
+        for (after, state) in [(1, "closed"), (2, "open")] {
+            let scene = Scene::new(USUAL);
+            let given_up: Vec<_> = (0..20)
+                .map(|_| scene.breaker.admit(scene.now, LIMIT))
+                .collect();
+            tokio::time::advance(Duration::from_secs(after)).await;
+            drop(given_up);
+            assert_eq!(scene.state(), state, "after {after} s");
+        }
+    }
+
     #[test]
     fn a_call_that_began_before_it_opened_says_nothing_afterwards() {
         let mut scene = Scene::new(USUAL);
-        let old = scene.breaker.admit(scene.now).unwrap();
+        let old = scene.breaker.admit(scene.now, LIMIT).unwrap();
         scene.calls(20, Health::Bad);
         scene.wait(5);
-        let probe = scene.breaker.admit(scene.now).unwrap();
-        old.ended(ended(Health::Bad, FAST), scene.now);
+        let probe = scene.breaker.admit(scene.now, LIMIT).unwrap();
+        old.ended(Health::Bad, scene.now);
         assert_eq!(scene.state(), "half-open");
-        probe.ended(ended(Health::Good, FAST), scene.now);
+        probe.ended(Health::Good, scene.now);
         assert_eq!(scene.state(), "closed");
     }
 
@@ -535,8 +529,8 @@ mod tests {
     fn one_that_is_off_never_opens() {
         let breaker = Breaker::new(&"users".into(), None, now());
         for _ in 0..100 {
-            let passage = breaker.admit(now()).unwrap();
-            passage.ended(ended(Health::Bad, FAST), now());
+            let passage = breaker.admit(now(), LIMIT).unwrap();
+            passage.ended(Health::Bad, now());
         }
         assert_eq!(breaker.state(), BreakerState::Closed);
     }

@@ -25,7 +25,6 @@ use crate::calls;
 pub(crate) use backoff::pause;
 pub(crate) use breaker::Breaker;
 pub use breaker::BreakerState;
-pub(crate) use breaker::Ended;
 pub(crate) use breaker::Passage;
 pub(crate) use budget::Budget;
 pub(crate) use bulkhead::Bulkhead;
@@ -72,8 +71,9 @@ impl Guard {
     }
 
     /// An attempt for which something was sent has ended.
-    pub(crate) fn ended(&self, passage: Passage, outcome: Outcome, ended: Ended, now: Instant) {
-        passage.ended(ended, now);
-        self.numbers.attempt(outcome, Some(ended.took));
+    pub(crate) fn ended(&self, passage: Passage, verdict: &Verdict, now: Instant) {
+        let took = passage.took(now);
+        passage.ended(verdict.health, now);
+        self.numbers.attempt(verdict.outcome, Some(took));
     }
 }
