@@ -19,6 +19,8 @@ pub mod clock;
 pub mod deliver;
 pub mod message;
 mod partition;
+#[cfg(any(test, feature = "testing"))]
+pub mod plain;
 pub mod seal;
 pub mod store;
 

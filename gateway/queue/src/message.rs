@@ -210,34 +210,43 @@ impl Message {
     }
 }
 
+/// For tests: what a request asked for, without a key.
+#[cfg(any(test, feature = "testing"))]
+pub fn message(id: u128) -> Message {
+    Message {
+        id: Uuid::from_u128(id),
+        queue: "email".into(),
+        field: "Mutation.requestReview".into(),
+        key: None,
+        source: "reviews".into(),
+        call: Call {
+            verb: "POST".into(),
+            target: "/orders/7/review-requests".into(),
+            headers: vec![("x-tenant".into(), Some("t1".into()))],
+            body: Body(br#"{"email":"ada@example.com"}"#.to_vec()),
+        },
+        idempotency_key: "k1".into(),
+        dedupe: None,
+        caller: Some("issuer|ada".into()),
+        correlation_id: "checkout-1".into(),
+        request_id: "0192f3a4".into(),
+        trace: None,
+        accepted_at: 1_730_000_000_000,
+        not_before: None,
+        ttl: 86_400_000,
+        retry: Retry::default(),
+        blocks: false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn message() -> Message {
         Message {
-            id: Uuid::from_u128(0x0192_f3a4_b5c6_7d8e_9fa0_b1c2_d3e4_f506),
-            queue: "email".into(),
-            field: "Mutation.requestReview".into(),
             key: Some("order-7".into()),
-            source: "reviews".into(),
-            call: Call {
-                verb: "POST".into(),
-                target: "/orders/7/review-requests".into(),
-                headers: vec![("x-tenant".into(), Some("t1".into()))],
-                body: Body(br#"{"email":"ada@example.com"}"#.to_vec()),
-            },
-            idempotency_key: "k1".into(),
-            dedupe: None,
-            caller: Some("issuer|ada".into()),
-            correlation_id: "checkout-1".into(),
-            request_id: "0192f3a4".into(),
-            trace: None,
-            accepted_at: 1_730_000_000_000,
-            not_before: None,
-            ttl: 86_400_000,
-            retry: Retry::default(),
-            blocks: false,
+            ..super::message(0x0192_f3a4_b5c6_7d8e_9fa0_b1c2_d3e4_f506)
         }
     }
 
