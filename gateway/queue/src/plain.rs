@@ -70,6 +70,7 @@ struct Held {
 #[derive(Clone)]
 struct Kept {
     message: Message,
+    bytes: u64,
     erased: bool,
     progress: Progress,
     place: Place,
@@ -383,7 +384,7 @@ impl Held {
             return Err(Refused::TooLarge { bytes, limit });
         }
         let waiting = || self.messages.iter().filter(|kept| kept.waits());
-        let held: u64 = waiting().map(Kept::bytes).sum();
+        let held: u64 = waiting().map(|kept| kept.bytes).sum();
         if waiting().count() as u64 >= limits.messages || held + bytes as u64 > limits.bytes {
             return Err(Refused::Full { retry_after: SOON });
         }
@@ -434,6 +435,7 @@ impl Held {
                 due: message.not_before.unwrap_or(0),
                 claim: None,
             },
+            bytes: message.encode().len() as u64,
             message,
             erased: false,
             progress: Progress::default(),
@@ -530,11 +532,10 @@ impl Held {
 
     /// One was delivered: the dead letters before it in its line were passed by.
     fn pass(&mut self, index: usize) {
-        let line = self.messages[index].line();
-        for earlier in &mut self.messages[..index] {
+        let (earlier, delivered) = self.messages.split_at_mut(index);
+        for earlier in earlier {
             if let Place::Dead { passed, .. } = &mut earlier.place
-                && earlier.message.key.is_some()
-                && line_of(&earlier.message) == line
+                && line_of(&earlier.message) == delivered[0].line()
             {
                 *passed = true;
             }
@@ -615,7 +616,7 @@ impl Held {
         Depth {
             queue: queue.to_owned(),
             waiting: waiting().count() as u64,
-            bytes: waiting().map(Kept::bytes).sum(),
+            bytes: waiting().map(|kept| kept.bytes).sum(),
             oldest: waiting().map(|kept| kept.message.accepted_at).min(),
             dead: all().filter(|kept| kept.is_dead()).count() as u64,
             paused: self.paused.get(queue).cloned(),
@@ -623,13 +624,15 @@ impl Held {
     }
 }
 
-/// Its queue and its key; its own where it has none.
-fn line_of(message: &Message) -> (String, Result<String, Uuid>) {
-    (message.queue.clone(), message.key.clone().ok_or(message.id))
+/// A queue and a key; a line of its own where there is no key.
+type Line<'m> = (&'m str, Result<&'m str, Uuid>);
+
+fn line_of(message: &Message) -> Line<'_> {
+    (&message.queue, message.key.as_deref().ok_or(message.id))
 }
 
 impl Kept {
-    fn line(&self) -> (String, Result<String, Uuid>) {
+    fn line(&self) -> Line<'_> {
         line_of(&self.message)
     }
 
@@ -644,10 +647,6 @@ impl Kept {
     /// Whether those behind it wait for it.
     fn is_in_line(&self) -> bool {
         self.waits() || (self.is_dead() && self.message.blocks)
-    }
-
-    fn bytes(&self) -> u64 {
-        self.message.encode().len() as u64
     }
 
     /// When it may be taken.
