@@ -24,6 +24,8 @@ pub(super) struct Health {
     times: AtomicU32,
     /// In milliseconds since the origin; 0 while it is not passed over.
     until: AtomicU64,
+    /// Advanced each time that it is passed over: how a call ends that began before says nothing of it afterwards.
+    era: AtomicU32,
 }
 
 impl Health {
@@ -34,6 +36,7 @@ impl Health {
             in_a_row: AtomicU32::new(0),
             times: AtomicU32::new(0),
             until: AtomicU64::new(0),
+            era: AtomicU32::new(0),
         }
     }
 
@@ -41,8 +44,10 @@ impl Health {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(super) fn begins(&self) {
+    /// A call begins, in this era.
+    pub(super) fn begins(&self) -> u32 {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.era.load(Ordering::Relaxed)
     }
 
     pub(super) fn ends(&self) {
@@ -54,8 +59,11 @@ impl Health {
         until != 0 && self.millis(now) < until
     }
 
-    /// It answered.
-    pub(super) fn well(&self) {
+    /// It answered a call that began in this era.
+    pub(super) fn well(&self, era: u32) {
+        if self.era.load(Ordering::Relaxed) != era {
+            return;
+        }
         // Most calls find nothing to change, and share the line they read.
         if self.in_a_row.load(Ordering::Relaxed) != 0 || self.until.load(Ordering::Relaxed) != 0 {
             self.in_a_row.store(0, Ordering::Relaxed);
@@ -64,8 +72,11 @@ impl Health {
         }
     }
 
-    /// It failed; how often in a row.
-    pub(super) fn failed(&self) -> u32 {
+    /// It failed at a call that began in this era; how often in a row.
+    pub(super) fn failed(&self, era: u32) -> u32 {
+        if self.era.load(Ordering::Relaxed) != era {
+            return 0;
+        }
         self.in_a_row
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1)
@@ -76,6 +87,7 @@ impl Health {
         if self.is_passed_over(now) {
             return;
         }
+        self.era.fetch_add(1, Ordering::Relaxed);
         let times = self.times.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let until = now + PASS_OVER.saturating_mul(times).min(LONGEST);
         self.until.store(self.millis(until), Ordering::Relaxed);

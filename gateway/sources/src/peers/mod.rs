@@ -74,12 +74,16 @@ struct Peer<T> {
 /// An address that a call goes to. Counted as busy while it is held.
 pub(crate) struct Picked<T> {
     peer: Arc<Peer<T>>,
+    /// Of the address's health, when the call began.
+    era: u32,
 }
 
 impl<T> Picked<T> {
     fn new(peer: &Arc<Peer<T>>) -> Self {
-        peer.health.begins();
-        Self { peer: peer.clone() }
+        Self {
+            era: peer.health.begins(),
+            peer: peer.clone(),
+        }
     }
 
     /// What the call goes over.
@@ -154,12 +158,12 @@ impl<T: Send + Sync + 'static> Peers<T> {
 
     /// A call to it was answered as by a healthy service.
     pub(crate) fn well(&self, picked: &Picked<T>) {
-        picked.peer.health.well();
+        picked.peer.health.well(picked.era);
     }
 
     /// A call to it failed.
     pub(crate) fn failed(&self, picked: &Picked<T>, now: Instant) {
-        let in_a_row = picked.peer.health.failed();
+        let in_a_row = picked.peer.health.failed(picked.era);
         let limit = self.settings.eject_after;
         let known = self.known.load();
         if limit == 0 || in_a_row < limit || picked.peer.health.is_passed_over(now) {

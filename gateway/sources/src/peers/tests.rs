@@ -209,6 +209,23 @@ async fn five_failures_in_a_row_eject_an_address_and_longer_each_time() {
     assert_eq!(peers.count(calls::now()).1, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn how_a_call_ends_that_began_before_an_address_was_ejected_says_nothing_of_it() {
+    let names = Names::new(&[1, 2]);
+    let peers = peers(&names);
+    port(&peers).await;
+    let old = async || peers.pick(calls::now(), &[at(2)]).await.unwrap();
+    let (well, failed) = (old().await, old().await);
+    fail(&peers, 1, 5).await;
+    peers.well(&well);
+    assert_eq!(peers.count(calls::now()).1, 1, "it is not brought back");
+    tokio::time::advance(health::PASS_OVER).await;
+    peers.failed(&failed, calls::now());
+    assert_eq!(peers.count(calls::now()).1, 0, "nor ejected anew");
+    fail(&peers, 1, 1).await;
+    assert_eq!(peers.count(calls::now()).1, 1, "one more failure is enough");
+}
+
 #[tokio::test]
 async fn an_answer_ends_the_row() {
     let names = Names::new(&[1, 2]);
