@@ -14,6 +14,8 @@ use std::io;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -52,8 +54,10 @@ pub(crate) struct Peers<T> {
     resolver: Arc<dyn Resolve>,
     make: Make<T>,
     known: ArcSwap<Known<T>>,
-    /// Held by the one lookup that is under way.
-    lookup: tokio::sync::Mutex<()>,
+    /// Held by the one lookup that is under way; how the last one failed that did.
+    lookup: tokio::sync::Mutex<Option<Arc<io::Error>>>,
+    /// Lookups that have failed.
+    failures: AtomicU64,
     origin: Instant,
 }
 
@@ -120,7 +124,8 @@ impl<T: Send + Sync + 'static> Peers<T> {
                 peers: Vec::new(),
                 looked_up: None,
             }),
-            lookup: tokio::sync::Mutex::new(()),
+            lookup: tokio::sync::Mutex::default(),
+            failures: AtomicU64::new(0),
             origin: calls::now(),
         })
     }
@@ -204,18 +209,34 @@ impl<T: Send + Sync + 'static> Peers<T> {
         });
     }
 
-    /// Looks names up, unless somebody did since the caller saw the last answer.
+    /// Looks names up, unless somebody did since the caller saw the last answer. All who wait for a lookup share how it ends, a failure too: they do not each try again, one after the other.
     async fn look_up(&self, seen: Option<Instant>) -> io::Result<()> {
-        let _under_way = self.lookup.lock().await;
+        let failures = self.failures.load(Ordering::Relaxed);
+        let mut last = self.lookup.lock().await;
         let known = self.known.load_full();
         if known.looked_up != seen && !known.peers.is_empty() {
             return Ok(());
         }
+        if let Some(failure) = &*last
+            && self.failures.load(Ordering::Relaxed) != failures
+        {
+            return Err(io::Error::new(failure.kind(), failure.clone()));
+        }
+        let looked_up = self.look_up_now(&known).await;
+        looked_up.map_err(|error| {
+            let error = Arc::new(error);
+            *last = Some(error.clone());
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            io::Error::new(error.kind(), error)
+        })
+    }
+
+    async fn look_up_now(&self, known: &Known<T>) -> io::Result<()> {
         let found = tokio::time::timeout(self.settings.lookup, self.resolve_all()).await;
         let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let now = calls::now();
         let peers = match found {
-            Ok(found) => self.peers_at(&known, found, now)?,
+            Ok(found) => self.peers_at(known, found, now)?,
             // Where names cannot be looked up, what was known is better than nothing; asked again after the usual time.
             Err(_) if !known.peers.is_empty() => known.peers.clone(),
             Err(error) => return Err(error),

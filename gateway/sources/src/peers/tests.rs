@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 
 use plan::source::BoxFuture;
 
@@ -279,6 +278,42 @@ async fn of_those_to_avoid_one_that_could_be_connected_to_is_picked() {
         let picked = peers.pick(calls::now(), &[at(1), at(2)]).await.unwrap();
         assert_eq!(picked.address().port(), 2);
     }
+}
+
+/// Keeps everybody waiting, then knows no address.
+#[derive(Default)]
+struct Held(tokio::sync::Notify, AtomicUsize);
+
+impl Resolve for Held {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            self.0.notified().await;
+            Err(io::Error::other("no such name"))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_who_wait_for_a_first_lookup_share_its_failure() {
+    let held = Arc::new(Held::default());
+    let address = Address::parse("http://service").unwrap();
+    let peers = Peers::new(address, USUAL, held.clone(), |_: &Host, _| Ok(0_usize));
+    let pick = || peers.pick(calls::now(), &[]);
+    let (one, two, three, ()) = tokio::join!(pick(), pick(), pick(), async {
+        held.0.notify_one();
+    });
+    for failed in [one, two, three] {
+        assert_eq!(failed.err().unwrap().to_string(), "no such name");
+    }
+    assert_eq!(held.1.load(Ordering::SeqCst), 1);
+    held.0.notify_one();
+    assert!(pick().await.is_err());
+    assert_eq!(
+        held.1.load(Ordering::SeqCst),
+        2,
+        "who comes later asks anew"
+    );
 }
 
 #[tokio::test]
