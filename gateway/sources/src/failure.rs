@@ -204,7 +204,7 @@ pub(crate) fn fixed_text(code: Code) -> &'static str {
         Code::BadUserInput => "The service refuses the request's values.",
         Code::Cancelled => "The call was cancelled.",
         Code::DeadlineExceeded => "The request's time is over.",
-        Code::NotStarted => "It was not begun: the request's time was over.",
+        Code::NotStarted => "It was not begun: the time of the request did not suffice.",
         Code::UpstreamUnavailable => "The service cannot be reached.",
         Code::UpstreamTimeout => "The service did not answer in time.",
         Code::CircuitOpen => {

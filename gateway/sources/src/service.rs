@@ -44,6 +44,8 @@ pub(crate) struct Service {
     pub(crate) errors: Errors,
     pub(crate) encodings: Arc<Encodings>,
     pub(crate) cache: Cache,
+    /// A mutation with less time left is not begun.
+    pub(crate) min_deadline: Option<Duration>,
     policies: HashMap<ResolverId, Arc<CallPolicy>, ahash::RandomState>,
 }
 
@@ -98,6 +100,7 @@ impl Service {
             rules: declared.headers.clone(),
             propagated: declared.propagated.clone(),
             errors: declared.errors.clone(),
+            min_deadline: declared.min_deadline,
             policies: resolvers.map(policy).collect(),
             settings,
             encodings,

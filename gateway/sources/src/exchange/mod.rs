@@ -135,16 +135,23 @@ impl<P: Protocol> Exchange<'_, P> {
 
     /// The reply: one that was kept, where anybody allows it, or one that comes.
     async fn came(&self) -> (Came<P>, How) {
-        if self.job.context.deadline <= self.start {
-            return (
-                self.not_asked(Unanswered::NotBegun, "not begun"),
-                How::Called,
-            );
+        if let Some(why) = self.too_late() {
+            return (self.not_asked(Unanswered::NotBegun, why), How::Called);
         }
         match self.protocol.service().asking(self.job) {
             None => self.called().await,
             Some(asking) => Box::pin(self.kept_or_called(asking)).await,
         }
+    }
+
+    /// Why the call is not begun, where it is too late for it: a mutation, also one whose turn comes after others, needs the time that its source says.
+    fn too_late(&self) -> Option<&'static str> {
+        let left = self.job.context.deadline.checked_duration_since(self.start);
+        let Some(left) = left.filter(|left| !left.is_zero()) else {
+            return Some("not begun");
+        };
+        let least = self.protocol.service().min_deadline?;
+        (self.policy.mutation && left < least).then_some("less time is left than `minDeadline`")
     }
 
     async fn kept_or_called(&self, asking: Asking<'_>) -> (Came<P>, How) {

@@ -215,6 +215,23 @@ async fn a_mutation_whose_time_is_over_before_it_begins_has_not_happened() {
 }
 
 #[tokio::test]
+async fn a_mutation_whose_turn_comes_with_less_time_than_its_source_needs_has_not_happened() {
+    let service = scripted(&[]).await;
+    let sdl = USERS.replacen("retry: {", "minDeadline: \"5s\", retry: {", 1);
+    let mut graph = Graph::new(&sdl, &service.url);
+    graph.context.deadline = now() + Duration::from_secs(4);
+    let error = graph.failure("mutation { add { name } }").await;
+    assert_eq!(
+        (error.code, error.outcome_unknown),
+        (Code::NotStarted, false)
+    );
+    assert!(service.seen().is_empty());
+    assert!(graph.fetch(USER).await.is_ok(), "a read needs no such time");
+    graph.context.deadline = now() + Duration::from_secs(6);
+    assert!(graph.fetch("mutation { add { name } }").await.is_ok());
+}
+
+#[tokio::test]
 async fn a_service_is_told_how_much_time_it_has() {
     let service = scripted(&[]).await;
     let mut graph = Graph::new(USERS, &service.url);
