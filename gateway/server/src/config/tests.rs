@@ -39,6 +39,24 @@ fn the_least_file_has_safe_defaults() {
     assert!(config.access_log.is_none() && config.slow_log.is_none() && config.tracing.is_none());
 }
 
+#[test]
+fn the_rates_of_a_breaker_are_above_zero_and_at_most_one() {
+    for key in ["failure_rate", "slow_call_rate"] {
+        let with = |rate| observed(&format!("resilience: {{ breaker: {{ {key}: {rate} }} }}"));
+        for rate in ["0.01", "1"] {
+            assert!(with(rate).is_ok(), "{key}: {rate}");
+        }
+        for rate in ["0", "-0.5", "1.1", ".nan"] {
+            let told = with(rate).unwrap_err().to_string();
+            assert!(
+                told.contains("above 0 and at most 1"),
+                "{key}: {rate}: {told}"
+            );
+        }
+    }
+    assert!(observed("resilience: { retry_budget: { ratio: 0 } }").is_ok());
+}
+
 fn observed(section: &str) -> Result<Config, Diagnostics> {
     let file = format!("subgraphs: {{ users: {{ schema: users.graphql }} }}\n{section}\n");
     parse(&file, &env(&[("TOKEN", "s3cret")]))

@@ -16,14 +16,21 @@ pub(super) fn rules(section: &str, said: &Resilience) -> Result<ResilienceRules,
         breaker,
         ..
     } = said;
+    let share = "a share lies between 0 and 1";
+    check(
+        section,
+        "retry_budget.ratio",
+        retry_budget.ratio,
+        share,
+        |it| (0.0..=1.0).contains(&it),
+    )?;
     for (key, rate) in [
-        ("retry_budget.ratio", retry_budget.ratio),
         ("breaker.failure_rate", breaker.failure_rate),
         ("breaker.slow_call_rate", breaker.slow_call_rate),
     ] {
-        check(section, key, rate, "a share lies between 0 and 1", |it| {
-            (0.0..=1.0).contains(&it)
-        })?;
+        // At none of the calls it would always be open.
+        let rule = "a rate is above 0 and at most 1";
+        check(section, key, rate, rule, |it| it > 0.0 && it <= 1.0)?;
     }
     let per_second = retry_budget.per_second;
     let positive = "it is a number, and not below 0";

@@ -56,9 +56,9 @@ pub(in crate::config) struct RetryBudget {
 pub(in crate::config) struct Breaker {
     /// On by default.
     pub(in crate::config) enabled: Option<bool>,
-    /// The share of failures that opens it; 0.5 by default.
+    /// The share of failures that opens it, above 0 and at most 1; 0.5 by default.
     pub(in crate::config) failure_rate: Option<f64>,
-    /// The share of slow calls that opens it; 0.5 by default.
+    /// The share of slow calls that opens it, above 0 and at most 1; 0.5 by default.
     pub(in crate::config) slow_call_rate: Option<f64>,
     /// What is slow; half of an attempt's time by default.
     pub(in crate::config) slow_call: Option<Span>,
