@@ -25,6 +25,7 @@ mod protocol;
 mod render;
 mod resilience;
 mod rest;
+mod retry_after;
 mod secret;
 mod service;
 mod tls;

@@ -52,6 +52,7 @@ use crate::protocol::Protocol;
 use crate::protocol::Shown;
 use crate::protocol::With;
 use crate::resilience::Verdict;
+use crate::retry_after::retry_after;
 use crate::service::Link;
 use crate::service::Service;
 use client::Reader;
@@ -341,7 +342,7 @@ impl Rest {
         SourceError {
             problem: Some(Box::new(told.problem)),
             mapped: Mapped::of(chosen.filter(|_| known.is_none()), told.extensions),
-            retry_after: status::retry_after(&reply.headers),
+            retry_after: retry_after(&reply.headers),
             outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(reply.status),
             internal: Some(problem::logged(reply)),
             ..SourceError::new(code, &self.service.name, told.message)

@@ -9,11 +9,13 @@ use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytes::BytesMut;
@@ -39,6 +41,7 @@ use super::codec::Passed;
 use crate::calls;
 use crate::failure::is_refused_stream;
 use crate::peers::Peers;
+use crate::retry_after::retry_after;
 
 /// The header and trailer that says how a call ended.
 const GRPC_STATUS: &str = "grpc-status";
@@ -94,8 +97,8 @@ pub(super) enum Failure {
     Unprocessed(String),
     /// The connection broke; the service may have done its work. Whether headers of an answer had come.
     Broken(String, bool),
-    /// An answer with this HTTP status and no gRPC status.
-    Http(u16),
+    /// An answer with this HTTP status and no gRPC status, and how long it asks to wait.
+    Http(u16, Option<Duration>),
     /// The answer is not gRPC as it should be.
     NotGrpc(String),
     /// The answer is larger than accepted.
@@ -229,12 +232,19 @@ struct Seen {
     grpc_status: AtomicBool,
     /// Whether the head came without the status: an answer had begun.
     begun: AtomicBool,
+    /// Of a head that is none of gRPC's.
+    retry_after: OnceLock<Duration>,
 }
 
 impl Seen {
     fn head(&self, status: http::StatusCode, headers: &HeaderMap) {
         self.http_status.store(status.as_u16(), Ordering::Relaxed);
         self.trailers(headers);
+        if status != http::StatusCode::OK
+            && let Some(wait) = retry_after(headers)
+        {
+            self.retry_after.get_or_init(|| wait);
+        }
         let begun = !self.grpc_status.load(Ordering::Relaxed);
         self.begun.store(begun, Ordering::Relaxed);
     }
@@ -259,7 +269,7 @@ impl Seen {
                 Code::OutOfRange | Code::ResourceExhausted => Failure::TooLarge,
                 _ => Failure::NotGrpc(status.message().to_owned()),
             },
-            other => Failure::Http(other),
+            other => Failure::Http(other, self.retry_after.get().copied()),
         }
     }
 }
@@ -328,8 +338,6 @@ impl Service<http::Request<Body>> for Watched {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::Tls;
     use crate::grpc::channel;
@@ -474,7 +482,7 @@ mod tests {
         };
         assert!(matches!(
             answered(Take::One, page(502)).await,
-            Err(Failure::Http(502))
+            Err(Failure::Http(502, None))
         ));
         assert!(matches!(
             answered(Take::One, page(200)).await,

@@ -202,7 +202,7 @@ impl Protocol for Grpc {
     }
 
     fn aborted(&self, status: u16) -> Result<Self::Raw, Failed> {
-        let refusal = told_apart(Failure::Http(status), &self.service.name)?;
+        let refusal = told_apart(Failure::Http(status, None), &self.service.name)?;
         Ok(Err(Arc::new(refusal)))
     }
 

@@ -127,7 +127,7 @@ fn text(value: Json) -> Option<String> {
 pub(super) fn told_apart(failure: Failure, service: &Arc<str>) -> Result<Refusal, Failed> {
     let (how, why) = match failure {
         Failure::Status(status, begun) => return Ok(answered(&status, begun, service)),
-        Failure::Http(status) => return Ok(of_http(status, service)),
+        Failure::Http(status, wait) => return Ok(of_http(status, wait, service)),
         Failure::Unreachable(why) => (Unanswered::Unreachable, why),
         Failure::Unprocessed(why) => (Unanswered::Unprocessed, why),
         Failure::Broken(why, false) => (Unanswered::Broken, why),
@@ -143,17 +143,22 @@ pub(super) fn told_apart(failure: Failure, service: &Arc<str>) -> Result<Refusal
 }
 
 /// What stands before the service answered in its place.
-fn of_http(status: u16, service: &Arc<str>) -> Refusal {
+fn of_http(status: u16, wait: Option<Duration>, service: &Arc<str>) -> Refusal {
     let grpc = from_http(status);
     let code = classified(grpc);
     let internal = format!("HTTP status {status} without a gRPC status");
+    let error = SourceError::new(code, service, fixed_text(code)).internal(internal);
+    let verdict = verdict(grpc);
     Refusal {
-        error: SourceError::new(code, service, fixed_text(code)).internal(internal),
+        error: SourceError {
+            retry_after: wait,
+            ..error
+        },
         status: name(grpc),
         number: tonic::Code::Unknown as i64,
         answer: None,
         maybe_done: is_unclear(grpc),
-        verdict: verdict(grpc),
+        verdict: Verdict { wait, ..verdict },
     }
 }
 
@@ -744,7 +749,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_grpc_status_has_that_of_its_http_status() {
-        let told = |status| told_apart(Failure::Http(status), &"orders".into());
+        let told = |status| told_apart(Failure::Http(status, None), &"orders".into());
         let code = |status| told(status).unwrap().error.code;
         assert_eq!(code(401), Code::Unauthenticated);
         assert_eq!(code(403), Code::Forbidden);

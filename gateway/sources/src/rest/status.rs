@@ -3,21 +3,15 @@
 //! Owns the HTTP column of the error table, and telling an answer from a page
 //! that somebody else served. Knows nothing of bodies beyond their kind.
 
-use std::time::Duration;
-use std::time::SystemTime;
-
-use chrono::DateTime;
-use chrono::Utc;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use http::header::RETRY_AFTER;
 use plan::code::Code;
 
-use crate::failure::LONGEST_WAIT;
 use crate::resilience::Again;
 use crate::resilience::Health;
 use crate::resilience::Outcome;
 use crate::resilience::Verdict;
+use crate::retry_after::retry_after;
 
 /// The code of an unsuccessful status.
 pub(super) fn code(status: u16) -> Code {
@@ -102,21 +96,6 @@ pub(super) fn is_page(headers: &HeaderMap) -> bool {
         media_type(headers).as_str(),
         "text/html" | "application/xhtml+xml"
     )
-}
-
-/// `Retry-After`, in seconds or as a date, as far as it is believed.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    stated_wait(headers).map(|wait| wait.min(LONGEST_WAIT))
-}
-
-fn stated_wait(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = DateTime::parse_from_rfc2822(value).ok()?;
-    let now = DateTime::<Utc>::from(SystemTime::now());
-    (at.to_utc() - now).to_std().ok()
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub(crate) enum Answer {
     Status(Status),
     /// A body and no trailers, as a proxy would answer.
     Http(u16, &'static str, Vec<u8>),
+    /// What stands before the service asks to come back later: a status, and `Retry-After`.
+    Busy(u16, &'static str),
     /// No answer.
     Hang,
 }
@@ -126,6 +128,12 @@ impl Served {
             Answer::Status(status) => status.into_http(),
             Answer::Endless(message) => self.endless(message),
             Answer::Http(status, content_type, body) => plain(status, content_type, body),
+            Answer::Busy(status, wait) => {
+                let mut busy = plain(status, "text/plain", Vec::new());
+                let headers = busy.headers_mut();
+                headers.insert("retry-after", wait.parse().unwrap());
+                busy
+            }
             Answer::Hang => std::future::pending().await,
         })
     }

@@ -69,6 +69,26 @@ async fn a_service_that_pushes_back_is_obeyed() {
 }
 
 #[tokio::test]
+async fn so_is_what_stands_before_the_service_and_asks_to_come_back_later() {
+    for status in [429, 503] {
+        let upstream = answers(move || Answer::Busy(status, "3600"));
+        let error = Fixture::get(&upstream.url()).outcome().await.unwrap_err();
+        assert_eq!(error.retry_after, Some(Duration::from_secs(3600)));
+        assert_eq!(
+            upstream.calls().len(),
+            1,
+            "{status}: later than anybody waits"
+        );
+        let first = AtomicUsize::new(0);
+        let upstream = answers(move || match first.fetch_add(1, Ordering::SeqCst) {
+            0 => Answer::Busy(status, "0"),
+            _ => Answer::Messages(vec![thing(json!({ "text": "hello" }))]),
+        });
+        assert!(Fixture::get(&upstream.url()).outcome().await.is_ok());
+    }
+}
+
+#[tokio::test]
 async fn mutations_are_asked_again_only_where_they_may_be_done_twice() {
     let upstream = fails_first(9, tonic::Status::unavailable("busy"));
     let fixture = Fixture::get(&upstream.url()).mutation();
