@@ -13,6 +13,9 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 
+/// What a client is given at most, in bytes of names and values: clients and proxies refuse answers whose headers are much longer.
+const MOST: usize = 32 * 1024;
+
 /// What calls have brought so far.
 #[derive(Debug, Default)]
 pub struct Propagated(Mutex<Vec<Brought>>);
@@ -53,7 +56,7 @@ impl Propagated {
         }
     }
 
-    /// What the client is given; a name stands here more than once only where its values are appended.
+    /// What the client is given; a name stands here more than once only where its values are appended. What does not fit any more is left out.
     pub fn take(&self) -> Vec<(HeaderName, HeaderValue)> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = std::mem::take(&mut *all);
@@ -74,6 +77,12 @@ impl Propagated {
                 }
             }
         }
+        let mut left = MOST;
+        merged.retain(|(name, value)| {
+            let fits = left.checked_sub(name.as_str().len() + value.len());
+            left = fits.unwrap_or(left);
+            fits.is_some()
+        });
         merged
     }
 }
@@ -187,6 +196,29 @@ mod tests {
         ] {
             assert_eq!(merged(merge, &brought), expected, "{merge:?}");
         }
+    }
+
+    #[test]
+    fn a_client_is_given_no_more_than_it_can_take() {
+        let rules = ["x-a", "x-b"].map(|name| ResponseRule {
+            name: name.into(),
+            merge: HeaderMerge::Append,
+        });
+        let all = Propagated::default();
+        let long = HeaderValue::try_from("v".repeat(10_000)).unwrap();
+        for step in 0..1_000 {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-a", long.clone());
+            headers.insert("x-b", HeaderValue::from(step));
+            all.brought(step, &rules, &headers);
+        }
+        let given = all.take();
+        let bytes = |(name, value): &(HeaderName, HeaderValue)| name.as_str().len() + value.len();
+        let sum: usize = given.iter().map(bytes).sum();
+        assert!(sum <= MOST && sum > MOST - 10, "{sum}");
+        let (long, short): (Vec<_>, Vec<_>) = given.iter().partition(|(name, _)| name == "x-a");
+        assert_eq!(long.len(), 3);
+        assert_eq!(short[0].1, "0", "the first come first");
     }
 
     #[test]
