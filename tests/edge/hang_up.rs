@@ -83,6 +83,54 @@ async fn a_mutation_is_finished_although_its_client_hangs_up() {
 }
 
 #[tokio::test]
+async fn a_mutation_without_a_client_keeps_its_room_and_the_process_until_it_is_done() {
+    let mut service = Scripted::closed(THING).await;
+    let folder = service.folder("shutdown: { grace: 1ms }");
+    let url = service.url();
+    let mut gateway =
+        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let mut client = Raw::connect(&gateway).await;
+    client.send(post(MUTATION).as_bytes()).await;
+    service.next().await;
+    drop(client);
+    // What a later client's going away has caused, this one's would have caused too.
+    let mut other = Raw::connect(&gateway).await;
+    other.send(post(QUERY).as_bytes()).await;
+    service.next().await;
+    drop(other);
+    until(|| service.given_up() == 1).await;
+    assert_eq!(in_flight(&gateway).await, "1");
+
+    gateway.terminate().await;
+    closed(&gateway).await;
+    // Operators see the gateway as long as there is something to do.
+    for _ in 0..50 {
+        assert_eq!(in_flight(&gateway).await, "1");
+    }
+    service.release(1);
+    assert_eq!(gateway.exit_code().await, Some(0));
+    assert_eq!((service.answered(), service.given_up()), (1, 1));
+}
+
+/// How many requests hold a room.
+async fn in_flight(gateway: &Gateway) -> String {
+    let page = gateway.get(&format!("{}/metrics", gateway.admin)).await;
+    let page = page.text().await.expect("a page");
+    let mut lines = page.lines();
+    let value = lines.find_map(|line| line.strip_prefix("switchboard_requests_in_flight "));
+    value.expect("it is told").to_owned()
+}
+
+/// Returns when no client is let in any more.
+async fn closed(gateway: &Gateway) {
+    let address = gateway.url.trim_start_matches("http://");
+    let address = address.trim_end_matches("/graphql");
+    let waited = async { while tokio::net::TcpStream::connect(address).await.is_ok() {} };
+    let waited = tokio::time::timeout(super::PATIENCE, waited).await;
+    waited.expect("it happens in time");
+}
+
+#[tokio::test]
 async fn a_query_that_others_wait_for_goes_on_without_the_client_that_began_it() {
     let (mut service, _folder, gateway) = scene().await;
     let mut first = Raw::connect(&gateway).await;

@@ -35,6 +35,8 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
+use crate::admission::Admitted;
+use crate::admission::Stays;
 use crate::authenticate::Principal;
 use crate::authorize::Asking;
 use crate::cache;
@@ -73,7 +75,7 @@ pub(crate) struct Gateway {
     /// Where some requests become traces.
     pub(crate) tracer: Option<Tracer>,
     /// Whether requests are taken.
-    pub(crate) admission: Admission,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// One operation and on whose behalf it runs.
@@ -86,6 +88,8 @@ pub(crate) struct GraphqlRequest<'r, 's> {
     /// What a developer wants to see beside the answer.
     pub(crate) wants: Wants,
     pub(crate) caller: Caller,
+    /// Its room.
+    pub(crate) admitted: &'r Admitted<'r>,
     /// Where the rate limits that it was charged to say how they stand.
     pub(crate) standings: &'r mut Standings,
     /// What those who look on have seen of it.
@@ -161,7 +165,7 @@ impl Gateway {
     pub(crate) fn new(graph: Graph) -> Self {
         Self {
             metrics: graph.metrics.clone(),
-            admission: Admission::new(graph.settings.admission),
+            admission: Arc::new(Admission::new(graph.settings.admission)),
             graph: ArcSwap::from_pointee(graph),
             flights: Flights::new(),
             epoch: AtomicU64::new(0),
@@ -242,7 +246,7 @@ impl Gateway {
         // Boxed, so that what is awaited around it stays small enough to move cheaply.
         match work.is_worth_sharing() {
             true => Ok(Box::pin(self.share(work)).await?),
-            false => Ok(Box::pin(self.run_alone(work)).await),
+            false => Ok(Box::pin(self.run_alone(work, request.admitted)).await),
         }
     }
 
@@ -274,10 +278,10 @@ impl Gateway {
         }
     }
 
-    async fn run_alone(self: &Arc<Self>, work: Work) -> Answer {
+    async fn run_alone(self: &Arc<Self>, work: Work, admitted: &Admitted<'_>) -> Answer {
         let requested = work.charge.requested;
         let done = match work.planned.plan.is_mutation() {
-            true => self.mutate(work).await,
+            true => self.mutate(work, admitted.stay()).await,
             false => work.execute().await,
         };
         done.answer(Role::Leader, requested)
@@ -305,11 +309,12 @@ impl Gateway {
         })
     }
 
-    /// A mutation that has begun is finished, whoever still listens: half of it would help nobody.
-    async fn mutate(self: &Arc<Self>, work: Work) -> Done {
+    /// A mutation that has begun is finished, whoever still listens: half of it would help nobody. Until then it holds its room.
+    async fn mutate(self: &Arc<Self>, work: Work, room: Arc<Stays>) -> Done {
         let gateway = self.clone();
         let correlation_id = work.context.correlation_id.clone();
         let task = async move {
+            let _room = room;
             let (graph, planned) = (work.graph.clone(), work.planned.clone());
             let _epoch = NextEpoch(&gateway.epoch);
             let _written = cache::Written {

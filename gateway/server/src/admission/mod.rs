@@ -8,6 +8,9 @@
 
 mod controller;
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
@@ -80,6 +83,9 @@ pub(crate) struct Admission {
     limit: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
+    /// Told when the last one leaves, once somebody waits for that.
+    emptied: Notify,
+    ending: AtomicBool,
     /// Since the start.
     refused: AtomicU64,
     /// Nanoseconds that half of the requests take, as far as was observed under load; 0 where nothing was.
@@ -99,10 +105,17 @@ pub(crate) struct Standing {
     pub(crate) refused: u64,
 }
 
-/// A request that was let in; its room is free again once this is dropped.
+/// A request that was let in; its room is free again once this is dropped, and whatever stays.
 pub(crate) struct Admitted<'a> {
-    door: &'a Admission,
+    door: &'a Arc<Admission>,
     /// When it came, while its time is of interest.
+    timed: Option<Instant>,
+    stays: OnceLock<Arc<Stays>>,
+}
+
+/// Work of a request that holds its room although nobody may wait for it any more.
+pub(crate) struct Stays {
+    door: Arc<Admission>,
     timed: Option<Instant>,
 }
 
@@ -118,6 +131,8 @@ impl Admission {
             limit: AtomicUsize::new(most),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
+            emptied: Notify::new(),
+            ending: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             service: AtomicU64::new(0),
             overloaded: AtomicBool::new(false),
@@ -128,7 +143,7 @@ impl Admission {
     /// Lets a request in, at once where there is room. Where there is too little, `time` says how
     /// long the request has, and what could not be answered in time is not begun.
     pub(crate) async fn admit(
-        &self,
+        self: &Arc<Self>,
         time: impl FnOnce() -> Duration,
     ) -> Result<Admitted<'_>, Overloaded> {
         if self.limit.load(SeqCst) >= self.settings.most
@@ -143,7 +158,10 @@ impl Admission {
         admitted
     }
 
-    async fn admit_under_load(&self, time: Duration) -> Result<Admitted<'_>, Overloaded> {
+    async fn admit_under_load(
+        self: &Arc<Self>,
+        time: Duration,
+    ) -> Result<Admitted<'_>, Overloaded> {
         let began = Instant::now();
         let service = Duration::from_nanos(self.service.load(Relaxed));
         let patience = time.checked_sub(service).ok_or(Overloaded)?;
@@ -161,24 +179,51 @@ impl Admission {
         Ok(admitted)
     }
 
-    fn enter(&self) -> Option<Admitted<'_>> {
+    fn enter(self: &Arc<Self>) -> Option<Admitted<'_>> {
         let limit = self.limit.load(SeqCst);
         let one_more = |running| (running < limit).then_some(running + 1);
         let entered = self.in_flight.fetch_update(SeqCst, SeqCst, one_more);
         entered.ok().map(|_| Admitted {
             door: self,
             timed: None,
+            stays: OnceLock::new(),
         })
     }
 
     /// Room, once somebody has left it. Who comes just then may be quicker.
-    async fn room(&self) -> Admitted<'_> {
+    async fn room(self: &Arc<Self>) -> Admitted<'_> {
         loop {
             let freed = self.freed.notified();
             if let Some(admitted) = self.enter() {
                 return admitted;
             }
             freed.await;
+        }
+    }
+
+    fn leave(&self, timed: Option<Instant>) {
+        let before = self.in_flight.fetch_sub(1, SeqCst);
+        if let Some(began) = timed {
+            self.observe(began.elapsed());
+        }
+        if self.waiting.load(SeqCst) > 0 {
+            self.freed.notify_one();
+        }
+        if before == 1 && self.ending.load(SeqCst) {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Returns when the last request has left, and all work that stays.
+    pub(crate) async fn emptied(&self) {
+        self.ending.store(true, SeqCst);
+        loop {
+            let mut emptied = pin!(self.emptied.notified());
+            emptied.as_mut().enable();
+            if self.in_flight.load(SeqCst) == 0 {
+                return;
+            }
+            emptied.await;
         }
     }
 
@@ -255,16 +300,30 @@ impl Admission {
     }
 }
 
+impl Admitted<'_> {
+    /// The room, for work that goes on when the request is given up. It is one for all of them, and the request's own.
+    pub(crate) fn stay(&self) -> Arc<Stays> {
+        let stays = self.stays.get_or_init(|| {
+            Arc::new(Stays {
+                door: self.door.clone(),
+                timed: self.timed,
+            })
+        });
+        stays.clone()
+    }
+}
+
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        let door = self.door;
-        door.in_flight.fetch_sub(1, SeqCst);
-        if let Some(began) = self.timed {
-            door.observe(began.elapsed());
+        if self.stays.get().is_none() {
+            self.door.leave(self.timed);
         }
-        if door.waiting.load(SeqCst) > 0 {
-            door.freed.notify_one();
-        }
+    }
+}
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        self.door.leave(self.timed);
     }
 }
 

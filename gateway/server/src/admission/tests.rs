@@ -16,7 +16,7 @@ fn unlimited() -> Arc<Admission> {
     door(Settings::default().most)
 }
 
-async fn admit(door: &Admission) -> Result<Admitted<'_>, Overloaded> {
+async fn admit(door: &Arc<Admission>) -> Result<Admitted<'_>, Overloaded> {
     door.admit(|| TIME).await
 }
 
@@ -128,11 +128,27 @@ async fn readiness_follows_lasting_refusals_and_draining() {
 
 #[tokio::test]
 async fn nothing_is_refused_where_that_is_turned_off() {
-    let off = Admission::new(Settings {
+    let off = Arc::new(Admission::new(Settings {
         enabled: false,
         most: 1,
         ..Settings::default()
-    });
+    }));
     let _all = (admit(&off).await, admit(&off).await);
     assert_eq!(off.refused.load(SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_goes_on_without_its_request_holds_the_room_of_one() {
+    let door = unlimited();
+    let request = admit(&door).await.ok().unwrap();
+    let work = [request.stay(), request.stay()];
+    assert_eq!(door.in_flight.load(SeqCst), 1);
+    drop(request);
+    assert_eq!(door.in_flight.load(SeqCst), 1);
+    let mut emptied = std::pin::pin!(door.emptied());
+    assert!(futures_util::poll!(&mut emptied).is_pending());
+    drop(work);
+    assert_eq!(door.in_flight.load(SeqCst), 0);
+    emptied.await;
+    door.emptied().await;
 }

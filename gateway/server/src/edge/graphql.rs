@@ -44,6 +44,7 @@ use super::problem::Kind;
 use super::problem::Problem;
 use super::status;
 use super::trace_context;
+use crate::admission::Admitted;
 use crate::admission::Overloaded;
 use crate::authenticate::Denied;
 use crate::authenticate::Principal;
@@ -82,10 +83,10 @@ pub(super) struct Arrival<'r> {
 pub(super) async fn serve(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
     let admission = &arrival.gateway.admission;
     let admitted = admission.admit(|| arrival.time(request.headers())).await;
-    let _admitted = admitted.map_err(|Overloaded| overloaded())?;
+    let admitted = admitted.map_err(|Overloaded| overloaded())?;
     match *request.method() {
-        Method::POST => post(arrival, request).await,
-        Method::GET => get(arrival, request).await,
+        Method::POST => post(arrival, &admitted, request).await,
+        Method::GET => get(arrival, &admitted, request).await,
         _ => Err(Problem::method_not_allowed(
             "GET, POST",
             "GraphQL is served to GET and POST.",
@@ -93,7 +94,11 @@ pub(super) async fn serve(arrival: Arrival<'_>, request: Request) -> Result<Resp
     }
 }
 
-async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
+async fn post(
+    arrival: Arrival<'_>,
+    admitted: &Admitted<'_>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let media = negotiate::accepted(&head.headers)?;
     let content = ContentType::of(&head.headers);
@@ -101,7 +106,7 @@ async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Proble
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let run = Run::begin(arrival, media, &head.headers).await?;
+    let run = Run::begin(arrival, admitted, media, &head.headers).await?;
     let limits = &run.graph.settings.http;
     let whole = run.deadline.min(Instant::now() + limits.body_time);
     let body = body::read(body, limits.body, whole).await;
@@ -115,7 +120,11 @@ async fn post(arrival: Arrival<'_>, request: Request) -> Result<Response, Proble
     run.answer(params, head.headers, true).await
 }
 
-async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem> {
+async fn get(
+    arrival: Arrival<'_>,
+    admitted: &Admitted<'_>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (head, _) = request.into_parts();
     let media = negotiate::accepted(&head.headers)?;
     let content = ContentType::of(&head.headers);
@@ -123,7 +132,7 @@ async fn get(arrival: Arrival<'_>, request: Request) -> Result<Response, Problem
         return Err(unsupported());
     }
     csrf::check(&head.headers, content)?;
-    let run = Run::begin(arrival, media, &head.headers).await?;
+    let run = Run::begin(arrival, admitted, media, &head.headers).await?;
     let query = head.uri.query().unwrap_or("");
     let params = Params::of_query(query, run.graph.settings.http.json_depth);
     let params = run.charging(&head.headers, params).await?;
@@ -250,6 +259,7 @@ fn granted(settings: &Config) -> Granted {
 /// What is settled before the parameters are looked at.
 pub(super) struct Run<'r> {
     pub(super) arrival: Arrival<'r>,
+    admitted: &'r Admitted<'r>,
     /// The graph in service when the request arrived: it stays this one's.
     pub(super) graph: Arc<Graph>,
     media: MediaType,
@@ -265,6 +275,7 @@ impl<'r> Run<'r> {
     /// Who asks is settled before the body is read: nothing is read for those who are refused.
     async fn begin(
         arrival: Arrival<'r>,
+        admitted: &'r Admitted<'r>,
         media: MediaType,
         headers: &HeaderMap,
     ) -> Result<Self, Problem> {
@@ -294,6 +305,7 @@ impl<'r> Run<'r> {
             wanted,
             stages,
             arrival,
+            admitted,
             graph,
             media,
         })
@@ -342,6 +354,7 @@ impl<'r> Run<'r> {
                 ..params.wants
             },
             caller,
+            admitted: self.admitted,
             standings: &mut standings,
             seen: &mut seen,
         };

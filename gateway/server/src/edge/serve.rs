@@ -113,7 +113,7 @@ pub(crate) enum Phase {
     Ending,
 }
 
-/// Serves until the process ends, then lets requests in flight go on for `drain`.
+/// Serves until the process ends, then lets requests in flight go on for `drain`: mutations too, whose clients have gone.
 pub(crate) async fn serve(
     listener: TcpListener,
     port: Port,
@@ -136,10 +136,7 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    if until(Instant::now() + drain, shared.connections.end())
-        .await
-        .is_none()
-    {
+    if until(Instant::now() + drain, shared.end()).await.is_none() {
         tracing::warn!("requests were still in flight when the time to drain ended");
     }
     watcher.abort();
@@ -173,6 +170,14 @@ impl Shared {
             http: protocol(limits),
             connections: Connections::new(bounds),
             port,
+        }
+    }
+
+    /// Ends when the last connection has ended, and what was begun for those who did not wait for it.
+    async fn end(&self) {
+        self.connections.end().await;
+        if let Some(gateway) = &self.port.server.graphql {
+            gateway.admission.emptied().await;
         }
     }
 
