@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::binary::Gateway;
 use super::floods::most_memory;
 use super::raw::Raw;
 use super::raw::Reply;
@@ -43,8 +42,7 @@ fn attack(name: &str, sent: impl Into<Vec<u8>>, status: u16, part: &'static str)
 async fn hostile_inputs_are_answered_in_time_and_in_bounded_memory() {
     let service = Scripted::open("{}").await;
     let folder = service.folder("timeouts: { headers: 1s, body: 1s, idle: 2s }");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     gateway.ask("{ __typename }").await;
     let before = most_memory(&gateway);
     let attacks = all();

@@ -47,8 +47,7 @@ async fn gateway(service: &Scripted, more: &str) -> (Folder, Gateway) {
         ("things.graphql", SDL),
         ("keys.yaml", &(key("ada") + &key("bob"))),
     ]);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
 

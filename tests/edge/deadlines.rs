@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::binary::Folder;
 use super::binary::Gateway;
 use super::binary::body;
+use super::far;
 use super::scripted::Scripted;
 
 /// `slow` holds its requests, `quick` answers, `far` accepts connections and says nothing.
@@ -38,13 +39,6 @@ extend schema @source(name: "far", grpc: { url: "{$env.FAR_URL}", protos: ["far.
 type Query { away: Int @grpc(method: "far.Far/Get", request: {}, result: "n") }
 type Mutation { send: Int @grpc(method: "far.Far/Get", request: {}, result: "n") }
 "#;
-const PROTO: &str = r#"
-syntax = "proto3";
-package far;
-service Far { rpc Get(Empty) returns (Number); }
-message Empty {}
-message Number { optional int32 n = 1; }
-"#;
 
 /// A gateway over three services, of which two keep it waiting.
 struct Scene {
@@ -66,7 +60,7 @@ impl Scene {
             ("slow.graphql", SLOW),
             ("quick.graphql", QUICK),
             ("far.graphql", FAR),
-            ("far.proto", PROTO),
+            ("far.proto", far::PROTO),
         ]);
         let (slow_url, quick_url) = (slow.url(), quick.url());
         let env = [

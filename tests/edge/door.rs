@@ -15,8 +15,7 @@ const THING: &str = r#"{ "id": 1, "name": "one" }"#;
 
 async fn gateway(service: &Scripted, config: &str) -> (Folder, Gateway) {
     let folder = service.folder(config);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
 

@@ -3,7 +3,6 @@
 
 use serde_json::json;
 
-use super::binary::Gateway;
 use super::scripted::Scripted;
 
 /// What a service says wrong, and the code that the client reads.
@@ -47,8 +46,7 @@ const WRONG: [(u16, &str, &str, &str); 8] = [
 async fn a_wrong_reply_is_one_null_with_one_error_and_leaks_nothing() {
     let service = Scripted::open("").await;
     let folder = service.folder("");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     for (status, media, reply, code) in WRONG {
         service.reply(status, media, reply);
         let answer = gateway.ask("{ __typename things { name } }").await;
@@ -62,7 +60,7 @@ async fn a_wrong_reply_is_one_null_with_one_error_and_leaks_nothing() {
         assert_eq!(answer["errors"][0]["path"], json!(["things"]), "{case}");
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{case}");
         assert!(!answer.to_string().contains("secret-7"), "{case}");
-        assert!(!answer.to_string().contains(&url), "{case}");
+        assert!(!answer.to_string().contains(&service.url()), "{case}");
     }
 }
 
@@ -70,8 +68,7 @@ async fn a_wrong_reply_is_one_null_with_one_error_and_leaks_nothing() {
 async fn a_service_that_hangs_is_given_up_after_its_timeout() {
     let service = Scripted::closed("1").await;
     let folder = service.folder("");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     let answer = gateway.ask("{ count }").await;
     assert_eq!(answer["data"], json!({ "count": null }));
     assert_eq!(
@@ -84,8 +81,7 @@ async fn a_service_that_hangs_is_given_up_after_its_timeout() {
 async fn a_problem_that_the_caller_can_act_on_is_passed_on_as_data() {
     let service = Scripted::open("").await;
     let folder = service.folder("");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     let problem = r#"{ "type": "https://example.org/locked", "title": "Locked", "detail": "The thing is being edited.", "status": 409, "trace": "secret-7" }"#;
     service.reply(409, "application/problem+json", problem);
     let answer = gateway

@@ -19,8 +19,7 @@ const THING: &str = r#"{ "id": 1, "name": "one" }"#;
 async fn scene() -> (Scripted, Folder, Gateway) {
     let service = Scripted::closed(THING).await;
     let folder = service.folder("");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (service, folder, gateway)
 }
 
@@ -86,9 +85,7 @@ async fn a_mutation_is_finished_although_its_client_hangs_up() {
 async fn a_mutation_without_a_client_keeps_its_room_and_the_process_until_it_is_done() {
     let mut service = Scripted::closed(THING).await;
     let folder = service.folder("shutdown: { grace: 1ms }");
-    let url = service.url();
-    let mut gateway =
-        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let mut gateway = service.gateway(&folder).await;
     let mut client = Raw::connect(&gateway).await;
     client.send(post(MUTATION).as_bytes()).await;
     service.next().await;

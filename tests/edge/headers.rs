@@ -7,6 +7,7 @@ use serde_json::json;
 use super::binary::Folder;
 use super::binary::Gateway;
 use super::binary::body;
+use super::far;
 use super::scripted::Scripted;
 
 const CONFIG: &str = r#"
@@ -32,13 +33,6 @@ type Query { plain: Int @rest(GET: "/plain") }
 const RPC: &str = r#"
 extend schema @source(name: "rpc", grpc: { url: "{$env.URL}", protos: ["far.proto"] }, headers: [{ name: "x-own", value: "file" }])
 type Query { rpc: Int @grpc(method: "far.Far/Get", request: {}, result: "n") }
-"#;
-const PROTO: &str = r#"
-syntax = "proto3";
-package far;
-service Far { rpc Get(Empty) returns (Number); }
-message Empty {}
-message Number { optional int32 n = 1; }
 "#;
 
 /// What a client sends, and what a service of any kind is to see of it.
@@ -71,7 +65,7 @@ async fn every_kind_of_service_sees_what_the_rules_say_and_nothing_else() {
         ("switchboard.yaml", CONFIG),
         ("plain.graphql", PLAIN),
         ("rpc.graphql", RPC),
-        ("far.proto", PROTO),
+        ("far.proto", far::PROTO),
     ]);
     let url = service.url();
     let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("URL", &url)]).await;
@@ -112,8 +106,7 @@ type Query {
 async fn tenants(json: &str) -> (Scripted, Folder, Gateway) {
     let service = Scripted::closed(json).await;
     let folder = Folder::new(&[("switchboard.yaml", TENANTS), ("things.graphql", THINGS)]);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (service, folder, gateway)
 }
 
@@ -159,8 +152,7 @@ async fn replies_are_kept_apart_for_callers_whose_forwarded_headers_differ() {
 async fn an_operation_makes_no_more_calls_than_it_may() {
     let mut service = Scripted::open(r#"{ "id": 1, "name": "one" }"#).await;
     let folder = service.folder("limits: { upstream_calls: 3 }");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     let fields = (1..=5).map(|n| format!("t{n}: thing(id: {n}) {{ name }}"));
     let query = format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "));
     let answer = gateway.ask(&query).await;

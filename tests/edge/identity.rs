@@ -202,8 +202,7 @@ async fn verifying(service: &Scripted) -> (super::binary::Folder, Gateway) {
         ),
     ];
     let folder = super::binary::Folder::new(&files);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
 

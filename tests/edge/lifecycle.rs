@@ -18,9 +18,7 @@ const THING: &str = r#"{ "id": 1, "name": "one" }"#;
 async fn a_request_in_flight_is_answered_before_the_gateway_exits_with_zero() {
     let mut service = Scripted::closed(THING).await;
     let folder = service.folder("shutdown: { grace: 100ms }");
-    let url = service.url();
-    let mut gateway =
-        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let mut gateway = service.gateway(&folder).await;
     let query = json!({ "query": "{ thing(id: 1) { name } }" });
     let asked = tokio::spawn(gateway.post(&query).send());
     service.next().await;
@@ -53,9 +51,7 @@ async fn until_draining(gateway: &Gateway) {
 async fn after_sigterm_requests_are_still_answered_for_a_while_and_sent_elsewhere() {
     let service = Scripted::open(THING).await;
     let folder = service.folder("shutdown: { grace: 3s }");
-    let url = service.url();
-    let mut gateway =
-        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let mut gateway = service.gateway(&folder).await;
     let query = post(r#"{"query":"{ thing(id: 1) { name } }"}"#);
     let mut kept = Raw::connect(&gateway).await;
     kept.send(query.as_bytes()).await;
@@ -88,9 +84,7 @@ async fn after_sigterm_requests_are_still_answered_for_a_while_and_sent_elsewher
 async fn a_second_signal_ends_it_at_once() {
     let mut service = Scripted::closed(THING).await;
     let folder = service.folder("shutdown: { grace: 10m, drain: 10m }");
-    let url = service.url();
-    let mut gateway =
-        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let mut gateway = service.gateway(&folder).await;
     let query = json!({ "query": "{ thing(id: 1) { name } }" });
     let asked = tokio::spawn(gateway.post(&query).send());
     service.next().await;
@@ -105,9 +99,7 @@ async fn a_second_signal_ends_it_at_once() {
 async fn at_a_terminal_nobody_waits_for_others_to_go_elsewhere() {
     let service = Scripted::open(THING).await;
     let folder = service.folder("shutdown: { grace: 10m }");
-    let url = service.url();
-    let mut gateway =
-        Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let mut gateway = service.gateway(&folder).await;
     gateway.signal("INT").await;
     assert_eq!(gateway.exit_code().await, Some(0));
 }
@@ -116,8 +108,7 @@ async fn at_a_terminal_nobody_waits_for_others_to_go_elsewhere() {
 async fn a_request_in_flight_is_finished_on_the_graph_that_it_began_on() {
     let mut service = Scripted::closed(THING).await;
     let folder = service.folder("");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     let old = json!({ "query": "{ thing(id: 1) { name } }" });
     let asked = tokio::spawn(gateway.post(&old).send());
     service.next().await;
@@ -145,8 +136,7 @@ async fn no_request_fails_because_the_graph_is_replaced() {
     let reloads = reloads.unwrap_or(50);
     let service = Scripted::open(THING).await;
     let folder = service.folder("");
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     let gateway = Arc::new(gateway);
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let clients: Vec<_> = (0..4)
@@ -194,8 +184,7 @@ type Query { gone: Int @rest(GET: "/gone") }
         ("dead.graphql", dead),
     ];
     let folder = Folder::new(&files);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
 
     let answer = gateway
         .ask("{ thing(id: 1) { name } gone again: gone }")

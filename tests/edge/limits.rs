@@ -21,8 +21,7 @@ async fn gateway(service: &Scripted, config: &str) -> (Folder, Gateway) {
 }
 
 async fn start(folder: &Folder, service: &Scripted) -> Gateway {
-    let url = service.url();
-    Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await
+    service.gateway(folder).await
 }
 
 fn error(answer: &Json) -> (&str, &str) {

@@ -62,8 +62,7 @@ pub(super) async fn page(gateway: &Gateway) -> String {
 
 async fn started(service: &Scripted, config: &str) -> (super::binary::Folder, Gateway) {
     let folder = service.folder(config);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
 

@@ -11,6 +11,7 @@ mod command_line;
 mod deadlines;
 mod documents;
 mod door;
+mod far;
 mod faults;
 mod floods;
 mod hang_up;

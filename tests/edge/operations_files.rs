@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-use super::binary::Gateway;
 use super::metrics;
 use super::metrics::Samples;
 use super::scripted::Scripted;
@@ -63,8 +62,7 @@ async fn told() -> BTreeSet<String> {
     let service = Scripted::open(r#"{ "id": 1, "name": "one" }"#).await;
     let config = "rate_limits: [{ name: few, key: $ip, requests: 100, per: 1h }]";
     let folder = service.folder(config);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     gateway.ask("{ thing(id: 1) { name } }").await;
     let page = metrics::page(&gateway).await;
     let samples = Samples::of(&page);

@@ -99,8 +99,7 @@ async fn who_finds_no_room_is_refused_but_health_and_operators_are_not() {
     let config = "admission: { most: 1, least: 1 }\nshutdown: { grace: 100ms }\n";
     let mut service = Scripted::closed("1").await;
     let folder = service.folder(config);
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     let held = tokio::spawn(
         gateway
             .post(&json!({ "query": "{ thing(id: 1) { id } }" }))

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 
 use super::binary::Folder;
+use super::binary::Gateway;
 
 /// A running scripted service.
 pub(super) struct Scripted {
@@ -146,6 +147,12 @@ impl Scripted {
             "{config}\nsubgraphs:\n  things: {{ schema: things.graphql, env: [THINGS_URL] }}\n"
         );
         Folder::new(&[("switchboard.yaml", &config), ("things.graphql", THINGS)])
+    }
+
+    /// A gateway over the configuration in a folder, with this as its service.
+    pub(super) async fn gateway(&self, folder: &Folder) -> Gateway {
+        let env = [("THINGS_URL", &*self.url())];
+        Gateway::start(&folder.file("switchboard.yaml"), &env).await
     }
 }
 

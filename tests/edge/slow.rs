@@ -12,8 +12,7 @@ const CUT: &str = "a connection was cut";
 
 async fn gateway(service: &Scripted, config: &str) -> (Folder, Gateway) {
     let folder = service.folder(&format!("log: {{ level: debug }}\n{config}"));
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
 

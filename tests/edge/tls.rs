@@ -53,8 +53,7 @@ async fn gateway(authority: &Authority, config: &str) -> (Folder, Gateway) {
     folder.write("cert.pem", &certificate);
     folder.write("key.pem", &key);
     folder.write("ca.pem", &authority.0.pem());
-    let url = service.url();
-    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+    let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
 

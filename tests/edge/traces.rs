@@ -39,9 +39,7 @@ impl Scene {
         let collector = Collector::start().await;
         let config = config.replace("COLLECTOR", &collector.url);
         let folder = service.folder(&config);
-        let url = service.url();
-        let gateway =
-            Gateway::start(&folder.file("switchboard.yaml"), &[("THINGS_URL", &url)]).await;
+        let gateway = service.gateway(&folder).await;
         Self {
             _folder: folder,
             service,
