@@ -18,6 +18,7 @@
 pub mod clock;
 pub mod deliver;
 pub mod message;
+mod operate;
 mod partition;
 #[cfg(any(test, feature = "testing"))]
 pub mod plain;
@@ -25,5 +26,8 @@ pub mod seal;
 pub mod store;
 
 pub use message::Message;
+pub use operate::Queue;
+pub use operate::Retried;
+pub use operate::Standing;
 pub use partition::partition;
 pub use store::Store;

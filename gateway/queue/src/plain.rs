@@ -6,7 +6,9 @@
 //!
 //! Where the contract leaves room, this is what is meant: nothing is taken of
 //! a queue that is paused; a claim is lost when nobody has renewed it for the
-//! store's visibility; a message that blocks its line is not swept away.
+//! store's visibility; a message that blocks its line is not swept away; what
+//! comes later in a line is what was accepted later, so that several dead
+//! letters of one key can come back one after the other.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -70,6 +72,8 @@ struct Held {
 #[derive(Clone)]
 struct Kept {
     message: Message,
+    /// In the order of acceptance, wherever it stands now.
+    number: u64,
     bytes: u64,
     erased: bool,
     progress: Progress,
@@ -435,6 +439,7 @@ impl Held {
                 due: message.not_before.unwrap_or(0),
                 claim: None,
             },
+            number: self.versions,
             bytes: message.encode().len() as u64,
             message,
             erased: false,
@@ -530,13 +535,14 @@ impl Held {
         Some(())
     }
 
-    /// One was delivered: the dead letters before it in its line were passed by.
+    /// One was delivered: the dead letters of its line that were accepted before it were passed by.
     fn pass(&mut self, index: usize) {
-        let (earlier, delivered) = self.messages.split_at_mut(index);
-        for earlier in earlier {
-            if let Place::Dead { passed, .. } = &mut earlier.place
-                && line_of(&earlier.message) == delivered[0].line()
-            {
+        let delivered = &self.messages[index];
+        let (number, line) = (delivered.number, delivered.line());
+        let before = |it: &Kept| it.is_dead() && it.number < number && it.line() == line;
+        let before: Vec<bool> = self.messages.iter().map(before).collect();
+        for (kept, _) in self.messages.iter_mut().zip(before).filter(|it| it.1) {
+            if let Place::Dead { passed, .. } = &mut kept.place {
                 *passed = true;
             }
         }
@@ -559,9 +565,9 @@ impl Held {
         if kept.erased {
             return Err(NotRetried::Damaged);
         }
-        let line = kept.line();
+        let (number, line) = (kept.number, kept.line());
         let blocks = kept.message.blocks;
-        let mut later = self.messages[index + 1..].iter();
+        let mut later = self.messages.iter().filter(|it| it.number > number);
         let moved_on = passed || later.any(|it| it.waits() && it.line() == line);
         if moved_on && !blocks && !force {
             return Err(NotRetried::MovedOn);

@@ -88,7 +88,7 @@ pub trait Store: Send + Sync + 'static {
         paused: Option<Paused>,
     ) -> BoxFuture<'a, Result<(), Unavailable>>;
 
-    /// How the queues stand.
+    /// How the queues stand: those that hold something, and those that are paused.
     fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Unavailable>>;
 
     /// Deletes what has been kept long enough. Called about once a minute.

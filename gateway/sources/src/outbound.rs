@@ -128,6 +128,18 @@ impl Outbound {
         self.send(RestMethod::Get, None, headers, deadline).await
     }
 
+    /// Deletes what stands at the address.
+    ///
+    /// # Errors
+    /// Where no complete answer comes by the deadline, whatever its status would be.
+    pub async fn delete(
+        &self,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<Answer, OutboundError> {
+        self.send(RestMethod::Delete, None, headers, deadline).await
+    }
+
     /// Sends JSON.
     ///
     /// # Errors

@@ -45,7 +45,7 @@ pub(super) struct Desk {
 }
 
 struct State {
-    settings: QueueSettings,
+    settings: Arc<QueueSettings>,
     paused: Option<Paused>,
     stalls: Stalls,
     /// By source.
@@ -98,7 +98,7 @@ impl Desk {
             numbers: Arc::default(),
             woken: Notify::new(),
             state: Mutex::new(State {
-                settings: QueueSettings::default(),
+                settings: Arc::default(),
                 paused: None,
                 stalls: Stalls::default(),
                 lanes: BTreeMap::new(),
@@ -106,14 +106,14 @@ impl Desk {
         }
     }
 
-    pub(super) fn settings(&self) -> QueueSettings {
+    pub(super) fn settings(&self) -> Arc<QueueSettings> {
         self.state().settings.clone()
     }
 
     pub(super) fn configure(&self, settings: QueueSettings) {
         let mut state = self.state();
-        if state.settings != settings {
-            state.settings = settings;
+        if *state.settings != settings {
+            state.settings = Arc::new(settings);
             self.woken.notify_one();
         }
     }

@@ -87,10 +87,12 @@ pub(super) async fn work(desk: Arc<Desk>, mut stop: watch::Receiver<Option<Insta
         worker.stop = worker.stop.or(*stop.borrow_and_update());
         let paced = worker.begin();
         let now = worker.gate();
-        match worker.wants(now) {
-            Some(most) if taking.is_none() => taking = Some(desk.store.take(&desk.queue, most)),
-            Some(_) if gate == now => {}
-            _ => taking = None,
+        let wanted = worker.wants(now);
+        if gate != now || wanted.is_none() {
+            taking = None;
+        }
+        if let (Some(most), None) = (wanted, &taking) {
+            taking = Some(desk.store.take(&desk.queue, most));
         }
         gate = now;
         if worker.is_done() {

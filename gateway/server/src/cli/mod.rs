@@ -15,6 +15,7 @@ mod compose;
 mod demo;
 mod explain;
 mod plan;
+mod queue;
 mod serve;
 mod supergraph;
 
@@ -77,6 +78,8 @@ enum Command {
     },
     /// Start the example services and the gateway over them
     Demo(demo::DemoOptions),
+    /// About the durable queue of a gateway that runs
+    Queue(queue::QueueOptions),
     /// About keys for callers
     ApiKey {
         #[command(subcommand)]
@@ -151,6 +154,7 @@ pub(crate) fn run() -> ExitCode {
         } => plan::run(&file, &operation, name.as_deref()),
         Command::Explain { file, field } => explain::run(&file, &field),
         Command::Demo(options) => demo::run(options),
+        Command::Queue(options) => queue::run(&options),
         Command::ApiKey {
             command: ApiKeyCommand::New { id, scopes },
         } => api_key::new(&id, &scopes),

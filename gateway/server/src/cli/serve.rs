@@ -141,7 +141,7 @@ impl Running {
         let drain = self.config.drain;
         let server = edge::public(self.gateway.clone(), pages.clone(), settings);
         let public = edge::serve(self.public, port(server, public), phases, drain);
-        let server = edge::admin(self.gateway.clone(), pages, settings, reload);
+        let server = edge::admin(self.gateway.clone(), pages, settings, reload, None);
         let admin = edge::serve(self.admin, port(server, admin), operators_phases, drain);
         // Operators see the gateway until the last client has gone.
         let clients = async {

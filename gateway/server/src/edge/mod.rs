@@ -22,6 +22,7 @@ mod params;
 mod playground;
 pub(crate) mod problem;
 mod purge;
+mod queues;
 mod routes;
 mod serve;
 mod socket;

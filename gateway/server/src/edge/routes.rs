@@ -10,6 +10,7 @@ use axum::routing::post;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http_body_util::Full;
+use queue::Queue;
 use tokio::sync::mpsc;
 
 use super::Response;
@@ -22,6 +23,7 @@ use super::problem::Kind;
 use super::problem::Pages;
 use super::problem::Problem;
 use super::purge::purge;
+use super::queues;
 use super::serve::Server;
 use crate::config::Edge;
 use crate::graph::reload::Wanted;
@@ -55,6 +57,7 @@ pub(crate) fn admin(
     pages: Pages,
     edge: &Edge,
     reloads: mpsc::Sender<Wanted>,
+    queue: Option<Arc<Queue>>,
 ) -> Server {
     let reload_now = move |operator| reload(reloads.clone(), operator);
     let routes = Router::new()
@@ -62,7 +65,8 @@ pub(crate) fn admin(
         .route("/health/ready", get(ready))
         .route("/metrics", get(numbers))
         .route("/reload", post(reload_now).fallback(post_only))
-        .route("/cache/purge", post(purge).fallback(post_only));
+        .route("/cache/purge", post(purge).fallback(post_only))
+        .merge(queues::routes(queue));
     Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: None,
@@ -124,7 +128,7 @@ async fn not_found() -> Problem {
     nothing_here()
 }
 
-async fn post_only() -> Problem {
+pub(super) async fn post_only() -> Problem {
     Problem::method_not_allowed("POST", "Only POST is answered here.")
 }
 

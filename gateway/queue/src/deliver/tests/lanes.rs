@@ -132,6 +132,21 @@ async fn an_operator_lets_a_denied_queue_go_on_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_operator_lets_a_queue_go_on_also_while_it_waits_for_something_to_try() {
+    let bench = Bench::with(named(), |_, _| (1, denied()));
+    bench.append([message(1)]).await;
+    bench.when(1, |it| it.error.is_some()).await;
+    // The wait is over, and the only message comes after others that are not there.
+    pass(Duration::from_millis(31_000)).await;
+    bench.answers(|_, _| (1, Outcome::Delivered));
+    bench.deliveries.resume("email").await.unwrap();
+    bench.append((2..=9).map(message)).await;
+    let before = bench.now();
+    bench.all_end(2..=9).await;
+    assert!(bench.now() - before < 10, "{}", bench.now() - before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_alone_is_denied_thrice_is_given_up() {
     let bench = Bench::with(named(), |message, _| match message.id.as_u128() {
         1 => (1, denied()),

@@ -71,6 +71,8 @@ kinds! {
     MethodNotAllowed = METHOD_NOT_ALLOWED "method-not-allowed" "Method not allowed" Useless;
     /// None of the media types that the client accepts is one of ours.
     NotAcceptable = NOT_ACCEPTABLE "not-acceptable" "Not acceptable" Useless;
+    /// A dead letter cannot be put back as it was asked for.
+    NotRetried = CONFLICT "not-retried" "Dead letter not put back" Useless;
     /// The request did not arrive in time.
     RequestTimeout = REQUEST_TIMEOUT "request-timeout" "Request timeout" Later;
     /// More bytes than are read.
@@ -89,6 +91,8 @@ kinds! {
     HeadersTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE "headers-too-large" "Headers too large" Useless;
     /// A token cannot be verified, since its issuer's keys were never there.
     KeysUnavailable = SERVICE_UNAVAILABLE "keys-unavailable" "Identity cannot be verified" Later;
+    /// The store of the durable queue does not answer.
+    QueueUnavailable = SERVICE_UNAVAILABLE "queue-unavailable" "Queue unavailable" Later;
     /// The gateway, or what it needs to decide, has no room for this request now.
     Overloaded = SERVICE_UNAVAILABLE "overloaded" "Overloaded" Later;
 }
