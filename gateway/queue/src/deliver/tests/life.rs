@@ -136,21 +136,28 @@ async fn its_clock_stands_still_while_its_queue_is_paused() {
     assert_eq!(bench.end(1).await.status, Status::Delivered);
 }
 
+/// Where messages are put back until the target is tried, and where none is taken.
 #[tokio::test(start_paused = true)]
 async fn its_clock_stands_still_while_its_target_is_left_in_peace() {
-    let bench = Bench::new(|_, _| (1, down()));
-    bench.append((1..=5).map(message)).await;
-    bench.when(5, |it| it.status == Status::Retrying).await;
-    pass(seconds(1)).await;
-    assert_eq!(bench.told().lanes[0].state, LaneState::Down);
-    let short = Message {
-        ttl: 10_000,
-        ..message(6)
+    let named = QueueSettings {
+        sources: ["reviews".to_owned()].into(),
+        ..QueueSettings::default()
     };
-    bench.append([short]).await;
-    pass(seconds(7200)).await;
-    bench.answers(|_, _| (1, Outcome::Delivered));
-    assert_eq!(bench.all_end(1..=6).await, [Status::Delivered; 6]);
+    for settings in [QueueSettings::default(), named] {
+        let bench = Bench::with(settings, |_, _| (1, down()));
+        bench.append((1..=5).map(message)).await;
+        bench.when(5, |it| it.status == Status::Retrying).await;
+        pass(seconds(1)).await;
+        assert_eq!(bench.told().lanes[0].state, LaneState::Down);
+        let short = |id| Message {
+            ttl: 10_000,
+            ..message(id)
+        };
+        bench.append((6..=9).map(short)).await;
+        pass(seconds(1200)).await;
+        bench.answers(|_, _| (1, Outcome::Delivered));
+        assert_eq!(bench.all_end(1..=9).await, [Status::Delivered; 9]);
+    }
 }
 
 #[tokio::test(start_paused = true)]
