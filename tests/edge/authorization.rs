@@ -132,7 +132,7 @@ async fn whoever_turns_it_off_is_warned() {
 }
 
 /// Two API keys, as `switchboard api-key new` would write them: one may see counts.
-const KEYS: &str = "
+pub(super) const KEYS: &str = "
 - { id: granted, hash: 92eaf108a212c3a204b1eb1445df8069bcd010f0cd2de9ea8c852f29edc3ce68, scopes: [names] }
 - { id: denied, hash: 460c110111e5d13dfc58fcf6ed50587615e42e51c7ff70fa52fe38eb58eb715e, scopes: [other] }
 ";

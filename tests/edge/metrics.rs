@@ -199,7 +199,7 @@ async fn numbers_are_for_operators_and_can_be_turned_off() {
 }
 
 #[tokio::test]
-async fn limits_and_credentials_are_counted_where_they_refuse_and_where_they_only_measure() {
+async fn limits_are_counted_where_they_refuse_and_where_they_only_measure() {
     let service = Scripted::open("3").await;
     let config = "limits: { aliases: { max: 0, mode: measure }, cost: { max: 2, mode: enforce } }\n\
         rate_limits:\n- { name: few, key: $ip, requests: 3, per: 1h }\n\
@@ -237,5 +237,34 @@ async fn limits_and_credentials_are_counted_where_they_refuse_and_where_they_onl
         ),
     ] {
         assert_eq!(samples.get(sample), value, "{sample}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_counted_by_the_reason() {
+    let service = Scripted::open("3").await;
+    let config = "authentication: { required: true, api_keys: { file: keys.yaml } }\n";
+    let folder = service.folder(config);
+    folder.write("keys.yaml", super::authorization::KEYS);
+    let gateway = service.gateway(&folder).await;
+    let query = serde_json::json!({ "query": "{ count }" });
+    for key in [
+        None,
+        Some("forged"),
+        Some("forged-too"),
+        Some("granted-key"),
+    ] {
+        let asked = gateway.post(&query);
+        let asked = match key {
+            Some(key) => asked.header("x-api-key", key),
+            None => asked,
+        };
+        let status = asked.send().await.expect("an answer").status();
+        assert_eq!(status == 200, key == Some("granted-key"), "{key:?}");
+    }
+    let samples = Samples::of(&page(&gateway).await);
+    for (reason, value) in [("missing", 1.0), ("api_key_unknown", 2.0)] {
+        let sample = format!("switchboard_authentication_failures_total{{reason=\"{reason}\"}}");
+        assert_eq!(samples.get(&sample), value, "{reason}");
     }
 }

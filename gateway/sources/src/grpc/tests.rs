@@ -4,6 +4,7 @@ use compose::model::Batch;
 use compose::model::EncodingId;
 use compose::model::Errors;
 use compose::model::Expr;
+use compose::model::HeaderMerge;
 use compose::model::HeaderRule;
 use compose::model::Limits;
 use compose::model::Naming;
@@ -13,6 +14,7 @@ use compose::model::Read;
 use compose::model::ReplyRule;
 use compose::model::Resolver;
 use compose::model::ResolverId;
+use compose::model::ResponseRule;
 use compose::model::Source;
 use compose::model::SourceId;
 use compose::model::SourceKind;
@@ -444,6 +446,27 @@ async fn a_batch_is_split_and_each_part_has_its_own_outcome() {
         .collect();
     keys.sort_unstable();
     assert_eq!(keys, [1, 2, 2]);
+}
+
+#[tokio::test]
+async fn what_comes_before_the_messages_is_given_to_the_client_where_a_rule_says_so() {
+    let upstream = answers(|| Answer::Told("x-region", "north", thing(json!({ "text": "x" }))));
+    for (rules, expected) in [(vec![], vec![]), (vec!["x-region"], vec!["north"])] {
+        let mut source = declared(&upstream.url());
+        source.propagated = rules
+            .iter()
+            .map(|name| ResponseRule {
+                name: (*name).to_owned(),
+                merge: HeaderMerge::First,
+            })
+            .collect();
+        let mut fixture = Fixture::get(&upstream.url());
+        fixture.source = Fetcher::new(connected(&source).unwrap());
+        fixture.outcome().await.unwrap();
+        let given = fixture.context.propagated.take();
+        let values: Vec<_> = given.iter().map(|(_, value)| value).collect();
+        assert_eq!(values, expected);
+    }
 }
 
 #[tokio::test]

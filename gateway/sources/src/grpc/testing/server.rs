@@ -35,6 +35,8 @@ pub(crate) enum Answer {
     Endless(Vec<u8>),
     /// One message, and then this status.
     MessageThen(Vec<u8>, Status),
+    /// This header, a message, then OK.
+    Told(&'static str, &'static str, Vec<u8>),
     /// A status and nothing else.
     Status(Status),
     /// A body and no trailers, as a proxy would answer.
@@ -124,6 +126,11 @@ impl Served {
         self.calls.lock().unwrap().push(call);
         Ok(match answer {
             Answer::Messages(messages) => streamed(messages, &Status::ok("")),
+            Answer::Told(name, value, message) => {
+                let mut told = streamed(vec![message], &Status::ok(""));
+                told.headers_mut().insert(name, value.parse().unwrap());
+                told
+            }
             Answer::MessageThen(message, status) => streamed(vec![message], &status),
             Answer::Status(status) => status.into_http(),
             Answer::Endless(message) => self.endless(message),
