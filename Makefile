@@ -25,7 +25,7 @@ PLAYGROUND := playground/dist/index.html
 PLAYGROUND_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) \
 	playground/index.html playground/vite.config.ts playground/tsconfig.json
 
-.PHONY: help demo test bench chaos lint check-node chromium redis test-rust test-playground test-audit test-clients direction
+.PHONY: help demo test bench chaos lint check-node chromium redis brokers test-rust test-playground test-audit test-clients direction
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -34,11 +34,11 @@ demo: $(PLAYGROUND)
 	$(CARGO) build --release --locked -p switchboard -p switchboard-subgraphs
 	exec $(RELEASE)/switchboard demo
 
-# Browser and Redis first: a machine without them should not find out after ten minutes.
-test: chromium redis $(PLAYGROUND)
+# Browser, Redis and brokers first: a machine without them should not find out after ten minutes.
+test: chromium redis brokers $(PLAYGROUND)
 	$(MAKE) --no-print-directory test-rust test-audit test-clients test-playground
 
-test-rust: redis $(PLAYGROUND)
+test-rust: redis brokers $(PLAYGROUND)
 	$(CARGO) test --workspace --locked
 
 test-playground: chromium $(PLAYGROUND)
@@ -119,3 +119,12 @@ redis:
 		|| { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends redis-server; } \
 		|| true
 	@command -v redis-server >/dev/null || { echo 'make: redis-server is needed: sudo apt-get install redis-server'; exit 1; }
+
+# Debian's NATS server, for the tests of the durable queue. Installed where that needs no password.
+brokers: export PATH := $(PATH):/usr/sbin
+brokers:
+	@command -v nats-server >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends nats-server; } \
+		|| { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends nats-server; } \
+		|| true
+	@command -v nats-server >/dev/null || { echo 'make: nats-server is needed: sudo apt-get install nats-server'; exit 1; }

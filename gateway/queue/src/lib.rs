@@ -17,7 +17,9 @@
 
 pub mod clock;
 pub mod deliver;
+mod lines;
 pub mod message;
+pub mod nats;
 mod operate;
 mod partition;
 #[cfg(any(test, feature = "testing"))]
@@ -26,6 +28,7 @@ pub mod seal;
 pub mod store;
 
 pub use message::Message;
+pub use nats::Nats;
 pub use operate::Queue;
 pub use operate::Retried;
 pub use operate::Standing;

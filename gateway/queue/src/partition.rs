@@ -13,7 +13,7 @@ pub fn partition(key: &str, partitions: NonZeroU32) -> u32 {
 }
 
 /// <https://datatracker.ietf.org/doc/draft-eastlake-fnv/>
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     bytes.iter().fold(OFFSET_BASIS, |hash, byte| {

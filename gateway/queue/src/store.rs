@@ -60,7 +60,7 @@ pub trait Store: Send + Sync + 'static {
     fn changed(&self, id: Uuid, since: u64)
     -> BoxFuture<'_, Result<Option<Delivery>, Unavailable>>;
 
-    /// Dead letters in the order of their death, after this one.
+    /// Dead letters in the order of their death, after this one; all of them where it is none any more.
     fn dead_letters<'a>(
         &'a self,
         queue: Option<&'a str>,
@@ -78,7 +78,8 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes a dead letter; one that blocked its line lets it go.
     fn purge(&self, id: Uuid) -> BoxFuture<'_, Result<bool, Unavailable>>;
 
-    /// Deletes what a caller's finished messages say, and the messages that nobody waits for; how many.
+    /// Deletes what a caller's delivered messages say, and his dead letters as [`Store::purge`] does;
+    /// how many messages. What waits is delivered still.
     fn erase<'a>(&'a self, caller: &'a str) -> BoxFuture<'a, Result<u64, Unavailable>>;
 
     /// Pauses a queue, for every process, or lets it go on.
@@ -88,7 +89,7 @@ pub trait Store: Send + Sync + 'static {
         paused: Option<Paused>,
     ) -> BoxFuture<'a, Result<(), Unavailable>>;
 
-    /// How the queues stand: those that hold something, and those that are paused.
+    /// How the queues stand.
     fn depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, Unavailable>>;
 
     /// Deletes what has been kept long enough. Called about once a minute.
@@ -220,6 +221,16 @@ pub struct Progress {
     pub denied: u32,
 }
 
+impl Progress {
+    /// How a message stands that waits and is in nobody's hands.
+    pub fn waiting_status(&self) -> Status {
+        match self.attempts == 0 && self.last_error.is_none() {
+            true => Status::Queued,
+            false => Status::Retrying,
+        }
+    }
+}
+
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -284,6 +295,16 @@ impl Reason {
             Reason::Expired => "EXPIRED",
             Reason::Damaged => "DAMAGED",
             Reason::Broker => "BROKER",
+        }
+    }
+
+    /// How a message stands that was given up for it.
+    pub fn status(self) -> Status {
+        match self {
+            Reason::Expired => Status::Expired,
+            Reason::Refused | Reason::Exhausted | Reason::Damaged | Reason::Broker => {
+                Status::DeadLettered
+            }
         }
     }
 }
