@@ -29,6 +29,7 @@ mod retry_after;
 mod secret;
 mod service;
 mod tls;
+mod transport;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub struct ConnectedSources {
 
 /// The way to one source, which outlives its graph.
 enum Way {
-    Rest(Arc<Link<rest::Transport>>),
+    Rest(Arc<Link<transport::Transport>>),
     Grpc(Arc<Link<grpc::Connection>>),
 }
 

@@ -22,9 +22,9 @@ use tokio::time::Instant;
 
 use crate::config::Settings;
 use crate::failure::Unanswered;
-use crate::rest::RestCall;
-use crate::rest::RestClient;
 use crate::tls::Tls;
+use crate::transport::HttpCall;
+use crate::transport::HttpClient;
 
 /// How the gateway's own requests are made.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ impl Default for OutboundSettings {
 /// A client for one address. Cheap to clone; dials nothing before the first request.
 #[derive(Clone)]
 pub struct Outbound {
-    client: RestClient,
+    client: HttpClient,
     /// Path and query.
     target: String,
     url: String,
@@ -100,7 +100,7 @@ impl Outbound {
         }
         let scheme = uri.scheme_str().unwrap_or_default();
         let base = format!("{scheme}://{authority}");
-        let client = RestClient::new(Arc::from(authority.host()), &base, &settings_of(settings));
+        let client = HttpClient::new(Arc::from(authority.host()), &base, &settings_of(settings));
         Ok(Self {
             url: url.to_owned(),
             client: client.map_err(|error| unusable(&error))?,
@@ -198,7 +198,7 @@ impl Outbound {
         if let Some((_, media)) = &body {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media));
         }
-        let call = RestCall {
+        let call = HttpCall {
             method,
             target: self.target.clone(),
             body: body.map(|(body, _)| body).unwrap_or_default(),

@@ -5,12 +5,7 @@
 //! protocol.
 
 mod body;
-mod client;
-mod encoding;
-mod pool;
-mod problem;
 mod request;
-mod status;
 
 use std::sync::Arc;
 
@@ -55,13 +50,14 @@ use crate::resilience::Verdict;
 use crate::retry_after::retry_after;
 use crate::service::Link;
 use crate::service::Service;
-use client::Reader;
-pub(crate) use client::RestClient;
-pub(crate) use client::RestReply;
-pub(crate) use client::Transport;
+use crate::transport;
+use crate::transport::HttpCall;
+use crate::transport::HttpReply;
+use crate::transport::Reader;
+use crate::transport::Transport;
+use crate::transport::problem;
+use crate::transport::status;
 use request::MAX_URL;
-pub(crate) use request::RestCall;
-use request::Rules;
 
 /// One REST service.
 pub(crate) struct Rest {
@@ -84,7 +80,12 @@ impl Rest {
         let url = settings.url.as_deref().unwrap_or(base_url);
         let link = match old.filter(|old| old.fits(url, settings)) {
             Some(old) => old.clone(),
-            None => Link::new(name, url, settings, client::peers(name, url, settings)?)?,
+            None => Link::new(
+                name,
+                url,
+                settings,
+                transport::peers(name, url, settings, |it| it)?,
+            )?,
         };
         Ok(Self {
             base_len: url.trim_end_matches('/').len(),
@@ -100,9 +101,9 @@ impl Rest {
 }
 
 impl Protocol for Rest {
-    type Call = Arc<RestCall>;
-    type Raw = Arc<RestReply>;
-    type Reply = Arc<RestReply>;
+    type Call = Arc<HttpCall>;
+    type Raw = Arc<HttpReply>;
+    type Reply = Arc<HttpReply>;
     type Transport = Transport;
 
     fn service(&self) -> &Service {
@@ -130,12 +131,8 @@ impl Protocol for Rest {
             encodings,
             ..
         } = &self.service;
-        let rules = Rules {
-            configured: &settings.headers,
-            source: rules,
-        };
         let scope = job.scope(rows, encodings);
-        match request::render(job, &rules, &scope, ask) {
+        match request::render(job, &settings.headers, rules, &scope, ask) {
             Ok(Some(call)) => Ok(Arc::new(call)),
             Ok(None) => Err(self.failed(Code::InternalError, "the resolver is not a REST one")),
             Err(error) => Err(error.of(name)),
@@ -151,68 +148,68 @@ impl Protocol for Rest {
         transport: &Transport,
         call: &Self::Call,
         with: With,
-    ) -> Result<Arc<RestReply>, Failed> {
+    ) -> Result<Arc<HttpReply>, Failed> {
         let reply = self.reader.send(transport, call, with).await?;
         Ok(Arc::new(reply))
     }
 
-    fn aborted(&self, status: u16) -> Result<Arc<RestReply>, Failed> {
-        Ok(Arc::new(RestReply {
+    fn aborted(&self, status: u16) -> Result<Arc<HttpReply>, Failed> {
+        Ok(Arc::new(HttpReply {
             status,
             headers: HeaderMap::new(),
             body: Bytes::new(),
         }))
     }
 
-    fn verdict(&self, reply: &Arc<RestReply>) -> Verdict {
+    fn verdict(&self, reply: &Arc<HttpReply>) -> Verdict {
         status::verdict(reply.status, &reply.headers)
     }
 
-    fn status(&self, reply: &Arc<RestReply>) -> Status {
+    fn status(&self, reply: &Arc<HttpReply>) -> Status {
         Status::Number(reply.status)
     }
 
-    fn refuses_credentials(&self, reply: &Arc<RestReply>) -> bool {
+    fn refuses_credentials(&self, reply: &Arc<HttpReply>) -> bool {
         reply.status == 401
     }
 
-    fn denies(&self, reply: &Arc<RestReply>) -> bool {
+    fn denies(&self, reply: &Arc<HttpReply>) -> bool {
         matches!(reply.status, 401 | 403)
     }
 
-    fn bytes(&self, reply: &Arc<RestReply>) -> usize {
+    fn bytes(&self, reply: &Arc<HttpReply>) -> usize {
         reply.body.len()
     }
 
     fn judge(
         &self,
         job: &Job<'_>,
-        reply: &Arc<RestReply>,
-    ) -> Result<Answer<Arc<RestReply>>, SourceError> {
+        reply: &Arc<HttpReply>,
+    ) -> Result<Answer<Arc<HttpReply>>, SourceError> {
         self.judged(job, reply)
     }
 
-    fn keep(&self, reply: &Arc<RestReply>) -> Option<Kept> {
-        reply.is_whole().then(|| Kept::Rest(reply.clone()))
+    fn keep(&self, reply: &Arc<HttpReply>) -> Option<Kept> {
+        reply.is_whole().then(|| Kept::Http(reply.clone()))
     }
 
-    fn kept(&self, kept: Kept) -> Option<Arc<RestReply>> {
+    fn kept(&self, kept: Kept) -> Option<Arc<HttpReply>> {
         match kept {
-            Kept::Rest(reply) => Some(reply),
+            Kept::Http(reply) => Some(reply),
             Kept::Grpc(_) | Kept::Items(_) => None,
         }
     }
 
-    fn caching<'r>(&self, reply: &'r Arc<RestReply>) -> Option<&'r HeaderMap> {
+    fn caching<'r>(&self, reply: &'r Arc<HttpReply>) -> Option<&'r HeaderMap> {
         Some(&reply.headers)
     }
 
-    fn metadata<'r>(&self, reply: &'r Arc<RestReply>) -> Option<&'r HeaderMap> {
+    fn metadata<'r>(&self, reply: &'r Arc<HttpReply>) -> Option<&'r HeaderMap> {
         Some(&reply.headers)
     }
 
     fn key(&self, call: &Self::Call) -> CallKey {
-        CallKey::Rest(call.clone())
+        CallKey::Http(call.clone())
     }
 
     fn shown<'c>(&self, call: &'c Self::Call) -> Shown<'c> {
@@ -231,7 +228,7 @@ impl Protocol for Rest {
         &self,
         job: &Job<'_>,
         rule: &Page,
-        reply: &Arc<RestReply>,
+        reply: &Arc<HttpReply>,
     ) -> Result<Facts, SourceError> {
         if reply.body.is_empty() {
             return Ok(Facts::default());
@@ -245,7 +242,7 @@ impl Protocol for Rest {
         Ok(facts)
     }
 
-    fn decode(&self, fetch: &Fetch<'_>, replies: &[Arc<RestReply>]) -> Result<Tape, SourceError> {
+    fn decode(&self, fetch: &Fetch<'_>, replies: &[Arc<HttpReply>]) -> Result<Tape, SourceError> {
         let status = replies.first().map_or(0, |reply| reply.status);
         let bodies: Vec<Bytes> = replies
             .iter()
@@ -259,27 +256,27 @@ impl Protocol for Rest {
             .map_err(|error| self.not_json(&Job::of(fetch), &error))
     }
 
-    fn items(&self) -> Option<&dyn Items<Arc<RestReply>>> {
+    fn items(&self) -> Option<&dyn Items<Arc<HttpReply>>> {
         Some(self)
     }
 }
 
-impl Items<Arc<RestReply>> for Rest {
-    fn split(&self, job: &Job<'_>, reply: &Arc<RestReply>) -> Option<Vec<(String, Bytes)>> {
+impl Items<Arc<HttpReply>> for Rest {
+    fn split(&self, job: &Job<'_>, reply: &Arc<HttpReply>) -> Option<Vec<(String, Bytes)>> {
         let by = &job.resolver.batch.as_ref()?.by;
         let paths: Vec<&[String]> = by.iter().map(|by| &by.path[..]).collect();
         json::items(&reply.body, &job.resolver.reply.unwrap, &paths)
     }
 
-    fn join(&self, job: &Job<'_>, items: &[Bytes]) -> Arc<RestReply> {
-        Arc::new(RestReply {
+    fn join(&self, job: &Job<'_>, items: &[Bytes]) -> Arc<HttpReply> {
+        Arc::new(HttpReply {
             status: 200,
             headers: HeaderMap::new(),
             body: json::joined(items, &job.resolver.reply.unwrap),
         })
     }
 
-    fn headers<'r>(&self, reply: &'r Arc<RestReply>) -> &'r HeaderMap {
+    fn headers<'r>(&self, reply: &'r Arc<HttpReply>) -> &'r HeaderMap {
         &reply.headers
     }
 }
@@ -291,8 +288,8 @@ impl Rest {
     fn judged(
         &self,
         job: &Job<'_>,
-        reply: &Arc<RestReply>,
-    ) -> Result<Answer<Arc<RestReply>>, SourceError> {
+        reply: &Arc<HttpReply>,
+    ) -> Result<Answer<Arc<HttpReply>>, SourceError> {
         if (200..300).contains(&reply.status) {
             return match status::is_page(&reply.headers) {
                 true => Err(self.wrong_address(job)),
@@ -317,8 +314,8 @@ impl Rest {
     fn missing(
         &self,
         job: &Job<'_>,
-        reply: &RestReply,
-    ) -> Result<Answer<Arc<RestReply>>, SourceError> {
+        reply: &HttpReply,
+    ) -> Result<Answer<Arc<HttpReply>>, SourceError> {
         let resolver = job.resolver;
         if resolver.batch.is_some() || status::is_page(&reply.headers) {
             return Err(self.wrong_address(job));
@@ -333,7 +330,7 @@ impl Rest {
         }
     }
 
-    fn refused(&self, job: &Job<'_>, reply: &RestReply) -> SourceError {
+    fn refused(&self, job: &Job<'_>, reply: &HttpReply) -> SourceError {
         let operation = &job.resolver.policy.errors;
         let chosen = self.chosen_code(operation, reply.status);
         let known = chosen.and_then(code_named);

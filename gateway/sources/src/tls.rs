@@ -45,12 +45,12 @@ impl Tls {
         // Reading the machine's authorities would check nothing.
         match *self == Self::default() {
             true => Ok(()),
-            false => self.for_rest().map(drop),
+            false => self.for_http().map(drop),
         }
     }
 
-    /// For the REST client.
-    pub(crate) fn for_rest(&self) -> Result<ClientConfig, BadTls> {
+    /// For HTTP.
+    pub(crate) fn for_http(&self) -> Result<ClientConfig, BadTls> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

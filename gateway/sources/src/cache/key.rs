@@ -8,8 +8,8 @@ use compose::model::SourceId;
 
 use crate::grpc::GrpcCall;
 use crate::grpc::Incoming;
-use crate::rest::RestCall;
-use crate::rest::RestReply;
+use crate::transport::HttpCall;
+use crate::transport::HttpReply;
 
 /// Everything that makes two replies the same, identity included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub(super) struct Key {
 /// A call, rendered; or one item of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum CallKey {
-    Rest(Arc<RestCall>),
+    Http(Arc<HttpCall>),
     Grpc(Arc<GrpcCall>),
     Item(Arc<ItemKey>, Arc<str>),
 }
@@ -44,7 +44,7 @@ pub(crate) struct ItemKey {
 /// What a service sent. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) enum Kept {
-    Rest(Arc<RestReply>),
+    Http(Arc<HttpReply>),
     Grpc(Incoming),
     /// Items of one key, as written, with commas between them; empty where there are none.
     Items(Bytes),
@@ -55,7 +55,7 @@ impl Key {
         let principal = self.principal.as_ref().map_or(0, |it| it.len());
         principal
             + match &self.call {
-                CallKey::Rest(call) => call.weight(),
+                CallKey::Http(call) => call.weight(),
                 CallKey::Grpc(call) => call.weight(),
                 // What its batch shares is counted with the first items of it: little, and the same for all.
                 CallKey::Item(_, id) => id.len(),
@@ -66,7 +66,7 @@ impl Key {
 impl Kept {
     pub(super) fn weight(&self) -> usize {
         match self {
-            Kept::Rest(reply) => reply.weight(),
+            Kept::Http(reply) => reply.weight(),
             Kept::Grpc(incoming) => incoming.weight(),
             Kept::Items(text) => text.len(),
         }

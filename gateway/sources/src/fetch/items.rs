@@ -154,7 +154,7 @@ impl<P: Protocol> ItemBatch<'_, P> {
     fn find(&self, id: &Arc<str>) -> Option<Bytes> {
         match self.asking.find(&self.key(id))?.kept {
             Kept::Items(items) => Some(items),
-            Kept::Rest(_) | Kept::Grpc(_) => None,
+            Kept::Http(_) | Kept::Grpc(_) => None,
         }
     }
 

@@ -249,7 +249,7 @@ impl Protocol for Grpc {
     fn kept(&self, kept: Kept) -> Option<Self::Raw> {
         match kept {
             Kept::Grpc(incoming) => Some(Ok(incoming)),
-            Kept::Rest(_) | Kept::Items(_) => None,
+            Kept::Http(_) | Kept::Items(_) => None,
         }
     }
 

@@ -7,10 +7,8 @@ use bytes::Bytes;
 use compose::model::HeaderRule;
 use compose::model::Page;
 use compose::model::Request;
-use compose::model::RestMethod;
 use compose::model::RestRequest;
 use http::HeaderMap;
-use http::HeaderName;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use http::header::CONTENT_TYPE;
@@ -23,45 +21,21 @@ use crate::protocol::Job;
 use crate::render;
 use crate::render::RenderError;
 use crate::render::Scope;
-use crate::render::headers;
 use crate::render::url;
+use crate::transport::HttpCall;
+use crate::transport::Rules;
 
 /// Longer addresses are split where they carry several keys: many servers and proxies refuse them.
 pub(super) const MAX_URL: usize = 8 * 1024;
 
-/// A call, rendered: everything that makes two calls the same, identity included, since what a claim or a header changed, it changed here.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct RestCall {
-    pub(crate) method: RestMethod,
-    /// Path and query below the base address.
-    pub(crate) target: String,
-    pub(crate) body: Bytes,
-    /// What the rules say; without what goes with every call.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl RestCall {
-    /// Bytes in memory, about.
-    pub(crate) fn weight(&self) -> usize {
-        let headers = self.headers.iter();
-        let headers = headers.map(|(name, value)| 64 + name.as_str().len() + value.len());
-        self.target.len() + self.body.len() + headers.sum::<usize>()
-    }
-}
-
-/// Header rules, the weakest first.
-pub(super) struct Rules<'a> {
-    pub(super) configured: &'a HeaderMap,
-    pub(super) source: &'a [HeaderRule],
-}
-
 /// Renders the call for the rows of a scope.
 pub(super) fn render(
     job: &Job<'_>,
-    rules: &Rules<'_>,
+    configured: &HeaderMap,
+    source: &[HeaderRule],
     scope: &Scope<'_>,
     ask: Option<&Ask>,
-) -> Result<Option<RestCall>, RenderError> {
+) -> Result<Option<HttpCall>, RenderError> {
     let Request::Rest(request) = &job.resolver.request else {
         return Ok(None);
     };
@@ -73,29 +47,26 @@ pub(super) fn render(
             value_of_body(request, scope)?,
         ),
     };
-    let mut headers = rules.configured.clone();
-    headers.insert(
-        ACCEPT,
-        HeaderValue::from_static("application/json, application/problem+json;q=0.9"),
-    );
+    let accept = HeaderValue::from_static("application/json, application/problem+json;q=0.9");
+    let mut own = vec![(ACCEPT, accept)];
     let body = match body {
         Some(body) => {
             let body = body::encode(&body, request.encoding)?;
-            headers.insert(CONTENT_TYPE, body.content_type);
+            own.push((CONTENT_TYPE, body.content_type));
             body.bytes
         }
         None => Bytes::new(),
     };
-    headers::apply(rules.source, scope, &mut headers)?;
-    headers::apply(&request.headers, scope, &mut headers)?;
-    Ok(Some(RestCall {
+    let rules = Rules {
+        configured,
+        source,
+        operation: &request.headers,
+    };
+    Ok(Some(HttpCall {
         method: request.method,
         target,
         body,
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
+        headers: rules.headers(own, scope)?,
     }))
 }
 

@@ -14,7 +14,7 @@ use crate::resilience::Verdict;
 use crate::retry_after::retry_after;
 
 /// The code of an unsuccessful status.
-pub(super) fn code(status: u16) -> Code {
+pub(crate) fn code(status: u16) -> Code {
     match status {
         // Redirects are not followed: the address is wrong.
         100..=399 => Code::UpstreamInvalidResponse,
@@ -35,7 +35,7 @@ pub(super) fn code(status: u16) -> Code {
 }
 
 /// What an answer says about the service, and about another attempt.
-pub(super) fn verdict(status: u16, headers: &HeaderMap) -> Verdict {
+pub(crate) fn verdict(status: u16, headers: &HeaderMap) -> Verdict {
     let (health, again, outcome) = match status {
         100..=299 => (Health::Good, Again::Never, Outcome::Ok),
         300..=399 => (Health::Good, Again::Never, Outcome::Invalid),
@@ -58,17 +58,17 @@ pub(super) fn verdict(status: u16, headers: &HeaderMap) -> Verdict {
 }
 
 /// Whether the caller can act on it, so that upstream's words may pass.
-pub(super) fn is_the_callers(status: u16) -> bool {
+pub(crate) fn is_the_callers(status: u16) -> bool {
     (400..=429).contains(&status)
 }
 
 /// After these nobody knows whether the work was done: who failed may have failed half-way, or behind a proxy that answers for it.
-pub(super) fn is_unclear(status: u16) -> bool {
+pub(crate) fn is_unclear(status: u16) -> bool {
     matches!(status, 408 | 499 | 500 | 502..=599)
 }
 
 /// Whether a pattern of a mapping means the status: `404`, `4xx`.
-pub(super) fn matches(pattern: &str, status: u16) -> bool {
+pub(crate) fn matches(pattern: &str, status: u16) -> bool {
     let digits = status.to_string();
     pattern.len() == digits.len()
         && pattern
@@ -78,7 +78,7 @@ pub(super) fn matches(pattern: &str, status: u16) -> bool {
 }
 
 /// The media type in lower case, without parameters.
-pub(super) fn media_type(headers: &HeaderMap) -> String {
+pub(crate) fn media_type(headers: &HeaderMap) -> String {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
@@ -91,7 +91,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
 }
 
 /// A page for people: a proxy, a login form or another site answered.
-pub(super) fn is_page(headers: &HeaderMap) -> bool {
+pub(crate) fn is_page(headers: &HeaderMap) -> bool {
     matches!(
         media_type(headers).as_str(),
         "text/html" | "application/xhtml+xml"

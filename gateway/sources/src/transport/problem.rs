@@ -12,7 +12,7 @@ use plan::code::Code;
 use serde_json::Map;
 use serde_json::Value as Json;
 
-use super::client::RestReply;
+use super::client::HttpReply;
 use super::status;
 use crate::failure::fixed_text;
 use crate::failure::shortened;
@@ -33,15 +33,15 @@ type Fits = fn(&Json) -> bool;
 const MAX_MEMBER: usize = 4_000;
 
 /// What a client may read of an unsuccessful reply.
-pub(super) struct Told {
-    pub(super) message: String,
-    pub(super) problem: Map<String, Json>,
+pub(crate) struct Told {
+    pub(crate) message: String,
+    pub(crate) problem: Map<String, Json>,
     /// What `errors: { extensions: … }` reads.
-    pub(super) extensions: Map<String, Json>,
+    pub(crate) extensions: Map<String, Json>,
 }
 
 /// Reads an unsuccessful reply; the operation's mapping comes before the source's.
-pub(super) fn told(reply: &RestReply, code: Code, operation: &Errors, source: &Errors) -> Told {
+pub(crate) fn told(reply: &HttpReply, code: Code, operation: &Errors, source: &Errors) -> Told {
     let mut problem = of_status(reply.status);
     let document = document(reply).filter(|_| status::is_the_callers(reply.status));
     let Some(document) = document else {
@@ -69,7 +69,7 @@ pub(super) fn told(reply: &RestReply, code: Code, operation: &Errors, source: &E
 }
 
 /// What the log has of it: the status, and what problem details say, whosever fault it is.
-pub(super) fn logged(reply: &RestReply) -> String {
+pub(crate) fn logged(reply: &HttpReply) -> String {
     let status = format!("status {}", reply.status);
     let stated = document(reply).filter(|_| is_problem(reply));
     let said = stated.and_then(|document| detail_or_title(&members(&document), true));
@@ -80,11 +80,11 @@ pub(super) fn logged(reply: &RestReply) -> String {
 }
 
 /// Whether the body is problem details.
-pub(super) fn is_problem(reply: &RestReply) -> bool {
+pub(crate) fn is_problem(reply: &HttpReply) -> bool {
     status::media_type(&reply.headers) == "application/problem+json"
 }
 
-fn document(reply: &RestReply) -> Option<Json> {
+fn document(reply: &HttpReply) -> Option<Json> {
     let document: Json = serde_json::from_slice(&reply.body).ok()?;
     document.is_object().then_some(document)
 }

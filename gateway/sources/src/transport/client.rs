@@ -36,6 +36,7 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
 use rustls::ClientConfig;
 
+use super::HttpCall;
 use super::encoding;
 use super::encoding::Undecodable;
 use super::pool::Fixed;
@@ -43,7 +44,6 @@ use super::pool::IDLE;
 use super::pool::Lease;
 use super::pool::NoReply;
 use super::pool::Pool;
-use super::request::RestCall;
 use super::status;
 use crate::ConnectError;
 use crate::calls;
@@ -68,15 +68,15 @@ const REQUEST_TIMEOUT: HeaderName = HeaderName::from_static("x-request-timeout-m
 
 /// A reply, read to its end within the limits.
 #[derive(Debug, Clone)]
-pub(crate) struct RestReply {
+pub(crate) struct HttpReply {
     pub(crate) status: u16,
-    pub(super) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl RestReply {
+impl HttpReply {
     /// Whether it carries what was asked for.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         (200..300).contains(&self.status) && !status::is_page(&self.headers)
     }
 
@@ -89,11 +89,12 @@ impl RestReply {
 }
 
 /// The addresses of a service and what calls to them go over. Dials nothing yet.
-pub(super) fn peers(
+pub(crate) fn peers<T: Send + Sync + 'static>(
     service: &str,
     url: &str,
     settings: &Settings,
-) -> Result<Arc<Peers<Transport>>, ConnectError> {
+    over: impl Fn(Transport) -> T + Send + Sync + 'static,
+) -> Result<Arc<Peers<T>>, ConnectError> {
     let address = Address::parse_http(url).map_err(|bad| ConnectError::Url {
         source_name: service.to_owned(),
         url: url.to_owned(),
@@ -105,7 +106,7 @@ pub(super) fn peers(
     };
     // The machine's certificates take time to load and are not needed otherwise.
     let encrypted = address.hosts.iter().any(|host| host.tls);
-    let tls = encrypted.then(|| settings.tls.for_rest()).transpose();
+    let tls = encrypted.then(|| settings.tls.for_http()).transpose();
     let tls = tls.map_err(|error| unusable(&error))?;
     let made = Making {
         connect: settings.connect_timeout,
@@ -113,19 +114,19 @@ pub(super) fn peers(
         prefix: address.prefix.clone(),
         tls,
     };
-    let make = move |host: &Host, at| made.transport(host, at);
+    let make = move |host: &Host, at| made.transport(host, at).map(&over);
     let resolver = Arc::new(SystemResolver);
     Ok(Peers::new(address, settings.peers(), resolver, make))
 }
 
 /// A client for the gateway's own requests. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct RestClient {
+pub(crate) struct HttpClient {
     peers: Arc<Peers<Transport>>,
     reader: Reader,
 }
 
-impl RestClient {
+impl HttpClient {
     /// Dials nothing yet.
     pub(crate) fn new(
         service: Arc<str>,
@@ -133,7 +134,7 @@ impl RestClient {
         settings: &Settings,
     ) -> Result<Self, ConnectError> {
         Ok(Self {
-            peers: peers(&service, url, settings)?,
+            peers: peers(&service, url, settings, |it| it)?,
             reader: Reader {
                 max_bytes: settings.max_reply_bytes,
                 service,
@@ -144,10 +145,10 @@ impl RestClient {
     /// One attempt.
     pub(crate) async fn attempt(
         &self,
-        call: &RestCall,
+        call: &HttpCall,
         headers: HeaderMap,
         time: Duration,
-    ) -> Result<RestReply, Failed> {
+    ) -> Result<HttpReply, Failed> {
         let with = With {
             headers,
             idempotency_key: None,
@@ -177,19 +178,19 @@ impl RestClient {
 
 /// Sends requests and reads replies, as far as they are no larger than this.
 #[derive(Clone)]
-pub(super) struct Reader {
-    pub(super) max_bytes: usize,
-    pub(super) service: Arc<str>,
+pub(crate) struct Reader {
+    pub(crate) max_bytes: usize,
+    pub(crate) service: Arc<str>,
 }
 
 impl Reader {
     /// One exchange, without a bound in time.
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         transport: &Transport,
-        call: &RestCall,
+        call: &HttpCall,
         with: With,
-    ) -> Result<RestReply, Failed> {
+    ) -> Result<HttpReply, Failed> {
         let request = self.request(&transport.prefix, call, with)?;
         self.exchange(transport, request).await
     }
@@ -197,7 +198,7 @@ impl Reader {
     fn request(
         &self,
         prefix: &str,
-        call: &RestCall,
+        call: &HttpCall,
         with: With,
     ) -> Result<Request<Full<Bytes>>, Failed> {
         let mut address = String::with_capacity(prefix.len() + call.target.len());
@@ -226,7 +227,7 @@ impl Reader {
         &self,
         transport: &Transport,
         request: Request<Full<Bytes>>,
-    ) -> Result<RestReply, Failed> {
+    ) -> Result<HttpReply, Failed> {
         let sent = transport.send(request).await;
         let (reply, lease) = sent.map_err(|error| self.unsent(&error))?;
         let (head, body) = reply.into_parts();
@@ -235,7 +236,7 @@ impl Reader {
             lease.finished();
         }
         let body = self.decoded(&head.headers, body)?;
-        Ok(RestReply {
+        Ok(HttpReply {
             status: head.status.as_u16(),
             headers: head.headers,
             body,
