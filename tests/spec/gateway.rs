@@ -218,6 +218,10 @@ fn check_call_log(recorded: &[CallRecord], seen: &[String], report: &mut Report<
 fn words_of_record(call: &CallRecord) -> Vec<&str> {
     match call.method.as_str() {
         "gRPC" => vec![&call.source, &call.target],
+        // The operation's kind and name, which its text begins with.
+        "GraphQL" => std::iter::once(&*call.source)
+            .chain(call.target.split(' '))
+            .collect(),
         method => vec![&call.source, method, &call.target],
     }
 }
@@ -226,8 +230,12 @@ fn words_of_record(call: &CallRecord) -> Vec<&str> {
 fn words_of_call(call: &str) -> Vec<&str> {
     let words = call.split(' ');
     let is_grpc = words.clone().nth(1).is_some_and(|word| word.contains('/'));
-    words.take(if is_grpc { 2 } else { 3 }).collect()
+    let words = words.take(if is_grpc { 2 } else { 3 });
+    words
+        .map(|word| word.split('(').next().unwrap_or(word))
+        .collect()
 }
+
 /// No service's address may reach a client.
 fn check_secrets(addresses: &[String], report: &mut Report<'_>) {
     for address in addresses {

@@ -2,7 +2,7 @@
 //!
 //! Owns the merged types as clients see them, what each subgraph says of each
 //! type and field, and one intermediate representation of every resolver:
-//! REST, gRPC and reference mappings lower to the same [`Resolver`], [`Expr`]
+//! REST, gRPC, GraphQL and reference mappings lower to the same [`Resolver`], [`Expr`]
 //! and [`View`]. Knows nothing of requests, plans, transports or files.
 
 use std::collections::HashMap;
@@ -219,6 +219,34 @@ pub enum SourceKind {
         /// Every message and service of the source.
         pool: prost_reflect::DescriptorPool,
     },
+    /// GraphQL over HTTP.
+    Graphql {
+        /// The address, `$env` and `$config` already inserted; [`LOCAL`] for one that the gateway serves itself.
+        url: String,
+    },
+}
+
+/// The address of a GraphQL service within this process.
+pub const LOCAL: &str = "local:";
+
+impl SourceKind {
+    /// Its address, as the subgraph file gives it.
+    pub fn url(&self) -> &str {
+        match self {
+            SourceKind::Http { base_url, .. } => base_url,
+            SourceKind::Grpc { url, .. } | SourceKind::Graphql { url } => url,
+        }
+    }
+
+    /// Whether the gateway serves it itself.
+    pub fn is_local(&self) -> bool {
+        matches!(self, SourceKind::Graphql { url } if url == LOCAL)
+    }
+
+    /// Whether its replies hold what they were asked for and nothing else, so that a call names what is read.
+    pub fn takes_selections(&self) -> bool {
+        matches!(self, SourceKind::Graphql { .. })
+    }
 }
 
 /// How upstream spells names.
@@ -484,6 +512,21 @@ pub struct ViewField {
     pub view: Option<ViewId>,
     /// Upstream value to GraphQL name, for enum types; `"*"` is the rest. `None` means each value is spelled as in GraphQL.
     pub enum_values: Option<Arc<IndexMap<String, Name>>>,
+    /// Arguments that go upstream with the field, where the source takes selections.
+    pub args: Vec<ViewArg>,
+}
+
+/// An argument that a source takes at a field of its reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewArg {
+    /// Its GraphQL name.
+    pub name: Name,
+    /// Its name upstream.
+    pub upstream: String,
+    /// Its GraphQL type in this subgraph, which upstream shares.
+    pub ty: Type,
+    /// How its value is spelled upstream.
+    pub encode: EncodingId,
 }
 
 /// One object type of an abstract [`View`].
@@ -605,6 +648,8 @@ pub enum Request {
     Rest(RestRequest),
     /// A gRPC request.
     Grpc(GrpcRequest),
+    /// A GraphQL operation.
+    Graphql(GraphqlRequest),
 }
 
 /// An HTTP request with holes.
@@ -683,6 +728,49 @@ pub struct GrpcRequest {
     pub metadata: Vec<HeaderRule>,
     /// A server stream stops after this many messages.
     pub max_messages: u32,
+}
+
+/// A GraphQL operation of one root field. What it selects is the plan's to say.
+#[derive(Debug, Clone)]
+pub struct GraphqlRequest {
+    /// Whether it is a mutation.
+    pub mutation: bool,
+    /// The field of the service's root type.
+    pub field: String,
+    /// Its arguments.
+    pub args: Vec<(String, GraphqlValue)>,
+}
+
+/// An argument's value: written into the operation's text, with a variable where it differs from call to call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GraphqlValue {
+    /// A constant of the subgraph file.
+    Const(Json),
+    /// The name of an enum's value.
+    Enum(Name),
+    /// A variable; one without a value is left out.
+    Variable {
+        /// Its type, as the service knows it: `[ID!]!`.
+        ty: String,
+        /// Its value.
+        value: Expr,
+    },
+    /// An input object.
+    Object(Vec<(String, GraphqlValue)>),
+    /// A list.
+    List(Vec<GraphqlValue>),
+}
+
+impl GraphqlValue {
+    /// Visits the expressions of its variables.
+    pub fn visit<'v>(&'v self, visit: &mut dyn FnMut(&'v Expr)) {
+        match self {
+            GraphqlValue::Const(_) | GraphqlValue::Enum(_) => {}
+            GraphqlValue::Variable { value, .. } => visit(value),
+            GraphqlValue::Object(fields) => fields.iter().for_each(|(_, it)| it.visit(visit)),
+            GraphqlValue::List(items) => items.iter().for_each(|it| it.visit(visit)),
+        }
+    }
 }
 
 /// A literal or a hole of a path or text.

@@ -165,8 +165,10 @@ impl Keyed<'_> {
         tapes: Range<u32>,
         values: &mut [Value],
     ) -> Result<(), SourceError> {
+        let mut lost = lost_beside(data, tapes.clone());
         for item in items_of_all(data, tapes) {
             let Some(row) = self.row_of(data, item)? else {
+                lost = lost.or(lost_item(item));
                 continue;
             };
             let value = match values[row] {
@@ -179,7 +181,8 @@ impl Keyed<'_> {
             };
             values[row] = value;
         }
-        self.missing(values, Value::Null);
+        let nothing = lost.map_or(Value::Null, |lost| data.join(lost));
+        self.missing(values, nothing);
         Ok(())
     }
 
@@ -192,16 +195,22 @@ impl Keyed<'_> {
         limit: usize,
     ) -> Result<(), SourceError> {
         let mut found: Vec<Vec<Item>> = vec![Vec::new(); self.chunk.len()];
+        let mut lost = lost_beside(data, tapes.clone());
         for item in items_of_all(data, tapes) {
-            if let Some(row) = self.row_of(data, item)? {
-                let items = &mut found[row - self.chunk.start];
-                if items.len() < limit {
-                    items.push(inner(data, self.step, item));
-                }
+            let Some(row) = self.row_of(data, item)? else {
+                lost = lost.or(lost_item(item));
+                continue;
+            };
+            let items = &mut found[row - self.chunk.start];
+            if items.len() < limit {
+                items.push(inner(data, self.step, item));
             }
         }
         for (row, items) in self.chunk.clone().zip(found) {
-            values[row] = data.join_list(items);
+            values[row] = match lost.filter(|_| items.is_empty()) {
+                Some(lost) => data.join(lost),
+                None => data.join_list(items),
+            };
         }
         Ok(())
     }
@@ -240,6 +249,20 @@ impl Keyed<'_> {
             &format!("The source answered more than one item for the key {key}."),
         )
     }
+}
+
+/// An item that is an error carries no key: whoever finds nothing else may be the one it was for.
+fn lost_item(item: Item) -> Option<Item> {
+    matches!(item.value, Value::Error(_)).then_some(item)
+}
+
+/// The same for an error of a reply as a whole.
+fn lost_beside(data: &StepData, mut tapes: Range<u32>) -> Option<Item> {
+    tapes.find_map(|tape| {
+        let error = data.tape(tape).beside().first()?;
+        let value = Value::Error(*error);
+        Some(Item { tape, value })
+    })
 }
 
 /// The items of every page; a page that is no list has none.

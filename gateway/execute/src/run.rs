@@ -125,6 +125,15 @@ struct Chosen<'r> {
     prepared: &'r Prepared,
 }
 
+/// The arguments of a step's calls.
+#[derive(Clone)]
+struct Arguments {
+    /// Of the field that it answers.
+    own: Map<String, Json>,
+    /// Of fields that it reads.
+    below: Vec<Option<Json>>,
+}
+
 impl<'r> Run<'r> {
     async fn all_steps(&mut self) {
         let ready: Vec<usize> = (0..self.waiting.len())
@@ -179,8 +188,11 @@ impl<'r> Run<'r> {
             Some(_) if rows.rows.len() == 1 => self.choice(step, true),
             _ => batch,
         };
-        let args = step.arguments(self.variables);
-        let how = assignment(&chosen, &args);
+        let args = Arguments {
+            own: step.arguments(self.variables),
+            below: step.arguments_below(self.variables),
+        };
+        let how = assignment(&chosen, &args.own);
         if rows.rows.is_empty() {
             assign(&mut self.store, self.plan, step, &rows, Vec::new(), how);
             return false;
@@ -243,7 +255,7 @@ impl<'r> Run<'r> {
         step: &'r Step,
         chosen: Chosen<'r>,
         mut rows: Rows,
-        args: Map<String, Json>,
+        args: Arguments,
         how: Assignment,
     ) {
         let all = std::mem::take(&mut rows.rows);
@@ -281,7 +293,7 @@ impl<'r> Run<'r> {
         &mut self,
         step: &'r Step,
         chosen: &Chosen<'r>,
-        args: Map<String, Json>,
+        args: Arguments,
         rows: Vec<Row>,
         first_row: usize,
     ) {
@@ -291,7 +303,8 @@ impl<'r> Run<'r> {
             shape: chosen.shape,
             prepared: chosen.prepared,
             resolver: chosen.resolver,
-            args,
+            args: args.own,
+            below: args.below,
             rows,
             context: self.context,
         });

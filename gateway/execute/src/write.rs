@@ -21,6 +21,7 @@ use plan::model::Selection;
 use plan::model::Variables;
 use plan::tape::Tape;
 use plan::tape::Value;
+use plan::tape::ValueError;
 
 use crate::response::FieldError;
 use crate::response::PathSegment;
@@ -50,6 +51,8 @@ pub(crate) struct Writer<'w> {
     errors: Vec<FieldError>,
     /// What was denied so far.
     denials: Vec<Denial<'w>>,
+    /// Replies, by step and tape, whose errors as a whole are told.
+    told_beside: Vec<(usize, u32)>,
 }
 
 /// Something of the operation that the caller may not see.
@@ -109,6 +112,7 @@ pub(crate) fn write(
         path: Vec::new(),
         errors: Vec::new(),
         denials: Vec::new(),
+        told_beside: Vec::new(),
     };
     writer.out.extend_from_slice(b"{\"data\":");
     let mark = writer.out.len();
@@ -240,6 +244,9 @@ impl<'w> Writer<'w> {
             Value::Join(item) => {
                 let item = data.item(item);
                 let tape = data.tape(item.tape);
+                if !tape.beside().is_empty() && !matches!(item.value, Value::Error(_)) {
+                    self.tell_beside((step, item.tape), tape, slot, field);
+                }
                 match (slot, item.value) {
                     (None, value) => self.value(step, tape, value, &field.ty, field),
                     (Some(slot), Value::Object { at, .. }) => {
@@ -253,6 +260,12 @@ impl<'w> Writer<'w> {
             }
             Value::JoinList { at, len } => {
                 let items = &data.items[at as usize..(at + len) as usize];
+                for item in items {
+                    let tape = data.tape(item.tape);
+                    if !tape.beside().is_empty() {
+                        self.tell_beside((step, item.tape), tape, slot, field);
+                    }
+                }
                 self.item_list(step, items, field)
             }
             Value::Failed(failure) => {
@@ -396,8 +409,35 @@ impl<'w> Writer<'w> {
         field: &'w OutField,
         ty: &'w OutType,
     ) -> Written {
-        let message = tape.value_error(error).message.clone();
-        self.invalid(step, message, field, ty)
+        match tape.value_error(error) {
+            ValueError::Mismatch(message) => self.invalid(step, message.clone(), field, ty),
+            ValueError::Told(error) => self.fail(FieldError::of_source(error), field, ty),
+        }
+    }
+
+    /// What a reply says went wrong at none of its values: once, where the reply is first written.
+    fn tell_beside(
+        &mut self,
+        (step, at): (usize, u32),
+        tape: &Tape,
+        slot: Option<u32>,
+        field: &'w OutField,
+    ) {
+        if self.told_beside.contains(&(step, at)) {
+            return;
+        }
+        self.told_beside.push((step, at));
+        // A slot of what the step brought stands one field below it.
+        let depth = self.path.len() - usize::from(slot.is_some());
+        let errors = tape.beside().iter().map(|at| tape.value_error(*at));
+        for error in errors {
+            if let ValueError::Told(error) = error {
+                let mut error = FieldError::of_source(error);
+                error.location = field.location.filter(|_| slot.is_none());
+                error.path = self.path[..depth].iter().map(Segment::owned).collect();
+                self.errors.push(error);
+            }
+        }
     }
 
     /// The step's reply is not as declared.

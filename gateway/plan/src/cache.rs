@@ -78,7 +78,7 @@ pub(crate) fn of_step(graph: &Supergraph, draft: &DraftStep) -> CachePolicy {
         let fields = object
             .fields
             .keys()
-            .filter_map(|name| ty.fields.get(name)?.cache);
+            .filter_map(|key| ty.fields.get(&key.name)?.cache);
         fields.for_each(|hint| policy.and(CachePolicy::said(hint)));
     }
     policy

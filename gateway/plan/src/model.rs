@@ -152,6 +152,8 @@ pub struct Step {
     pub single: Option<Box<Single>>,
     /// The field's arguments.
     pub args: Vec<Arg>,
+    /// Arguments of fields that are read, where the source takes them: [`crate::shape::AskedArg::value`] is an index into them.
+    pub below: Vec<Arg>,
     /// The objects that it is joined to; none for a root field.
     pub parents: Option<Parents>,
     /// For each of the resolver's inputs, where it is found from a parent object.
@@ -232,7 +234,7 @@ pub enum Hop {
 }
 
 /// An argument of a field.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arg {
     /// Its GraphQL name.
     pub name: String,
@@ -285,6 +287,12 @@ impl Step {
             .iter()
             .filter_map(|arg| Some((arg.name.clone(), arg.evaluate(variables)?)))
             .collect()
+    }
+
+    /// The arguments of fields below, by index; none where a variable was not given.
+    pub fn arguments_below(&self, variables: &Variables) -> Vec<Option<Json>> {
+        let args = self.below.iter();
+        args.map(|arg| arg.evaluate(variables)).collect()
     }
 }
 

@@ -5,6 +5,8 @@
 use std::fmt;
 
 use compose::model::Expr;
+use compose::model::GraphqlRequest;
+use compose::model::GraphqlValue;
 use compose::model::Piece;
 use compose::model::Request;
 use compose::model::Resolver;
@@ -58,6 +60,7 @@ impl Plan {
             kind: match source.kind {
                 SourceKind::Http { .. } => "REST",
                 SourceKind::Grpc { .. } => "GRPC",
+                SourceKind::Graphql { .. } => "GRAPHQL",
             },
             source: source.name.clone(),
             field: describe_target(&resolver.target),
@@ -210,6 +213,40 @@ pub fn describe_request(resolver: &Resolver) -> String {
             request.method.name(),
             describe_expr(resolver, &request.message)
         ),
+        Request::Graphql(request) => describe_graphql(resolver, request),
+    }
+}
+
+fn describe_graphql(resolver: &Resolver, request: &GraphqlRequest) -> String {
+    let operation = if request.mutation {
+        "mutation"
+    } else {
+        "query"
+    };
+    let text = format!("{operation} {}", request.field);
+    match request.args.as_slice() {
+        [] => text,
+        args => format!("{text}({})", graphql_fields(resolver, args)),
+    }
+}
+
+fn graphql_fields(resolver: &Resolver, fields: &[(String, GraphqlValue)]) -> String {
+    let field = |(name, value): &(String, GraphqlValue)| {
+        format!("{name}: {}", graphql_value(resolver, value))
+    };
+    fields.iter().map(field).collect::<Vec<_>>().join(", ")
+}
+
+fn graphql_value(resolver: &Resolver, value: &GraphqlValue) -> String {
+    match value {
+        GraphqlValue::Const(value) => value.to_string(),
+        GraphqlValue::Enum(name) => name.to_string(),
+        GraphqlValue::Variable { value, .. } => describe_expr(resolver, value),
+        GraphqlValue::Object(fields) => format!("{{{}}}", graphql_fields(resolver, fields)),
+        GraphqlValue::List(items) => {
+            let items = items.iter().map(|item| graphql_value(resolver, item));
+            format!("[{}]", items.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use compose::model::EncodingId;
 use compose::model::Format;
 use compose::model::UpstreamPath;
 use serde_json::Value as Json;
@@ -73,12 +74,36 @@ pub struct Props(pub Vec<Prop>);
 /// One upstream property.
 #[derive(Debug, Clone)]
 pub struct Prop {
-    /// Its upstream name.
+    /// Its name in the reply: the upstream name, or the alias under which it was asked for.
     pub name: Box<str>,
+    /// What is asked for under the name, where the source takes selections and that is not just the field of this name.
+    pub asked: Option<Box<Asked>>,
     /// Where its value goes. More than one where two fields read one property.
     pub targets: Vec<PropTarget>,
     /// Properties of it that are read for the same record (`address.zip`).
     pub nested: Props,
+}
+
+/// A field as a source that takes selections is asked for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The upstream field.
+    pub field: Box<str>,
+    /// Its arguments.
+    pub args: Vec<AskedArg>,
+}
+
+/// An argument of an [`Asked`] field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedArg {
+    /// Its upstream name.
+    pub name: Box<str>,
+    /// Its GraphQL type.
+    pub ty: Box<str>,
+    /// How its value is spelled upstream.
+    pub encode: EncodingId,
+    /// Its value: index into [`crate::model::Step::below`].
+    pub value: u32,
 }
 
 /// A slot that a property goes to.

@@ -61,6 +61,8 @@ pub struct Fetch<'a> {
     pub resolver: &'a Resolver,
     /// The field's arguments, coerced, by GraphQL name; empty for entities.
     pub args: Map<String, Json>,
+    /// Arguments of fields of the reply, by index into [`Step::below`]; none where one was not given.
+    pub below: Vec<Option<Json>>,
     /// The distinct parents' inputs, in the order of [`Resolver::inputs`]. One empty row for a root field; exactly one row where the resolver has no batch.
     pub rows: Vec<Row>,
     /// The request on whose behalf this is.

@@ -6,6 +6,8 @@
 
 use bytes::Bytes;
 
+use crate::source::SourceError;
+
 /// A value on a [`Tape`]. Positions are relative to the tape it stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Value {
@@ -88,11 +90,23 @@ pub enum Value {
     Failed(u32),
 }
 
-/// Why one upstream value could not be what the type asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ValueError {
-    /// What the client may read: which kind was expected and which arrived, never the value itself.
-    pub message: String,
+/// Why one upstream value is not there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ValueError {
+    /// It could not be what the type asks for. What the client may read: which kind was expected and which arrived, never the value itself.
+    Mismatch(String),
+    /// The service itself said what went wrong there.
+    Told(Box<SourceError>),
+}
+
+impl ValueError {
+    /// What the client may read.
+    pub fn message(&self) -> &str {
+        match self {
+            ValueError::Mismatch(message) => message,
+            ValueError::Told(error) => &error.message,
+        }
+    }
 }
 
 /// One decoded reply.
@@ -102,6 +116,8 @@ pub struct Tape {
     text: String,
     slots: Vec<Value>,
     errors: Vec<ValueError>,
+    /// What the service said went wrong, and at which value nobody can tell: indices into the errors.
+    beside: Vec<u32>,
     /// What the reply is: the value that `result:` unwraps to.
     pub root: Value,
 }
@@ -176,10 +192,25 @@ impl Tape {
 
     /// Records a value that could not be coerced.
     pub fn error(&mut self, message: impl Into<String>) -> Value {
-        self.errors.push(ValueError {
-            message: message.into(),
-        });
+        self.errors.push(ValueError::Mismatch(message.into()));
         Value::Error(self.errors.len() as u32 - 1)
+    }
+
+    /// Records what a service said went wrong at a value.
+    pub fn told(&mut self, error: SourceError) -> Value {
+        self.errors.push(ValueError::Told(Box::new(error)));
+        Value::Error(self.errors.len() as u32 - 1)
+    }
+
+    /// Records what a service said went wrong at no value that is here. It is an error of the reply as a whole, whose data stays.
+    pub fn told_beside(&mut self, error: SourceError) {
+        self.told(error);
+        self.beside.push(self.errors.len() as u32 - 1);
+    }
+
+    /// Errors of the reply as a whole.
+    pub fn beside(&self) -> &[u32] {
+        &self.beside
     }
 
     /// One recorded error.

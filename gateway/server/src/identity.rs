@@ -21,6 +21,8 @@ pub(crate) struct Identity {
     headers: Vec<String>,
     /// Paths into the claims, sorted.
     claims: Vec<Vec<String>>,
+    /// A service of the gateway's own is told who asks, and may look at all of it.
+    whole: bool,
 }
 
 impl Identity {
@@ -31,7 +33,9 @@ impl Identity {
             let single = step.single.as_ref().map(|single| single.resolver);
             for id in [Some(step.resolver), single].into_iter().flatten() {
                 let resolver = graph.resolver(id);
-                identity.rules(&graph.source(resolver.source).headers);
+                let source = graph.source(resolver.source);
+                identity.rules(&source.headers);
+                identity.whole |= source.kind.is_local();
                 identity.resolver(resolver);
             }
         }
@@ -44,7 +48,7 @@ impl Identity {
 
     /// Whether its calls are the same for everybody.
     pub(crate) fn is_empty(&self) -> bool {
-        self.headers.is_empty() && self.claims.is_empty()
+        self.headers.is_empty() && self.claims.is_empty() && !self.whole
     }
 
     fn resolver(&mut self, resolver: &Resolver) {
@@ -61,6 +65,10 @@ impl Identity {
             Request::Grpc(request) => {
                 self.expr(&request.message);
                 self.rules(&request.metadata);
+            }
+            Request::Graphql(request) => {
+                let values = request.args.iter().map(|(_, value)| value);
+                values.for_each(|value| value.visit(&mut |expr| self.expr(expr)));
             }
         }
         let limit = resolver
@@ -122,6 +130,13 @@ impl Identity {
                 .try_fold(claims, |value, segment| value.get(segment));
             claim.into_iter().for_each(|claim| json(&mut key, claim));
             key.push(0);
+        }
+        if self.whole {
+            for (name, value) in headers {
+                sized(&mut key, name.as_str().as_bytes());
+                sized(&mut key, value.as_bytes());
+            }
+            json(&mut key, claims);
         }
         key.into()
     }

@@ -16,6 +16,7 @@ use plan::rehearsal::Fault;
 use crate::CacheSettings;
 use crate::ConnectError;
 use crate::Credentials;
+use crate::LocalServices;
 use crate::Secret;
 use crate::Tls;
 use crate::gate::Pace;
@@ -43,6 +44,8 @@ pub struct SourcesConfig {
     pub cache: CacheSettings,
     /// By the source's name.
     pub sources: HashMap<String, SourceOverride>,
+    /// GraphQL services within this process.
+    pub local: LocalServices,
 }
 
 impl Default for SourcesConfig {
@@ -56,6 +59,7 @@ impl Default for SourcesConfig {
             connection_age: Some(Duration::from_secs(30 * 60)),
             cache: CacheSettings::default(),
             sources: HashMap::new(),
+            local: LocalServices::default(),
         }
     }
 }

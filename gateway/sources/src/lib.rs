@@ -1,7 +1,7 @@
 //! Every service behind the gateway, behind one port.
 //!
-//! Owns building calls, making them and decoding what comes back, for REST and
-//! gRPC: the two differ only in building a request and reading a reply. The
+//! Owns building calls, making them and decoding what comes back, for REST,
+//! gRPC and GraphQL: they differ only in building a request and reading a reply. The
 //! only room besides the queue that dials out. Knows nothing of plans beyond
 //! one fetch, and nothing of clients.
 
@@ -15,6 +15,7 @@ mod failure;
 mod fetch;
 mod format;
 mod gate;
+mod graphql;
 mod grpc;
 mod json;
 mod merge_reads;
@@ -43,6 +44,7 @@ use plan::source::Sources;
 
 use cache::Cache;
 use fetch::Fetcher;
+use graphql::Graphql;
 use grpc::Grpc;
 use peers::SystemResolver;
 use protocol::Protocol as _;
@@ -59,6 +61,10 @@ pub use config::SourcesConfig;
 pub use credentials::Credentials;
 pub use credentials::OAuth;
 pub use credentials::OAuthStyle;
+pub use graphql::LocalCaller;
+pub use graphql::LocalRequest;
+pub use graphql::LocalService;
+pub use graphql::LocalServices;
 pub use grpc::ReflectError;
 pub use grpc::reflect;
 pub use resilience::BATCHES;
@@ -88,6 +94,7 @@ pub struct ConnectedSources {
 enum Way {
     Rest(Arc<Link<transport::Transport>>),
     Grpc(Arc<Link<grpc::Connection>>),
+    Graphql(Arc<Link<graphql::Way>>),
 }
 
 /// Sets up every source of a graph. Connections of the graph before stay where nothing about a source has changed, and so does what is known of its health.
@@ -150,7 +157,7 @@ impl Connecting<'_> {
             SourceKind::Http { base_url, .. } => {
                 let before = match before {
                     Some(Way::Rest(link)) => Some(link),
-                    Some(Way::Grpc(_)) | None => None,
+                    _ => None,
                 };
                 let rest = Rest::new(service, base_url, before)?;
                 let way = Way::Rest(rest.link().clone());
@@ -159,11 +166,20 @@ impl Connecting<'_> {
             SourceKind::Grpc { url, .. } => {
                 let before = match before {
                     Some(Way::Grpc(link)) => Some(link),
-                    Some(Way::Rest(_)) | None => None,
+                    _ => None,
                 };
                 let grpc = Grpc::new(service, url, Arc::new(SystemResolver), before)?;
                 let way = Way::Grpc(grpc.link().clone());
                 Ok((Box::new(Fetcher::new(grpc)), way))
+            }
+            SourceKind::Graphql { url } => {
+                let before = match before {
+                    Some(Way::Graphql(link)) => Some(link),
+                    _ => None,
+                };
+                let graphql = Graphql::new(service, url, &self.config.local, before)?;
+                let way = Way::Graphql(graphql.link().clone());
+                Ok((Box::new(Fetcher::new(graphql)), way))
             }
         }
     }
@@ -180,6 +196,7 @@ impl ConnectedSources {
         let numbers = self.ways.iter().map(|(name, way)| match way {
             Way::Rest(link) => link.numbers(name),
             Way::Grpc(link) => link.numbers(name),
+            Way::Graphql(link) => link.numbers(name),
         });
         let mut numbers: Vec<_> = numbers.collect();
         numbers.sort_by(|one, other| one.source.cmp(&other.source));

@@ -12,6 +12,7 @@ use compose::model::Target;
 use http::HeaderMap;
 use http::HeaderValue;
 use plan::cache::CachePolicy;
+use plan::model::Prepared;
 use plan::shape::ReplyShape;
 use plan::source::Context;
 use plan::source::Fetch;
@@ -43,8 +44,12 @@ pub(crate) struct Job<'a> {
     pub(crate) resolver: &'a Resolver,
     /// What a reply is decoded into; none where several steps share a call.
     pub(crate) shape: Option<&'a ReplyShape>,
+    /// Where what is derived from the shape is kept; none where several steps share a call.
+    pub(crate) prepared: Option<&'a Prepared>,
     /// The field's arguments.
     pub(crate) args: &'a Map<String, Json>,
+    /// Those of fields below.
+    pub(crate) below: &'a [Option<Json>],
     /// On whose behalf.
     pub(crate) context: &'a Context,
     /// What the schema says about keeping the reply.
@@ -58,7 +63,9 @@ impl<'a> Job<'a> {
             step: fetch.step.id,
             resolver: fetch.resolver,
             shape: Some(fetch.shape),
+            prepared: Some(fetch.prepared),
             args: &fetch.args,
+            below: &fetch.below,
             context: fetch.context,
             cache: fetch.step.cache,
         }

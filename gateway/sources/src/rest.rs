@@ -395,7 +395,7 @@ fn has_key_in_path(request: &Request) -> bool {
             .path
             .iter()
             .any(|piece| matches!(piece, Piece::Hole(_))),
-        Request::Grpc(_) => false,
+        Request::Grpc(_) | Request::Graphql(_) => false,
     }
 }
 

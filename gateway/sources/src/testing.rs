@@ -242,6 +242,7 @@ impl Graph {
             prepared: &step.prepared,
             resolver,
             args: step.arguments(&Variables::default()),
+            below: step.arguments_below(&Variables::default()),
             rows,
             context,
         };
@@ -344,7 +345,7 @@ impl Shown<'_> {
             Value::Float(value) => value.into(),
             Value::Enum(index) => format!("enum {index}").into(),
             Value::Error(index) => {
-                format!("error: {}", self.tape.value_error(index).message).into()
+                format!("error: {}", self.tape.value_error(index).message()).into()
             }
             Value::List { at, len } => {
                 let items = self.tape.slots(at, len).iter();

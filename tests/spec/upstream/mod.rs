@@ -1,8 +1,9 @@
 //! Real servers in the place of a spec's services.
 //!
-//! Owns listening, and telling who was asked what in which order. What a reply looks like is `rest`'s and `grpc`'s.
+//! Owns listening, and telling who was asked what in which order. What a reply looks like is `rest`'s, `grpc`'s and `graphql`'s.
 
 mod barrier;
+mod graphql;
 mod grpc;
 mod rest;
 mod script;
@@ -141,5 +142,6 @@ async fn answer(answers: Arc<Answers>, request: Request<Incoming>) -> Result<Rep
     match &answers.kind {
         SourceKind::Http { .. } => rest::answer(&answers, request).await,
         SourceKind::Grpc { pool, .. } => grpc::answer(&answers, pool, request).await,
+        SourceKind::Graphql { .. } => graphql::answer(&answers, request).await,
     }
 }

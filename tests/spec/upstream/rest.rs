@@ -21,15 +21,20 @@ use super::script;
 use super::script::Entry;
 
 /// A request as a spec writes it.
-struct Call {
-    request: String,
-    headers: HeaderMap,
-    body: Option<Json>,
+pub(super) struct Call {
+    pub(super) request: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Json>,
 }
 
 /// Answers one request; one that nobody expects with 599.
 pub(super) async fn answer(answers: &Answers, request: Request<Incoming>) -> Result<Reply, Broken> {
     let call = read(request).await?;
+    respond(answers, &call).await
+}
+
+/// Answers a call as its entry says.
+pub(super) async fn respond(answers: &Answers, call: &Call) -> Result<Reply, Broken> {
     let told = call.told(&answers.source);
     answers.log.call(told.clone());
     match answers.script.find(|entry| call.fits(entry)) {
@@ -90,7 +95,10 @@ impl Call {
             let sent = self.headers.get(name).map(|it| it.as_bytes());
             sent == value.as_ref().map(|it| it.as_bytes())
         };
-        entry.request == self.request && entry.body == self.body && entry.headers.iter().all(header)
+        let body = entry.body.as_ref().or(entry.variables.as_ref());
+        entry.request.trim_end() == self.request
+            && body == self.body.as_ref()
+            && entry.headers.iter().all(header)
     }
 }
 

@@ -20,11 +20,14 @@ pub(crate) struct Script {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
-    /// `GET /users?id=1`, or `package.Service/Method`.
+    /// `GET /users?id=1`, `package.Service/Method`, or the text of an operation.
     pub(crate) request: String,
     /// REST: JSON, or text for bodies that are not JSON. Absent: no body.
     #[serde(default)]
     pub(crate) body: Option<Json>,
+    /// GraphQL: the variables of the operation, which is the request. Absent: none.
+    #[serde(default)]
+    pub(crate) variables: Option<Json>,
     /// gRPC: the request message as JSON.
     #[serde(default)]
     pub(crate) message: Option<Json>,

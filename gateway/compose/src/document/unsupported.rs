@@ -43,28 +43,31 @@ fn unsupported_in(
 ) -> Vec<(String, Place)> {
     let whole = |what: String| vec![(what, document.places.directive(directive))];
     match directive.name.as_str() {
-        name @ ("queue" | "event" | "graphql" | "lookup" | "is" | "require" | "internal"
+        name @ ("queue" | "event" | "lookup" | "is" | "require" | "internal"
         | "interfaceObject" | "composeDirective") => whole(format!("@{name}")),
-        name @ ("rest" | "grpc") if is_subscription(element) => {
+        name @ ("rest" | "grpc" | "graphql") if is_subscription(element) => {
             whole(format!("@{name} on a Subscription field"))
         }
-        "source" => ["graphql", "events"]
-            .into_iter()
-            .filter_map(|kind| {
-                directive
-                    .arguments
-                    .iter()
-                    .find(|argument| argument.name == kind)
-            })
-            .map(|kind| {
-                (
-                    format!("a source of kind `{}`", kind.name),
-                    document.places.name(&kind.name),
-                )
-            })
-            .collect(),
+        "source" => unsupported_source(directive, document),
         _ => Vec::new(),
     }
+}
+
+fn unsupported_source(directive: &Node<Directive>, document: &Document) -> Vec<(String, Place)> {
+    let kind = |name: &str| directive.arguments.iter().find(|it| it.name == name);
+    let mut found = Vec::new();
+    if let Some(events) = kind("events") {
+        let place = document.places.name(&events.name);
+        found.push(("a source of kind `events`".to_owned(), place));
+    }
+    let fields = kind("graphql").and_then(|graphql| graphql.value.as_object());
+    let mut fields = fields.into_iter().flatten();
+    let federation = fields.find(|(name, _)| *name == "federation");
+    if let Some((name, _)) = federation.filter(|(_, value)| value.to_bool() == Some(true)) {
+        let place = document.places.name(name);
+        found.push(("a federated GraphQL source".to_owned(), place));
+    }
+    found
 }
 
 fn is_subscription(element: &Element<'_>) -> bool {
@@ -82,7 +85,8 @@ mod tests {
             "type Mutation { a: Int @rest(POST: \"/a\") @queue }",
             "type Query { a: Int @lookup @rest(GET: \"/a\") }",
             "type Subscription { a: Int @rest(GET: \"/a\") }",
-            "extend schema @source(name: \"b\", graphql: { url: \"http://b\" })",
+            "extend schema @source(name: \"b\", graphql: { url: \"http://b\", federation: true })",
+            "type Subscription { a: Int @graphql }",
         ] {
             assert_eq!(said_of(&with_source(sdl)).codes(), ["UNSUPPORTED"], "{sdl}");
         }

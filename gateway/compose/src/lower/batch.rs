@@ -63,13 +63,15 @@ impl<'a> Lowering<'a> {
     /// Whether the directive's request reads `$batch`.
     pub(super) fn is_batched(&mut self, input: &Input<'_>) -> bool {
         self.path_reads_batch(input)
-            || ["query", "body", "request"].into_iter().any(|name| {
-                let mapping = input
-                    .has(name)
-                    .then(|| self.request_mapping(input, name))
-                    .flatten();
-                mapping.is_some_and(|mapping| mapping.uses(Root::Batch))
-            })
+            || ["query", "body", "request", "args"]
+                .into_iter()
+                .any(|name| {
+                    let mapping = input
+                        .has(name)
+                        .then(|| self.request_mapping(input, name))
+                        .flatten();
+                    mapping.is_some_and(|mapping| mapping.uses(Root::Batch))
+                })
     }
 
     fn path_reads_batch(&mut self, input: &Input<'_>) -> bool {

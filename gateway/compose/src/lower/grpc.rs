@@ -41,6 +41,7 @@ impl<'a> Lowering<'a> {
             call: Call::Method(method.name.clone()),
             reply: Some(method.output),
             streamed: method.server_streaming,
+            prefix: Vec::new(),
         })
     }
 

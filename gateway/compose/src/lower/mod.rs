@@ -1,6 +1,6 @@
 //! From directives to resolvers: one representation of every call.
 //!
-//! Owns what `@source`, `@rest`, `@grpc`, `@map`, `@discriminator` and
+//! Owns what `@source`, `@rest`, `@grpc`, `@graphql`, `@map`, `@discriminator` and
 //! `@variant` mean, and the checks that show while they are read. Each file
 //! lowers one thing; [`lower`] is the order. Must not know plans or transports.
 //!
@@ -15,6 +15,7 @@ mod entity;
 mod environment;
 mod expression;
 mod follow;
+mod graphql;
 mod grpc;
 mod header;
 mod input;

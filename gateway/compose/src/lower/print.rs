@@ -3,9 +3,9 @@
 use std::fmt::{self, Display, Write};
 
 use crate::model::{
-    Batch, BatchOrder, Encoding, EncodingId, Expr, FieldPath, GrpcRequest, HeaderRule, Outward,
-    Page, Piece, Policy, Read, ReadPiece, ReplyRule, Request, Resolver, RestRequest, Source,
-    Target, View, ViewField, ViewId,
+    Batch, BatchOrder, Encoding, EncodingId, Expr, FieldPath, GraphqlRequest, GraphqlValue,
+    GrpcRequest, HeaderRule, Outward, Page, Piece, Policy, Read, ReadPiece, ReplyRule, Request,
+    Resolver, RestRequest, Source, Target, View, ViewField, ViewId,
 };
 
 /// Views are printed to this depth; those that contain themselves would not end.
@@ -56,6 +56,39 @@ impl Shown<'_> {
         match &self.resolver.request {
             Request::Rest(rest) => self.rest(rest),
             Request::Grpc(grpc) => self.grpc(grpc),
+            Request::Graphql(graphql) => self.graphql(graphql),
+        }
+    }
+
+    fn graphql(&self, graphql: &GraphqlRequest) -> String {
+        let operation = if graphql.mutation {
+            "mutation"
+        } else {
+            "query"
+        };
+        let text = format!("{operation} {}", graphql.field);
+        match graphql.args.as_slice() {
+            [] => text,
+            args => format!("{text}({})", self.graphql_fields(args)),
+        }
+    }
+
+    fn graphql_fields(&self, fields: &[(String, GraphqlValue)]) -> String {
+        let fields = fields.iter();
+        let shown = fields.map(|(name, value)| format!("{name}: {}", self.graphql_value(value)));
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    fn graphql_value(&self, value: &GraphqlValue) -> String {
+        match value {
+            GraphqlValue::Const(json) => json.to_string(),
+            GraphqlValue::Enum(name) => name.to_string(),
+            GraphqlValue::Variable { ty, value } => format!("{} ({ty})", self.expr(value)),
+            GraphqlValue::Object(fields) => format!("{{ {} }}", self.graphql_fields(fields)),
+            GraphqlValue::List(items) => {
+                let items = items.iter().map(|item| self.graphql_value(item));
+                format!("[{}]", items.collect::<Vec<_>>().join(", "))
+            }
         }
     }
 
@@ -264,7 +297,12 @@ impl Shown<'_> {
                 Read::Path(path) if path.len() == 1 && path[0] == name.as_str() => String::new(),
                 other => format!(": {}", read(other)),
             };
-            format!("{name}{place}{}", self.below(field, depth + 1))
+            let args: Vec<String> = field.args.iter().map(|arg| arg.name.to_string()).collect();
+            let args = match args.as_slice() {
+                [] => String::new(),
+                args => format!("({})", args.join(", ")),
+            };
+            format!("{name}{args}{place}{}", self.below(field, depth + 1))
         });
         format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
     }

@@ -53,7 +53,8 @@ impl<'a> Lowering<'a> {
             false => Vec::new(),
         };
         let upstream = self.lowered.upstreams[source.index()].clone();
-        let (mut unwrap, end) = upstream.follow(lowered.reply, &written);
+        let (inner, end) = upstream.follow(lowered.reply, &written);
+        let mut unwrap = [&lowered.prefix[..], &inner[..]].concat();
         let result = end.ty();
         let ty = match site.on {
             On::Entity { ty } => Type::Named(ty.clone()),
@@ -220,7 +221,12 @@ impl<'a> Lowering<'a> {
         }
         let map = self.map_of(object.document, whole.source, &field.directives);
         let (read, end) = match self.own_from(whole)? {
-            Some(mapping) => self.read(object, &mapping)?,
+            Some(mapping) => {
+                let read = self.read(object, &mapping)?;
+                let place = at(object.document, &mapping.spot);
+                self.check_selectable(whole.source, &read.0, place);
+                read
+            }
             None => {
                 let naming = self.lowered.sources[whole.source.index()].naming;
                 let upstream = &self.lowered.upstreams[whole.source.index()];
@@ -271,7 +277,12 @@ impl<'a> Lowering<'a> {
                 kind: MappingKind::Object(entries),
                 spot,
             }) => return self.literal(object, ty, &entries, &spot),
-            Some(mapping) => self.read(object, &mapping)?,
+            Some(mapping) => {
+                let read = self.read(object, &mapping)?;
+                let place = at(object.document, &mapping.spot);
+                self.check_selectable(whole.source, &read.0, place);
+                read
+            }
             None => (Read::Path(Vec::new()), end),
         };
         Some(self.value(object, ty, read, end, map.as_ref(), with))
@@ -312,6 +323,7 @@ impl<'a> Lowering<'a> {
             default: None,
             view: Some(view),
             enum_values: None,
+            args: Vec::new(),
         })
     }
 

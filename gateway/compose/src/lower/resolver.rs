@@ -6,6 +6,7 @@ use super::input::Input;
 use super::origin::Origin;
 use super::scope::Scope;
 use super::site::{On, Site};
+use super::source::Spoken;
 use crate::diagnostic::Place;
 use crate::model::{Resolver, ResolverId, SourceId, Target};
 
@@ -13,17 +14,18 @@ impl<'a> Lowering<'a> {
     /// Lowers a resolver; what is wrong is reported and the resolver left out.
     pub(super) fn resolver(&mut self, site: &Site<'a>) {
         let input = Input::of(site.document, site.directive);
-        let is_grpc = site.directive.name == "grpc";
-        let Some(source) = self.source_for(&input, is_grpc) else {
+        let protocol = Spoken::of(&site.directive.name);
+        let Some(source) = self.source_for(&input, protocol) else {
             return;
         };
         let mut scope = site.scope(source);
         let batched = self.is_batched(&input);
         let page = self.page(&input, &mut scope, batched);
         let limit = self.batch_limit(&input, &mut scope);
-        let lowered = match is_grpc {
-            true => self.grpc(&input, &mut scope),
-            false => self.rest(&input, &mut scope),
+        let lowered = match protocol {
+            Spoken::Rest => self.rest(&input, &mut scope),
+            Spoken::Grpc => self.grpc(&input, &mut scope),
+            Spoken::Graphql => self.graphql(site, &input, &mut scope),
         };
         let Some(lowered) = lowered else {
             return;

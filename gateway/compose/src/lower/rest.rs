@@ -16,6 +16,7 @@ use crate::document::Document;
 use crate::mapping::{Spot, TemplatePiece, Text, template};
 use crate::model::{
     BodyEncoding, Expr, ListStyle, Piece, QueryParam, Request, RestMethod, RestRequest, SourceId,
+    UpstreamPath,
 };
 
 pub(super) const METHODS: [(&str, RestMethod); 5] = [
@@ -33,6 +34,8 @@ pub(super) struct Lowered {
     pub(super) reply: Option<TypeId>,
     /// The reply is a stream: a list of messages.
     pub(super) streamed: bool,
+    /// What stands around the reply in every answer of the protocol.
+    pub(super) prefix: UpstreamPath,
 }
 
 /// The directive, and the operation of the contract that it means.
@@ -78,6 +81,7 @@ impl<'a> Lowering<'a> {
             call: call.unwrap_or(Call::Unknown),
             reply: operation.and_then(reply_type),
             streamed: false,
+            prefix: Vec::new(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! Where resolvers stand: the fields and types that carry `@rest` or `@grpc`.
+//! Where resolvers stand: the fields and types that carry `@rest`, `@grpc` or `@graphql`.
 
 use apollo_compiler::ast::{Directive, DirectiveList, FieldDefinition, OperationType};
 use apollo_compiler::schema::ExtendedType;
@@ -65,6 +65,9 @@ impl<'a> On<'a> {
 /// Directives that answer a field. Those not built in this release are refused elsewhere.
 const RESOLVERS: [&str; 4] = ["rest", "grpc", "graphql", "event"];
 
+/// Those that lower to calls.
+const CALLS: [&str; 3] = ["rest", "grpc", "graphql"];
+
 /// Whether a field is answered by a directive of its own.
 pub(super) fn has_resolver(directives: &DirectiveList) -> bool {
     directives
@@ -122,7 +125,7 @@ fn of<'a>(
 ) -> impl Iterator<Item = Site<'a>> {
     let ours = directives
         .iter()
-        .filter(|it| it.name == "rest" || it.name == "grpc");
+        .filter(|it| CALLS.contains(&it.name.as_str()));
     ours.map(move |directive| Site {
         document,
         directive,
@@ -214,7 +217,7 @@ impl Lowering<'_> {
             Diagnostic::error("NO_RESOLVER", message)
                 .at(document.places.name(&field.name))
                 .help(format!(
-                    "add {example} or @grpc(method: \"package.Service/Method\")"
+                    "add {example}, @grpc(method: \"package.Service/Method\") or @graphql"
                 )),
         );
     }
@@ -231,7 +234,7 @@ mod tests {
             "error[NO_RESOLVER] shop.graphql:2:14\n  \
              2 | type Query { orders: Int }\n    \
              |              ^^^^^^ nothing says which service answers `Query.orders`\n  \
-             help: add @rest(GET: \"/orders\") or @grpc(method: \"package.Service/Method\")\n"
+             help: add @rest(GET: \"/orders\"), @grpc(method: \"package.Service/Method\") or @graphql\n"
         );
         assert!(said("type Mutation { buy: Int }").contains("add @rest(POST: \"/buy\")"));
     }

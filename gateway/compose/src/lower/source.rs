@@ -13,7 +13,7 @@ use crate::SourceOverride;
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::mapping::{MappingKind, TemplatePiece};
-use crate::model::{Limits, ListStyle, Naming, Source, SourceId, SourceKind};
+use crate::model::{LOCAL, Limits, ListStyle, Naming, Source, SourceId, SourceKind};
 
 impl<'a> Lowering<'a> {
     pub(super) fn sources_of(&mut self, document: &'a Document) {
@@ -122,30 +122,47 @@ impl<'a> Lowering<'a> {
         input: &Input<'a>,
         given: &SourceOverride,
     ) -> Option<(SourceKind, Upstream)> {
-        match (input.nested("http"), input.nested("grpc")) {
-            (Some(http), None) => Some(self.http(&http, given)),
-            (None, Some(grpc)) => Some(self.grpc_source(name, &grpc, given)),
+        let kinds = ["http", "grpc", "graphql", "events"];
+        let given_kinds = kinds.into_iter().filter(|kind| input.has(kind));
+        let given_kinds: Vec<&str> = given_kinds.collect();
+        let nested = given_kinds.first().and_then(|kind| input.nested(kind));
+        match (given_kinds.as_slice(), nested) {
+            (["http"], Some(http)) => Some(self.http(&http, given)),
+            (["grpc"], Some(grpc)) => Some(self.grpc_source(name, &grpc, given)),
+            (["graphql"], Some(graphql)) => Some(self.graphql_source(&graphql, given)),
             // Kinds that are not built in this release are refused with the vocabulary.
-            (None, None) if input.has("graphql") || input.has("events") => None,
-            (http, _) => {
-                let message = match http {
-                    Some(_) => "a source speaks one protocol",
-                    None => "this says nothing about how to reach the source",
+            (["events"], _) => None,
+            (kinds, _) => {
+                let message = match kinds {
+                    [] => "this says nothing about how to reach the source",
+                    _ => "a source speaks one protocol",
                 };
                 self.push(
                     Diagnostic::error("SOURCE_KIND", message)
                         .at(input.at_value("name"))
-                        .help("give one of http: { baseURL: … } and grpc: { url: …, protos: […] }"),
+                        .help("give one of http: { baseURL: … }, grpc: { url: …, protos: […] } and graphql: { url: … }"),
                 );
                 None
             }
         }
     }
 
+    fn graphql_source(
+        &mut self,
+        graphql: &Input<'a>,
+        given: &SourceOverride,
+    ) -> (SourceKind, Upstream) {
+        let url = self.address(graphql, "url", given);
+        if url != LOCAL {
+            self.check_address(graphql, "url", &url);
+        }
+        (SourceKind::Graphql { url }, Upstream::Unstated)
+    }
+
     fn http(&mut self, http: &Input<'a>, given: &SourceOverride) -> (SourceKind, Upstream) {
         let upstream = self.openapi(http);
         let base_url = self.address(http, "baseURL", given);
-        self.check_address(http, &base_url);
+        self.check_address(http, "baseURL", &base_url);
         // Paths begin with a slash of their own.
         let base_url = base_url.trim_end_matches('/').to_owned();
         let contract = upstream.contract().map(|it| Arc::new(it.clone()));
@@ -207,14 +224,14 @@ impl<'a> Lowering<'a> {
         None
     }
 
-    fn check_address(&mut self, http: &Input<'_>, address: &str) {
+    fn check_address(&mut self, input: &Input<'_>, name: &str, address: &str) {
         let is_http = address.starts_with("http://") || address.starts_with("https://");
         if is_http || address.is_empty() {
             return;
         }
         self.push(
             Diagnostic::error("INVALID_VALUE", "this is no address of an HTTP service")
-                .at(http.at_value("baseURL"))
+                .at(input.at_value(name))
                 .help("an address begins with http:// or https://"),
         );
     }
@@ -251,18 +268,64 @@ impl Lowering<'_> {
     }
 }
 
+/// What a directive wants a source to speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Rest,
+    Grpc,
+    Graphql,
+}
+
+impl Spoken {
+    /// Of the directive of this name.
+    pub(super) fn of(directive: &str) -> Self {
+        match directive {
+            "grpc" => Spoken::Grpc,
+            "graphql" => Spoken::Graphql,
+            _ => Spoken::Rest,
+        }
+    }
+
+    fn by(kind: &SourceKind) -> Self {
+        match kind {
+            SourceKind::Http { .. } => Spoken::Rest,
+            SourceKind::Grpc { .. } => Spoken::Grpc,
+            SourceKind::Graphql { .. } => Spoken::Graphql,
+        }
+    }
+
+    /// As messages call it.
+    fn name(self) -> &'static str {
+        match self {
+            Spoken::Rest => "HTTP",
+            Spoken::Grpc => "gRPC",
+            Spoken::Graphql => "GraphQL",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Spoken::Rest => "@source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" })",
+            Spoken::Grpc => {
+                "@source(name: \"shop\", grpc: { url: \"{$env.SHOP_URL}\", protos: [\"shop.proto\"] })"
+            }
+            Spoken::Graphql => "@source(name: \"shop\", graphql: { url: \"{$env.SHOP_URL}\" })",
+        }
+    }
+}
+
 /// Which source a resolver means.
 impl Lowering<'_> {
     /// The source that `source:` names, else the file's only one of this protocol.
-    pub(super) fn source_for(&mut self, input: &Input<'_>, grpc: bool) -> Option<SourceId> {
+    pub(super) fn source_for(&mut self, input: &Input<'_>, spoken: Spoken) -> Option<SourceId> {
         let own: Vec<SourceId> = self.sources_in(input.document);
-        let fits = |it: &SourceId| self.speaks_grpc(*it) == grpc;
+        let fits = |it: &SourceId| self.speaks(*it) == spoken;
         let Some(wanted) = input.text("source") else {
             let fitting: Vec<SourceId> = own.iter().copied().filter(fits).collect();
             return match fitting.as_slice() {
                 [one] => Some(*one),
                 other => {
-                    self.no_single_source(input, grpc, other);
+                    self.no_single_source(input, spoken, other);
                     None
                 }
             };
@@ -274,7 +337,7 @@ impl Lowering<'_> {
         match found.filter(fits) {
             Some(found) => Some(found),
             None => {
-                self.unknown_source(input, wanted, &own, grpc);
+                self.unknown_source(input, wanted, &own, spoken);
                 None
             }
         }
@@ -290,25 +353,17 @@ impl Lowering<'_> {
         &self.lowered.sources[id.index()].name
     }
 
-    fn speaks_grpc(&self, id: SourceId) -> bool {
-        matches!(
-            self.lowered.sources[id.index()].kind,
-            SourceKind::Grpc { .. }
-        )
+    fn speaks(&self, id: SourceId) -> Spoken {
+        Spoken::by(&self.lowered.sources[id.index()].kind)
     }
 
-    fn no_single_source(&mut self, input: &Input<'_>, grpc: bool, fitting: &[SourceId]) {
-        let protocol = if grpc { "gRPC" } else { "HTTP" };
+    fn no_single_source(&mut self, input: &Input<'_>, spoken: Spoken, fitting: &[SourceId]) {
+        let protocol = spoken.name();
         let place = input.place.clone();
         let names: Vec<&str> = fitting.iter().map(|it| self.source_name(*it)).collect();
         let diagnostic = match names.first() {
             None => {
-                let example = match grpc {
-                    true => {
-                        "@source(name: \"shop\", grpc: { url: \"{$env.SHOP_URL}\", protos: [\"shop.proto\"] })"
-                    }
-                    false => "@source(name: \"shop\", http: { baseURL: \"{$env.SHOP_URL}\" })",
-                };
+                let example = spoken.example();
                 Diagnostic::error(
                     "UNKNOWN_SOURCE",
                     format!("this file has no {protocol} source"),
@@ -327,11 +382,17 @@ impl Lowering<'_> {
         self.push(diagnostic.at(place));
     }
 
-    fn unknown_source(&mut self, input: &Input<'_>, wanted: &str, own: &[SourceId], grpc: bool) {
-        let protocol = if grpc { "gRPC" } else { "HTTP" };
+    fn unknown_source(
+        &mut self,
+        input: &Input<'_>,
+        wanted: &str,
+        own: &[SourceId],
+        spoken: Spoken,
+    ) {
+        let protocol = spoken.name();
         let place = input.at_value("source");
         let other_kind = own.iter().any(|it| self.source_name(*it) == wanted);
-        let fitting = own.iter().filter(|it| self.speaks_grpc(**it) == grpc);
+        let fitting = own.iter().filter(|it| self.speaks(**it) == spoken);
         let names: Vec<&str> = fitting.map(|it| self.source_name(*it)).collect();
         let help = did_you_mean(wanted, names, |names| match names {
             [] => format!("this file declares no {protocol} source"),

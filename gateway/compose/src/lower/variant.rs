@@ -34,9 +34,12 @@ impl<'a> Lowering<'a> {
         with: &With,
     ) {
         let stated = self.contract_discriminator(object);
-        let discriminator = self
-            .discriminator(object, ty)
-            .or_else(|| Some(vec![stated.as_ref()?.property.clone()]));
+        let discriminator = match self.takes_selections(object.source) {
+            true => Some(vec!["__typename".to_owned()]),
+            false => self
+                .discriminator(object, ty)
+                .or_else(|| Some(vec![stated.as_ref()?.property.clone()])),
+        };
         let tags: Vec<Tag> = possible_types(object.document, ty)
             .into_iter()
             .map(|name| self.tag(object, ty, name, stated.as_ref()))
@@ -100,11 +103,26 @@ impl<'a> Lowering<'a> {
                 None => {}
             }
         }
-        if tag.is_empty() {
+        if self.takes_selections(object.source) {
+            self.tag_by_name(&mut tag, document);
+        } else if tag.is_empty() {
             tag.values
                 .extend(self.stated_values(object, ty, stated, document));
         }
         tag
+    }
+
+    /// A GraphQL service tells each object's type: of its own name here, unless `@variant(value:)` says another.
+    fn tag_by_name(&mut self, tag: &mut Tag, document: &Document) {
+        tag.status.clear();
+        tag.other = None;
+        for (name, place) in &tag.values {
+            self.check_graphql_name(name, place.clone());
+        }
+        if tag.values.is_empty() {
+            let place = document.places.name(&tag.ty);
+            tag.values.push((tag.ty.to_string(), place));
+        }
     }
 
     /// The values that the contract gives to a schema of the object type's name.

@@ -135,7 +135,8 @@ impl<'a> Lowering<'a> {
             if !self.is_answered_here(object, ty, field, with) {
                 continue;
             }
-            if let Some(value) = self.field(object, ty, field, with) {
+            if let Some(mut value) = self.field(object, ty, field, with) {
+                value.args = self.view_args(object, field);
                 self.views
                     .get_mut(id)
                     .fields
@@ -218,6 +219,7 @@ impl<'a> Lowering<'a> {
             }) => self.literal(object, &field.ty, &entries, &spot),
             Some(mapping) => {
                 let (read, end) = self.read(object, &mapping)?;
+                self.check_selectable(source, &read, at(document, &mapping.spot));
                 self.unless_left_out(object, ty, field, with, end)?;
                 Some(self.value(object, &field.ty, read, end, map.as_ref(), below))
             }
@@ -226,15 +228,10 @@ impl<'a> Lowering<'a> {
                 let upstream = &self.lowered.upstreams[source.index()];
                 let name = upstream.spelled(&field.name, naming, object.contract);
                 let (path, end) = upstream.follow(object.contract, &[name]);
+                let read = Read::Path(path);
+                self.check_selectable(source, &read, document.places.name(&field.name));
                 self.unless_left_out(object, ty, field, with, end)?;
-                Some(self.value(
-                    object,
-                    &field.ty,
-                    Read::Path(path),
-                    end,
-                    map.as_ref(),
-                    below,
-                ))
+                Some(self.value(object, &field.ty, read, end, map.as_ref(), below))
             }
         }
     }
@@ -277,7 +274,7 @@ impl<'a> Lowering<'a> {
             return false;
         }
         let resolvers = match document.schema.types.get(ty) {
-            Some(it) => ["rest", "grpc"]
+            Some(it) => ["rest", "grpc", "graphql"]
                 .map(|name| all(it.directives(), name).count())
                 .iter()
                 .sum(),
@@ -330,6 +327,7 @@ impl<'a> Lowering<'a> {
                 .map(|value| constant(value)),
             view,
             enum_values,
+            args: Vec::new(),
         }
     }
 
@@ -372,6 +370,7 @@ impl<'a> Lowering<'a> {
             default: None,
             view: Some(view),
             enum_values: None,
+            args: Vec::new(),
         })
     }
 

@@ -3,6 +3,9 @@
 //! Owns slots. A field that is read for any reason (selected, a key, an input
 //! of another call) gets one slot on its object, once.
 
+use std::hash::Hash;
+use std::hash::Hasher;
+
 use apollo_compiler::Name;
 use compose::Supergraph;
 use compose::model::BatchBy;
@@ -10,6 +13,7 @@ use compose::model::Read;
 use compose::model::Resolver;
 use compose::model::ResolverId;
 use compose::model::ViewId;
+use indexmap::Equivalent;
 use indexmap::IndexMap;
 
 use crate::condition::All;
@@ -27,6 +31,8 @@ pub(crate) struct DraftStep {
     pub(crate) resolver: ResolverId,
     pub(crate) single: Option<ResolverId>,
     pub(crate) args: Vec<Arg>,
+    /// Arguments of fields that are read, each value once.
+    pub(crate) below: Vec<Arg>,
     pub(crate) parents: Option<DraftParents>,
     pub(crate) inputs: Vec<Vec<Hop>>,
     pub(crate) after: Vec<usize>,
@@ -59,9 +65,44 @@ pub(crate) struct DraftObject {
     pub(crate) ty: Name,
     pub(crate) kind: ObjectKind,
     pub(crate) slots: u32,
-    pub(crate) fields: IndexMap<Name, (u32, DraftValue)>,
+    pub(crate) fields: IndexMap<FieldKey, (u32, DraftValue)>,
     /// Upstream values read for the gateway's own use: batch keys.
     pub(crate) extra: Vec<(BatchBy, u32)>,
+}
+
+/// A field that is read: one with other arguments is another one, where they go upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FieldKey {
+    pub(crate) name: Name,
+    /// Indices into [`DraftStep::below`].
+    pub(crate) args: Vec<u32>,
+}
+
+impl Hash for FieldKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.name.as_str(), &self.args[..]).hash(state);
+    }
+}
+
+/// A [`FieldKey`] that nobody owns.
+#[derive(Hash)]
+struct Wanted<'a>(&'a str, &'a [u32]);
+
+impl Equivalent<FieldKey> for Wanted<'_> {
+    fn equivalent(&self, key: &FieldKey) -> bool {
+        key.name == self.0 && key.args == self.1
+    }
+}
+
+impl DraftObject {
+    /// A field that is read without arguments.
+    pub(crate) fn plain(&self, name: &str) -> Option<&(u32, DraftValue)> {
+        self.fields.get(&Wanted(name, &[]))
+    }
+
+    fn add(&mut self, name: Name, args: Vec<u32>, slot: u32, value: DraftValue) {
+        self.fields.insert(FieldKey { name, args }, (slot, value));
+    }
 }
 
 /// What an object is read from.
@@ -123,8 +164,10 @@ impl DraftStep {
         resolver: &Resolver,
         object: ObjectIndex,
         field: &str,
+        args: Vec<Arg>,
     ) -> Option<(u32, DraftValue)> {
-        if let Some(known) = self.objects[object].fields.get(field) {
+        let args: Vec<u32> = args.into_iter().map(|arg| self.argument(arg)).collect();
+        if let Some(known) = self.objects[object].fields.get(&Wanted(field, &args)) {
             return Some(known.clone());
         }
         let value = match self.objects[object].kind {
@@ -133,10 +176,18 @@ impl DraftStep {
         };
         let slot = self.slot(object);
         let name = Name::new(field).ok()?;
-        self.objects[object]
-            .fields
-            .insert(name, (slot, value.clone()));
+        self.objects[object].add(name, args, slot, value.clone());
         Some((slot, value))
+    }
+
+    /// The index of an argument below; equal ones are one.
+    fn argument(&mut self, arg: Arg) -> u32 {
+        let known = self.below.iter().position(|known| *known == arg);
+        let index = known.unwrap_or_else(|| {
+            self.below.push(arg);
+            self.below.len() - 1
+        });
+        index as u32
     }
 
     fn read_view(&mut self, graph: &Supergraph, view: ViewId, field: &str) -> Option<DraftValue> {
@@ -163,9 +214,7 @@ impl DraftStep {
             .collect();
         for name in names {
             let slot = self.slot(objects[0]);
-            self.objects[objects[0]]
-                .fields
-                .insert(name, (slot, DraftValue::Leaf));
+            self.objects[objects[0]].add(name, Vec::new(), slot, DraftValue::Leaf);
         }
     }
 
@@ -207,7 +256,7 @@ impl DraftStep {
                 ObjectKind::Edge => "node",
                 _ => return None,
             };
-            object.fields.get(name).map(|(_, value)| value.clone())
+            object.plain(name).map(|(_, value)| value.clone())
         });
         if known.is_some() {
             return known;

@@ -15,6 +15,7 @@ use compose::model::ViewField;
 use compose::model::ViewId;
 
 use crate::cache;
+use crate::model::Arg;
 use crate::model::Parents;
 use crate::model::Prepared;
 use crate::model::Single;
@@ -26,8 +27,11 @@ use crate::search::draft::DraftValue;
 use crate::search::draft::ObjectIndex;
 use crate::search::draft::ObjectKind;
 use crate::search::leaf::Leaves;
+use crate::search::names::Names;
+use crate::search::names::Place;
 use crate::shape::AbstractShape;
 use crate::shape::AbstractVariant;
+use crate::shape::AskedArg;
 use crate::shape::Compute;
 use crate::shape::ComputePiece;
 use crate::shape::Computed;
@@ -79,6 +83,7 @@ impl Search<'_> {
                 .filter(|single| single.inputs.len() == draft.inputs.len())
                 .map(Box::new),
             args: draft.args,
+            below: draft.below,
             parents: draft.parents.map(|parents| Parents {
                 step: parents.step,
                 path: parents.path,
@@ -97,8 +102,10 @@ impl Search<'_> {
     }
 
     fn shape(&mut self, draft: &DraftStep, resolver: &Resolver) -> ReplyShape {
+        let source = self.graph.source(resolver.source);
         let mut finisher = Finisher {
             graph: self.graph,
+            selects: source.kind.takes_selections(),
             leaves: &mut self.leaves,
             step: draft,
             layouts: draft
@@ -124,10 +131,13 @@ fn selects(draft: &DraftStep, value: &DraftValue, depth: usize) -> String {
     };
     let of_object = |object: &ObjectIndex| {
         let object = &draft.objects[*object];
-        let fields = object.fields.iter().map(|(name, (_, value))| match value {
-            DraftValue::Leaf => name.to_string(),
-            DraftValue::Objects(_) if depth >= SHOWN_DEPTH => format!("{name} {{ … }}"),
-            value => format!("{name} {{ {} }}", selects(draft, value, depth + 1)),
+        let fields = object.fields.iter().map(|(key, (_, value))| {
+            let name = &key.name;
+            match value {
+                DraftValue::Leaf => name.to_string(),
+                DraftValue::Objects(_) if depth >= SHOWN_DEPTH => format!("{name} {{ … }}"),
+                value => format!("{name} {{ {} }}", selects(draft, value, depth + 1)),
+            }
         });
         let fields = fields.collect::<Vec<_>>().join(" ");
         match objects.len() {
@@ -165,17 +175,18 @@ fn provides_object(
         None => known,
     };
     of_type.ty == object.ty
-        && object.fields.iter().all(
-            |(name, (_, value))| match (of_type.fields.get(name), value) {
+        && object.fields.iter().all(|(key, (_, value))| {
+            match (of_type.fields.get(&key.name), value) {
                 (None, _) => false,
+                (Some(field), _) if !key.args.is_empty() && field.args.is_empty() => false,
                 (Some(_), DraftValue::Leaf) => true,
                 (Some(field), DraftValue::Objects(children)) => field.view.is_some_and(|view| {
                     children
                         .iter()
                         .all(|child| provides_object(graph, draft, *child, view))
                 }),
-            },
-        )
+            }
+        })
 }
 
 /// The batch's inputs in the order of the single resolver's.
@@ -193,12 +204,16 @@ struct Finisher<'f> {
     leaves: &'f mut Leaves,
     step: &'f DraftStep,
     layouts: Vec<Layout>,
+    /// Whether the source is told what to select, and so under which names.
+    selects: bool,
 }
 
 /// One outermost object while its shape is put together.
 struct Run {
     shape: ObjectShape,
     free: u32,
+    /// The names of its properties, where the source is told them.
+    names: Option<Names>,
 }
 
 impl Finisher<'_> {
@@ -254,7 +269,7 @@ impl Finisher<'_> {
             shape: self.value(ty, value, &step.value),
         };
         match &value.read {
-            Read::Path(path) if !path.is_empty() => insert(&mut run.shape.props, path, target),
+            Read::Path(path) if !path.is_empty() => run.put(Place::plain(path, None), target),
             _ => {}
         }
         Shape::Object(Arc::new(self.end(item, run)))
@@ -263,8 +278,8 @@ impl Finisher<'_> {
     fn node_shape(&mut self, node: &ViewField) -> Shape {
         let objects = self.step.objects.iter();
         let mut known = objects.filter_map(|object| match object.kind {
-            ObjectKind::Connection => object.fields.get("nodes"),
-            ObjectKind::Edge => object.fields.get("node"),
+            ObjectKind::Connection => object.plain("nodes"),
+            ObjectKind::Edge => object.plain("node"),
             _ => None,
         });
         let value = known.next().map(|(_, value)| value.clone());
@@ -280,8 +295,8 @@ impl Finisher<'_> {
             .iter()
             .position(|o| o.kind == ObjectKind::Connection)
             .unwrap_or(0);
-        let slot = |object: ObjectIndex, name: &str| objects[object].fields.get(name).map(|f| f.0);
-        let child = |name: &str| match objects[root].fields.get(name) {
+        let slot = |object: ObjectIndex, name: &str| objects[object].plain(name).map(|f| f.0);
+        let child = |name: &str| match objects[root].plain(name) {
             Some((slot, DraftValue::Objects(children))) => Some((*slot, children[0])),
             _ => None,
         };
@@ -325,23 +340,29 @@ impl Finisher<'_> {
         let known = self.graph.view(view);
         if known.variants.is_empty() {
             return match objects.first() {
-                Some(object) => Shape::Object(Arc::new(self.object(*object, view))),
+                Some(object) => {
+                    let names = self.names();
+                    Shape::Object(Arc::new(self.object(*object, view, names).0))
+                }
                 None => Shape::Object(Arc::new(self.nothing())),
             };
         }
-        let variants = known
-            .variants
-            .iter()
-            .filter_map(|variant| {
-                let ty = &variant.ty;
-                let object = objects.iter().find(|o| self.step.objects[**o].ty == *ty)?;
-                Some(AbstractVariant {
-                    value: variant.value.as_deref().map(Box::from),
-                    status: variant.status.clone(),
-                    shape: Arc::new(self.object(*object, variant.view)),
-                })
-            })
-            .collect();
+        let mut names = self.names();
+        let mut variants = Vec::new();
+        for variant in &known.variants {
+            let ty = &variant.ty;
+            let mut objects = objects.iter();
+            let Some(object) = objects.find(|o| self.step.objects[**o].ty == *ty) else {
+                continue;
+            };
+            let (shape, used) = self.object(*object, variant.view, names);
+            names = used.map(Names::of_another);
+            variants.push(AbstractVariant {
+                value: variant.value.as_deref().map(Box::from),
+                status: variant.status.clone(),
+                shape: Arc::new(shape),
+            });
+        }
         Shape::Abstract(Arc::new(AbstractShape {
             ty: Arc::from(known.ty.as_str()),
             discriminator: known.discriminator.clone().unwrap_or_default(),
@@ -361,10 +382,22 @@ impl Finisher<'_> {
         run.shape
     }
 
-    fn object(&mut self, object: ObjectIndex, view: ViewId) -> ObjectShape {
+    fn names(&self) -> Option<Names> {
+        self.selects.then(Names::default)
+    }
+
+    /// An object's shape, and the names that its properties have taken.
+    fn object(
+        &mut self,
+        object: ObjectIndex,
+        view: ViewId,
+        names: Option<Names>,
+    ) -> (ObjectShape, Option<Names>) {
         let mut run = self.run(object);
+        run.names = names;
         self.fill(object, view, 0, &mut run);
-        self.end(object, run)
+        let names = run.names.take();
+        (self.end(object, run), names)
     }
 
     fn run(&self, object: ObjectIndex) -> Run {
@@ -384,6 +417,7 @@ impl Finisher<'_> {
                 itself: Vec::new(),
             },
             free: slots,
+            names: self.names(),
         }
     }
 
@@ -401,9 +435,10 @@ impl Finisher<'_> {
         let draft = &self.step.objects[object];
         self.extras(draft, at, run);
         let view = self.graph.view(view);
-        for (name, (slot, value)) in &draft.fields {
-            if let Some(field) = view.fields.get(name) {
-                self.fill_field(field, at + slot, value, run);
+        for (key, (slot, value)) in &draft.fields {
+            if let Some(field) = view.fields.get(&key.name) {
+                let args = asked_args(&self.step.below, field, &key.args);
+                self.fill_field(field, at + slot, value, args, run);
             }
         }
     }
@@ -411,21 +446,33 @@ impl Finisher<'_> {
     fn extras(&mut self, draft: &DraftObject, at: u32, run: &mut Run) {
         for (by, slot) in &draft.extra {
             let leaf = self.leaves.key(self.graph.api(), by);
-            self.read_leaf(&by.path, at + slot, leaf, run);
+            self.read_leaf(Place::plain(&by.path, Some(&by.ty)), at + slot, leaf, run);
         }
     }
 
-    fn read_leaf(&mut self, path: &[String], slot: u32, leaf: Leaf, run: &mut Run) {
-        match path.is_empty() {
+    fn read_leaf(&mut self, place: Place<'_>, slot: u32, leaf: Leaf, run: &mut Run) {
+        match place.path.is_empty() {
             true => run.shape.itself.push((slot, leaf)),
             false => {
                 let shape = Shape::Leaf(leaf);
-                insert(&mut run.shape.props, path, PropTarget { slot, shape });
+                run.put(place, PropTarget { slot, shape });
             }
         }
     }
 
-    fn fill_field(&mut self, field: &ViewField, slot: u32, value: &DraftValue, run: &mut Run) {
+    fn fill_field(
+        &mut self,
+        field: &ViewField,
+        slot: u32,
+        value: &DraftValue,
+        args: Vec<AskedArg>,
+        run: &mut Run,
+    ) {
+        let place = |path| Place {
+            path,
+            args,
+            ty: Some(&field.ty),
+        };
         if let Some(default) = &field.default {
             run.shape.defaults.push((slot, default.clone()));
         }
@@ -435,14 +482,14 @@ impl Finisher<'_> {
             }
             (Read::ListOf(path), _) => {
                 let shape = self.value(&field.ty, field, value);
-                insert(&mut run.shape.props, path, PropTarget { slot, shape });
+                run.put(place(path), PropTarget { slot, shape });
             }
             (Read::Path(path), DraftValue::Objects(objects)) if path.is_empty() => {
                 self.embed(field, slot, objects, run);
             }
             (Read::Path(path), _) => match self.value(&field.ty, field, value) {
-                Shape::Leaf(leaf) => self.read_leaf(path, slot, leaf, run),
-                shape => insert(&mut run.shape.props, path, PropTarget { slot, shape }),
+                Shape::Leaf(leaf) => self.read_leaf(place(path), slot, leaf, run),
+                shape => run.put(place(path), PropTarget { slot, shape }),
             },
             (read, _) => {
                 let ty = field.ty.inner_named_type();
@@ -461,11 +508,11 @@ impl Finisher<'_> {
         let draft = &self.step.objects[*object];
         run.free += draft.slots;
         let known = self.graph.view(view);
-        let leaves = draft.fields.iter().filter(|(name, _)| {
+        let leaves = draft.fields.iter().filter(|(key, _)| {
             field.read == Read::Embedded
                 && known
                     .fields
-                    .get(*name)
+                    .get(&key.name)
                     .is_some_and(|field| field.view.is_none())
         });
         run.shape.embedded.push(Embedded {
@@ -510,7 +557,8 @@ impl Finisher<'_> {
         let slot = run.free;
         run.free += 1;
         match read {
-            Read::Path(path) => self.read_leaf(path, slot, leaf.clone(), run),
+            // What it is upstream, nobody says.
+            Read::Path(path) => self.read_leaf(Place::plain(path, None), slot, leaf.clone(), run),
             read => {
                 let how = self.compute(read, leaf, run);
                 let leaf = leaf.clone();
@@ -518,6 +566,30 @@ impl Finisher<'_> {
             }
         }
         slot
+    }
+}
+
+/// The arguments of a field as its source knows them.
+fn asked_args(below: &[Arg], field: &ViewField, given: &[u32]) -> Vec<AskedArg> {
+    let args = given.iter().filter_map(|index| {
+        let arg = &below[*index as usize];
+        let known = field.args.iter().find(|it| it.name == arg.name.as_str())?;
+        Some(AskedArg {
+            name: known.upstream.as_str().into(),
+            ty: known.ty.to_string().into(),
+            encode: known.encode,
+            value: *index,
+        })
+    });
+    args.collect()
+}
+
+impl Run {
+    fn put(&mut self, place: Place<'_>, target: PropTarget) {
+        match &mut self.names {
+            Some(names) => names.ask(&mut self.shape.props, place, target),
+            None => insert(&mut self.shape.props, place.path, target),
+        }
     }
 }
 
@@ -530,6 +602,7 @@ fn insert(props: &mut Props, path: &[String], target: PropTarget) {
     let index = known.unwrap_or_else(|| {
         props.0.push(Prop {
             name: first.as_str().into(),
+            asked: None,
             targets: Vec::new(),
             nested: Props::default(),
         });

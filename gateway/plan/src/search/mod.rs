@@ -27,6 +27,7 @@ mod demand;
 pub(crate) mod draft;
 mod finish;
 pub(crate) mod leaf;
+mod names;
 #[cfg(test)]
 mod tests;
 
@@ -383,8 +384,9 @@ impl<'d> Search<'d> {
             Provider::Join(joined) => (joined.step, joined.object),
         };
         let resolver = self.graph.resolver(self.steps[step].resolver);
-        let Some((slot, value)) =
-            self.steps[step].read(self.graph, resolver, object, &group.field.name)
+        let args = self.arguments_of_view(step, object, group.field);
+        let name = &group.field.name;
+        let Some((slot, value)) = self.steps[step].read(self.graph, resolver, object, name, args)
         else {
             return Err(unanswerable(
                 &self.steps[step].objects[object].ty,
@@ -666,7 +668,8 @@ impl<'d> Search<'d> {
         };
         let resolver = self.graph.resolver(self.steps[step].resolver);
         for name in path {
-            let (slot, value) = self.steps[step].read(self.graph, resolver, object, name)?;
+            let none = Vec::new();
+            let (slot, value) = self.steps[step].read(self.graph, resolver, object, name, none)?;
             hops.push(Hop::Slot(slot));
             if let DraftValue::Objects(objects) = value {
                 object = objects[0];
@@ -713,6 +716,7 @@ impl<'d> Search<'d> {
             resolver: resolver.id,
             single: single.map(|single| single.id),
             args,
+            below: Vec::new(),
             parents,
             inputs,
             after,
@@ -949,6 +953,20 @@ impl<'d> Search<'d> {
             self.conditions.len() - 1
         });
         Some(index as u32)
+    }
+
+    /// The arguments that go upstream with a field of a reply; most sources take none.
+    fn arguments_of_view(&self, step: usize, object: ObjectIndex, field: &Field) -> Vec<Arg> {
+        let ObjectKind::View(view) = self.steps[step].objects[object].kind else {
+            return Vec::new();
+        };
+        let known = self.graph.view(view).fields.get(&field.name);
+        let Some(known) = known.filter(|known| !known.args.is_empty()) else {
+            return Vec::new();
+        };
+        let mut args = self.arguments(field);
+        args.retain(|arg| known.args.iter().any(|it| it.name == arg.name.as_str()));
+        args
     }
 
     fn arguments(&self, field: &Field) -> Vec<Arg> {

@@ -200,10 +200,7 @@ impl Sheet<'_> {
 
     fn address(&mut self, source: &Source) {
         let overridden = self.config.sources.sources.get(&source.name);
-        let declared = match &source.kind {
-            SourceKind::Http { base_url, .. } => base_url,
-            SourceKind::Grpc { url, .. } => url,
-        };
+        let declared = source.kind.url();
         match overridden.and_then(|source| source.url.as_ref()) {
             Some(url) => {
                 let from = self.override_key(source, "url");
@@ -220,6 +217,8 @@ impl Sheet<'_> {
         let own = match &resolver.request {
             Request::Rest(request) => &request.headers,
             Request::Grpc(request) => &request.metadata,
+            // It has those of its source.
+            Request::Graphql(_) => &Vec::new(),
         };
         let describe =
             |rule: &HeaderRule| format!("{}: {}", rule.name, describe_expr(resolver, &rule.value));
@@ -288,6 +287,9 @@ impl Sheet<'_> {
             } => "checked against its OpenAPI document",
             SourceKind::Http { .. } => "replies are not checked: no openapi document is named",
             SourceKind::Grpc { .. } => "checked against its proto descriptors",
+            SourceKind::Graphql { .. } => {
+                "the service checks each operation; nothing is checked before"
+            }
         };
         self.entry("contract", checked);
     }

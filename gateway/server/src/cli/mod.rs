@@ -37,7 +37,7 @@ use crate::config::json_schema;
 use crate::graph::load::load;
 use crate::graph::reload::Origin;
 
-/// A GraphQL federation gateway over REST and gRPC services.
+/// A GraphQL federation gateway over REST, gRPC and GraphQL services.
 #[derive(Parser)]
 #[command(name = "switchboard", version, about)]
 struct CommandLine {

@@ -42,9 +42,11 @@ impl Printer<'_> {
     fn sources(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "schema")?;
         for source in self.graph.sources() {
-            let (kind, url) = match &source.kind {
-                SourceKind::Http { base_url, .. } => ("http", base_url),
-                SourceKind::Grpc { url, .. } => ("grpc", url),
+            let url = source.kind.url();
+            let kind = match &source.kind {
+                SourceKind::Http { .. } => "http",
+                SourceKind::Grpc { .. } => "grpc",
+                SourceKind::Graphql { .. } => "graphql",
             };
             let subgraph = self.subgraph(source.subgraph);
             writeln!(

@@ -14,6 +14,7 @@ use std::path::Path;
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
 use sources::CacheSettings;
+use sources::LocalServices;
 use sources::Secret;
 use sources::SourcesConfig;
 use sources::UpstreamRule;
@@ -159,6 +160,7 @@ fn sources(path: &Path, file: &File) -> Result<SourcesConfig, Diagnostics> {
         merge_reads: file.coalesce.reads,
         cache: cache(&file.cache),
         sources: overrides,
+        local: LocalServices::default(),
     })
 }
 

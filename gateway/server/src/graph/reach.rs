@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use compose::Supergraph;
-use compose::model::SourceKind;
 use futures_util::future::join_all;
 use http::Uri;
 use sources::SourcesConfig;
@@ -41,19 +40,17 @@ type States = BTreeMap<String, Reach>;
 impl Sources {
     pub(crate) fn of(graph: &Supergraph, config: &SourcesConfig) -> Self {
         let address = |source: &compose::model::Source| {
-            let declared = match &source.kind {
-                SourceKind::Http { base_url, .. } => base_url,
-                SourceKind::Grpc { url, .. } => url,
-            };
             let overridden = config
                 .sources
                 .get(&source.name)
                 .and_then(|s| s.url.as_ref());
-            let address = host_and_port(overridden.unwrap_or(declared));
+            let address = host_and_port(overridden.map_or(source.kind.url(), String::as_str));
             (source.name.clone(), address)
         };
+        // What the gateway serves itself is there.
+        let elsewhere = graph.sources().iter().filter(|it| !it.kind.is_local());
         Self {
-            addresses: graph.sources().iter().map(address).collect(),
+            addresses: elsewhere.map(address).collect(),
             last: Mutex::default(),
         }
     }

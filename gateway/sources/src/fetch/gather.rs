@@ -148,7 +148,9 @@ impl<P: Protocol> Fetcher<P> {
                     step,
                     resolver: &resolver,
                     shape: None,
+                    prepared: None,
                     args: &args,
+                    below: &[],
                     context: &context,
                     cache: CachePolicy::NEVER,
                 };

@@ -318,10 +318,10 @@ impl Grpc {
     fn request<'r>(&self, resolver: &'r Resolver) -> Result<&'r GrpcRequest, SourceError> {
         match &resolver.request {
             Request::Grpc(request) => Ok(request),
-            Request::Rest(_) => {
+            Request::Rest(_) | Request::Graphql(_) => {
                 let code = Code::InternalError;
                 Err(SourceError::new(code, &self.service.name, fixed_text(code))
-                    .internal("a REST request for a gRPC source"))
+                    .internal("the request for a gRPC source is none"))
             }
         }
     }

@@ -136,6 +136,7 @@ fn resolver(request: GrpcRequest) -> Resolver {
                 default: None,
                 view: None,
                 enum_values: None,
+                args: Vec::new(),
             },
             connection: None,
         },
@@ -154,6 +155,7 @@ fn step(shape: ReplyShape) -> Step {
         resolver: ResolverId(0),
         single: None,
         args: Vec::new(),
+        below: Vec::new(),
         parents: None,
         inputs: Vec::new(),
         after: Vec::new(),
@@ -273,6 +275,7 @@ impl Fixture {
             prepared: &self.step.prepared,
             resolver: &self.resolver,
             args: self.args.as_object().unwrap().clone(),
+            below: Vec::new(),
             rows: self.rows.clone(),
             context: &self.context,
         };
@@ -652,6 +655,7 @@ async fn reads_of_another_identity_or_epoch_and_mutations_are_calls_of_their_own
         prepared: &fixture.step.prepared,
         resolver: &fixture.resolver,
         args: fixture.args.as_object().unwrap().clone(),
+        below: Vec::new(),
         rows: fixture.rows.clone(),
         context,
     };

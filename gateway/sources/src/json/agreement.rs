@@ -562,6 +562,7 @@ fn target_prop(name: &str, targets: Vec<(u32, Shape)>, nested: Vec<Prop>) -> Pro
         .map(|(slot, shape)| PropTarget { slot, shape });
     Prop {
         name: name.into(),
+        asked: None,
         targets: targets.collect(),
         nested: Props(nested),
     }

@@ -62,6 +62,60 @@ impl Decoder<'_> {
     }
 }
 
+/// A GraphQL response as a whole.
+pub(crate) struct Response<'r> {
+    /// Whether it has data, be it in part.
+    pub(crate) data: bool,
+    /// Its errors, as written.
+    pub(crate) errors: Option<&'r str>,
+}
+
+/// Reads what a GraphQL response consists of, without its data.
+pub(crate) fn response(reply: &[u8]) -> Result<Response<'_>, NotJson> {
+    let mut reader = Reader::new(super::text(reply)?);
+    let mut response = Response {
+        data: false,
+        errors: None,
+    };
+    let mut more = reader.opens(b'}')?;
+    while more {
+        let name = reader.name()?;
+        let place = reader.place();
+        let found = reader.skip()?;
+        if reader.says(name, "data") {
+            response.data = found != "null";
+        } else if reader.says(name, "errors") {
+            response.errors = Some(reader.since(place));
+        }
+        more = reader.goes_on(b'}')?;
+    }
+    reader.end()?;
+    Ok(response)
+}
+
+/// Whether objects lead along the path to a value, be it null.
+pub(crate) fn reaches(reply: &[u8], path: &[String]) -> Result<bool, NotJson> {
+    let mut reader = Reader::new(super::text(reply)?);
+    for name in path {
+        if reader.peek()? != b'{' {
+            return Ok(false);
+        }
+        let mut more = reader.opens(b'}')?;
+        while more {
+            let found = reader.name()?;
+            if reader.says(found, name) {
+                break;
+            }
+            reader.skip()?;
+            more = reader.goes_on(b'}')?;
+        }
+        if !more {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Reads what a paged reply says of itself, without decoding its items.
 pub(crate) fn facts(reply: &Bytes, unwrap: &[String], page: &Page) -> Result<Facts, NotJson> {
     let text = super::text(reply)?;

@@ -24,6 +24,8 @@ use plan::tape::Tape;
 use plan::tape::Value;
 
 pub(crate) use envelope::facts;
+pub(crate) use envelope::reaches;
+pub(crate) use envelope::response;
 pub(crate) use items::items;
 pub(crate) use items::joined;
 

@@ -53,6 +53,7 @@ fn reply(root: Shape, unwrap: &[&str]) -> ReplyShape {
 fn prop(name: &str, slot: u32, shape: Shape) -> Prop {
     Prop {
         name: name.into(),
+        asked: None,
         targets: vec![PropTarget { slot, shape }],
         nested: Props::default(),
     }
@@ -82,7 +83,7 @@ fn decoded(text: &str, shape: Shape) -> Tape {
 /// A value as a test reads it.
 fn shown(tape: &Tape, value: Value) -> String {
     match value {
-        Value::Error(index) => format!("error: {}", tape.value_error(index).message),
+        Value::Error(index) => format!("error: {}", tape.value_error(index).message()),
         Value::List { at, len } => {
             let items = tape.slots(at, len).to_vec();
             let items: Vec<String> = items.iter().map(|item| shown(tape, *item)).collect();

@@ -43,6 +43,10 @@ impl Encodings {
         for source in graph.sources() {
             visit::rules(&source.headers, &mut visit);
         }
+        let fields = graph.views().iter().flat_map(|view| view.fields.values());
+        for arg in fields.flat_map(|field| &field.args) {
+            table.add(graph, arg.encode);
+        }
         table
     }
 

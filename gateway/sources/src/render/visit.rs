@@ -23,6 +23,10 @@ pub(crate) fn request(request: &Request, visit: &mut dyn FnMut(&Expr)) {
             leaves(&grpc.message, visit);
             rules(&grpc.metadata, visit);
         }
+        Request::Graphql(graphql) => {
+            let values = graphql.args.iter().map(|(_, value)| value);
+            values.for_each(|value| value.visit(&mut |expr| leaves(expr, visit)));
+        }
     }
 }
 

@@ -56,10 +56,7 @@ pub(crate) fn told(reply: &HttpReply, code: Code, operation: &Errors, source: &E
     }
     let mut extensions = mapped(source, &document, reply.status);
     extensions.extend(mapped(operation, &document, reply.status));
-    let message = [operation, source].into_iter().find_map(|errors| {
-        let read = errors.message.as_ref()?;
-        text(self::read(&document, read, reply.status)?)
-    });
+    let message = message([operation, source], &document, reply.status);
     let message = message.or_else(|| detail_or_title(&problem, is_problem(reply)));
     Told {
         message: message.unwrap_or_else(|| fixed_text(code).to_owned()),
@@ -115,7 +112,16 @@ fn passable(value: &Json) -> Option<Json> {
     }
 }
 
-fn mapped(errors: &Errors, document: &Json, status: u16) -> Map<String, Json> {
+/// What `errors: { message: … }` reads; the first rule that finds one speaks.
+pub(crate) fn message(rules: [&Errors; 2], document: &Json, status: u16) -> Option<String> {
+    rules.into_iter().find_map(|errors| {
+        let read = errors.message.as_ref()?;
+        text(self::read(document, read, status)?)
+    })
+}
+
+/// What `errors: { extensions: … }` reads.
+pub(crate) fn mapped(errors: &Errors, document: &Json, status: u16) -> Map<String, Json> {
     let members = errors.extensions.iter().filter_map(|(name, read)| {
         let value = self::read(document, read, status)?;
         Some((name.clone(), passable(&value)?))

@@ -209,26 +209,23 @@ impl Trace {
         let failed = |error: &&String| **error != Outcome::Superseded.as_str();
         let failed = call.error.as_ref().filter(failed);
         span.status = failed.map(|error| Status::error(error.as_str()));
-        let grpc = call.method.eq_ignore_ascii_case("grpc");
-        match grpc {
-            true => {
-                let (service, method) = call.target.rsplit_once('/').unwrap_or_default();
-                say(&mut span, "rpc.system", "grpc");
-                say(&mut span, "rpc.service", service);
-                say(&mut span, "rpc.method", method);
-                say(&mut span, "rpc.response.status_code", &*call.status);
+        match call.method.as_str() {
+            "gRPC" => say_rpc(&mut span, call),
+            "GraphQL" => {
+                let (kind, name) = call.target.split_once(' ').unwrap_or_default();
+                say(&mut span, "graphql.operation.type", kind);
+                say(&mut span, "graphql.operation.name", name);
+                say(&mut span, "http.request.method", "POST");
+                say_status(&mut span, call);
             }
-            false => {
+            method => {
                 let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
-                say(&mut span, "http.request.method", &*call.method);
+                say(&mut span, "http.request.method", method);
                 say(&mut span, "url.path", path);
                 if !query.is_empty() {
                     say(&mut span, "url.query", without_values(query));
                 }
-                match call.status.parse::<u64>() {
-                    Ok(status) => say(&mut span, "http.response.status_code", status),
-                    Err(_) => say(&mut span, "switchboard.status", &*call.status),
-                }
+                say_status(&mut span, call);
             }
         }
         if call.attempt > 0 {
@@ -272,7 +269,22 @@ impl Trace {
     }
 }
 
-/// `GET /users/{$args.id}`, or `shop.Products/List`: as many names as the schema has calls.
+fn say_rpc(span: &mut Span, call: &CallRecord) {
+    let (service, method) = call.target.rsplit_once('/').unwrap_or_default();
+    say(span, "rpc.system", "grpc");
+    say(span, "rpc.service", service);
+    say(span, "rpc.method", method);
+    say(span, "rpc.response.status_code", &*call.status);
+}
+
+fn say_status(span: &mut Span, call: &CallRecord) {
+    match call.status.parse::<u64>() {
+        Ok(status) => say(span, "http.response.status_code", status),
+        Err(_) => say(span, "switchboard.status", &*call.status),
+    }
+}
+
+/// `GET /users/{$args.id}`, `query users`, or `shop.Products/List`: as many names as the schema has calls.
 fn name(call: &CallRecord, step: Option<&StepSummary>) -> String {
     let Some(step) = step else {
         return format!("{} {}", call.method, call.source);
@@ -280,6 +292,7 @@ fn name(call: &CallRecord, step: Option<&StepSummary>) -> String {
     let mut words = step.call.split([' ', '?']);
     match step.kind {
         "GRPC" => words.next().unwrap_or_default().to_owned(),
+        "GRAPHQL" => step.call.split('(').next().unwrap_or_default().to_owned(),
         _ => format!(
             "{} {}",
             words.next().unwrap_or_default(),

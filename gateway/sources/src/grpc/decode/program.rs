@@ -262,11 +262,13 @@ fn path_props(path: &[String], target: PropTarget) -> Props {
     };
     let innermost = Prop {
         name: last.as_str().into(),
+        asked: None,
         targets: vec![target],
         nested: Props::default(),
     };
     let whole = parents.iter().rev().fold(innermost, |inner, name| Prop {
         name: name.as_str().into(),
+        asked: None,
         targets: Vec::new(),
         nested: Props(vec![inner]),
     });

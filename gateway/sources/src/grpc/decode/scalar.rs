@@ -449,7 +449,7 @@ mod tests {
     fn shown(scalar: Scalar<'_>, kind: LeafKind, format: Format) -> String {
         let (value, tape) = coerced(scalar, kind, Some(format));
         match value {
-            Value::Error(at) => tape.value_error(at).message.clone(),
+            Value::Error(at) => tape.value_error(at).message().to_owned(),
             value => tape.str(value).map_or(format!("{value:?}"), str::to_owned),
         }
     }
@@ -471,7 +471,7 @@ mod tests {
             panic!("{value:?}")
         };
         assert_eq!(
-            tape.value_error(at).message,
+            tape.value_error(at).message(),
             "expected Int, found a larger integer"
         );
         for text in ["", "-", "01", "1e3", "+1", "18446744073709551616"] {

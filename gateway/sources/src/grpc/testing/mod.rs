@@ -191,6 +191,7 @@ fn insert(props: &mut Vec<Prop>, path: &[&str], target: PropTarget) {
         .unwrap_or_else(|| {
             props.push(Prop {
                 name: path[0].into(),
+                asked: None,
                 targets: Vec::new(),
                 nested: Props::default(),
             });
@@ -253,7 +254,7 @@ pub(crate) fn show(tape: &Tape, value: Value, shape: &Shape) -> Json {
         (Value::Int(value), _) => json!(value),
         (Value::UInt(value), _) => json!(value),
         (Value::Float(value), _) => number(value),
-        (Value::Error(at), _) => json!({ "error": tape.value_error(at).message }),
+        (Value::Error(at), _) => json!({ "error": tape.value_error(at).message() }),
         (Value::Enum(at), Shape::Leaf(leaf)) => match &leaf.kind {
             LeafKind::Enum(values) => json!(&*values.names[at as usize]),
             other => panic!("an enum for {other:?}"),

@@ -76,6 +76,7 @@ impl Shop {
             prepared: &step.prepared,
             resolver,
             args: step.arguments(&Variables::default()),
+            below: Vec::new(),
             rows,
             context: &self.context,
         };
