@@ -8,6 +8,7 @@
 //! fields need.
 
 mod demands;
+mod graphql;
 mod misbehaviour;
 mod operations;
 mod reference;
@@ -79,7 +80,53 @@ async fn random_operations_with_random_demands_agree_with_an_executor_whose_deni
     );
 }
 
+/// Of both subgraphs, the first alone, the second alone; in half of the worlds.
+#[tokio::test]
+async fn random_operations_over_graphql_services_agree_with_a_plain_executor_over_the_same_rows() {
+    let mut compared = 0;
+    for seed in (0..WORLDS).step_by(2) {
+        let spoken = [
+            Spoken::Graphql,
+            Spoken::GraphqlAndRest,
+            Spoken::RestAndGraphql,
+        ];
+        compared += compare_world_over(spoken[seed as usize / 2 % 3], seed, false, &mut 0).await;
+    }
+    assert!(
+        compared > WORLDS * OPERATIONS / 4,
+        "most operations are valid: {compared}"
+    );
+}
+
+/// What the services of the two subgraphs speak.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Rest,
+    Graphql,
+    GraphqlAndRest,
+    RestAndGraphql,
+}
+
+impl Spoken {
+    /// The files, people's and posts', as they are served.
+    fn files(self, people: String, posts: String) -> (String, String) {
+        let people = match self {
+            Spoken::Graphql | Spoken::GraphqlAndRest => graphql::served(&people),
+            Spoken::Rest | Spoken::RestAndGraphql => people,
+        };
+        let posts = match self {
+            Spoken::Graphql | Spoken::RestAndGraphql => graphql::served(&posts),
+            Spoken::Rest | Spoken::GraphqlAndRest => posts,
+        };
+        (people, posts)
+    }
+}
+
 async fn compare_world(seed: u64, protected: bool, paid: &mut u64) -> u64 {
+    compare_world_over(Spoken::Rest, seed, protected, paid).await
+}
+
+async fn compare_world_over(spoken: Spoken, seed: u64, protected: bool, paid: &mut u64) -> u64 {
     let world = Arc::new(World::new(seed));
     let views = Views::truth(&world);
     let service = service::serve(world.clone()).await;
@@ -87,6 +134,7 @@ async fn compare_world(seed: u64, protected: bool, paid: &mut u64) -> u64 {
     let graph = graph(
         &format!("http://{}", service.address),
         protected.then_some(&mut scattering),
+        spoken,
     );
     let sources =
         sources::connect(&graph, &sources::SourcesConfig::default(), None).expect("sources");
@@ -160,7 +208,7 @@ fn unforgiving_graph(url: &str, edited: impl Fn(&str) -> String) -> Arc<Supergra
     )
 }
 
-fn graph(url: &str, scattering: Option<&mut StdRng>) -> Arc<Supergraph> {
+fn graph(url: &str, scattering: Option<&mut StdRng>, spoken: Spoken) -> Arc<Supergraph> {
     let (people, posts) = (
         include_str!("people.graphql"),
         include_str!("posts.graphql"),
@@ -169,6 +217,7 @@ fn graph(url: &str, scattering: Option<&mut StdRng>) -> Arc<Supergraph> {
         Some(rng) => demands::scatter(people, posts, rng),
         None => (people.to_owned(), posts.to_owned()),
     };
+    let (people, posts) = spoken.files(people, posts);
     composed(url, people, posts)
 }
 

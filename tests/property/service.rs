@@ -13,6 +13,7 @@ use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::routing::post;
 use serde_json::Value as Json;
 
 use super::world::World;
@@ -21,9 +22,9 @@ use super::world::text;
 
 /// What the handlers share.
 #[derive(Clone)]
-struct Shared {
-    world: Arc<World>,
-    calls: Arc<AtomicUsize>,
+pub(super) struct Shared {
+    pub(super) world: Arc<World>,
+    pub(super) calls: Arc<AtomicUsize>,
     asked: Asked,
 }
 
@@ -51,9 +52,10 @@ pub(crate) async fn serve(world: Arc<World>) -> Service {
         .route("/robots", get(robots))
         .route("/beings/{id}", get(being))
         .route("/beings", get(beings))
-        .route("/posts", get(posts))
+        .route("/posts", get(all_posts))
         .route("/karma", get(karma))
         .route("/weather", get(weather))
+        .route("/graphql", post(super::graphql::answer))
         .with_state(shared);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
@@ -122,7 +124,7 @@ async fn beings(State(shared): State<Shared>) -> Reply<Json> {
     Reply(shared.world.beings().into_iter().cloned().collect())
 }
 
-async fn posts(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
+async fn all_posts(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Reply<Json> {
     let given = |name: &str| !values(&query, name).is_empty();
     shared.count(match (given("id"), given("author_id")) {
         (true, _) => "Post",

@@ -363,3 +363,206 @@ fn literal_field<'l>(literal: &'l Literal, name: &str) -> Option<&'l Literal> {
     let (_, value) = fields.iter().find(|(it, _)| *it == name)?;
     Some(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{file, lowered_files, printed_files, said_of};
+    use crate::SchemaFiles;
+    use crate::model::SourceKind;
+
+    const SHOP: &str = "extend schema @source(name: \"shop\", graphql: { url: \"http://shop\" })\n";
+
+    fn shop(declarations: &str) -> SchemaFiles {
+        file(&format!("{SHOP}{declarations}"))
+    }
+
+    fn said(declarations: &str) -> String {
+        said_of(&shop(declarations))
+    }
+
+    #[test]
+    fn a_field_takes_its_name_and_its_arguments_along() {
+        let shown = printed_files(&shop(
+            "type Query { users(first: Int = 5, kind: Kind): [User!] @graphql } \
+             type User { id: ID! friends(first: Int @map(to: \"limit\")): [User] } \
+             enum Kind { A @map(value: \"a\") B }",
+        ));
+        assert_eq!(
+            shown,
+            "Query.users\n  \
+             call    shop: query users(first: $args.first (Int), kind: $args.kind as (A=a) (Kind))\n  \
+             reply   data.users → [User!] { id, friends(first) { id, friends(first) { id, friends(first) { id, friends(first) { id, friends(first) { … } } } } } }\n"
+        );
+    }
+
+    #[test]
+    fn structure_stays_and_values_of_the_request_are_variables() {
+        let shown = printed_files(&shop(
+            "type Mutation { add(a: ID!, in: In): Int @graphql(field: \"put\", args: { id: \"$args.a\", o: { n: 1, e: NEW, t: \"'x'\", part: \"$args.in.part\", who: \"$claims.sub ?? 'none'\" } }) } \
+             input In { part: Int! }",
+        ));
+        assert!(
+            shown.contains(
+                "mutation put(id: $args.a as string (ID!), o: { n: 1, e: NEW, t: \"x\", part: $args.in.part (Int), who: $claims.sub ?? \"none\" (String!) })"
+            ),
+            "{shown}"
+        );
+        assert!(shown.contains("policy  once only"), "{shown}");
+    }
+
+    #[test]
+    fn keys_of_many_parents_are_a_list_of_their_type() {
+        let shown = printed_files(&shop(
+            "type User @key(fields: \"id\") @graphql(field: \"users\", args: { ids: \"$batch.id\" }, staleIfError: \"1m\", timeout: \"2s\") { id: ID! }",
+        ));
+        assert_eq!(
+            shown,
+            "User by id\n  \
+             call    shop: query users(ids: $batch.id ([ID!]!))\n  \
+             batch   by id=id ID!, at most 100\n  \
+             reply   data.users → User { id }\n  \
+             policy  timeout 2s, stale if error 60s\n"
+        );
+    }
+
+    #[test]
+    fn a_type_says_which_root_field_gives_it() {
+        assert_eq!(
+            said("type User @key(fields: \"id\") @graphql(args: { id: \"$this.id\" }) { id: ID! }"),
+            "error[NO_ROOT_FIELD] shop.graphql:2:30\n  \
+             2 | type User @key(fields: \"id\") @graphql(args: { id: \"$this.id\" }) { id: ID! }\n    \
+             |                              ^^^^^^^^ nothing says which root field of the service gives `User`\n  \
+             help: name it: @graphql(field: \"users\", args: { ids: \"$batch.id\" })\n"
+        );
+    }
+
+    #[test]
+    fn values_of_a_type_that_nobody_names_cannot_be_sent() {
+        assert_eq!(
+            said(
+                "type User @key(fields: \"id\") @graphql(field: \"users\", args: { keys: [{ id: \"$batch.id\" }] }) { id: ID! }"
+            )
+            .lines()
+            .next(),
+            Some("error[ARGUMENT_TYPE_UNKNOWN] shop.graphql:2:69")
+        );
+        let said =
+            said("type Query { a(j: J): Int @graphql(args: { a: \"$args.j.b\" }) } scalar J");
+        assert_eq!(
+            said,
+            "error[ARGUMENT_TYPE_UNKNOWN] shop.graphql:2:48\n  \
+             2 | type Query { a(j: J): Int @graphql(args: { a: \"$args.j.b\" }) } scalar J\n    \
+             |                                                ^^^^^^^^^ nothing says which type this has: it is inside a custom scalar\n  \
+             help: send one value of a known type, such as $args.id, $this.id or $batch.id\n"
+        );
+    }
+
+    #[test]
+    fn what_goes_into_the_operations_text_is_a_name() {
+        for (declarations, place) in [
+            ("type Query { a: Int @graphql(field: \"a { b }\") }", "2:37"),
+            (
+                "type Query { a: T @graphql } type T { b: Int @map(from: \"c.'d-e'\") }",
+                "2:58",
+            ),
+            (
+                "type Query { a: T @graphql } type T { b(c: Int @map(to: \"c-d\")): Int }",
+                "2:41",
+            ),
+            (
+                "type Query { a: U @graphql } union U = T type T @variant(of: \"U\", value: \"a b\") { b: Int }",
+                "2:74",
+            ),
+        ] {
+            let said = said(declarations);
+            let expected = format!("error[INVALID_VALUE] shop.graphql:{place}\n");
+            assert!(said.starts_with(&expected), "{declarations}\n{said}");
+            assert!(said.contains("is no name in GraphQL"), "{said}");
+        }
+    }
+
+    #[test]
+    fn keys_of_several_requests_are_not_gathered() {
+        let said = said(
+            "type User @key(fields: \"id\") @graphql(field: \"users\", args: { ids: \"$batch.id\" }, batch: { window: \"5ms\" }) { id: ID! }",
+        );
+        assert!(
+            said.starts_with("error[UNSUPPORTED] shop.graphql:2:92\n"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn the_checks_of_every_call_hold_for_it() {
+        let id = "type User @key(fields: \"id\")";
+        for (declarations, code) in [
+            (
+                "type Query { a: Int @graphql(source: \"shpo\") }",
+                "UNKNOWN_SOURCE",
+            ),
+            ("type Query { a: Int @rest(GET: \"/a\") }", "UNKNOWN_SOURCE"),
+            (
+                "type Query { a: Int @graphql(args: { b: \"$args.b\" }) }",
+                "UNKNOWN_ARGUMENT",
+            ),
+            (
+                "type Query { a(b: ID): Int @graphql(args: { b: \"b\" }) }",
+                "BARE_NAME_IN_REQUEST",
+            ),
+            (
+                "type Query { a(b: ID): Int @graphql(args: { c: 1 }) }",
+                "UNUSED_ARGUMENT",
+            ),
+            (
+                "type Query { a: Int @graphql @graphql(field: \"b\") }",
+                "TWO_RESOLVERS",
+            ),
+            (
+                "type Mutation { a: Int @graphql(retry: { attempts: 3 }) }",
+                "RETRY_NOT_IDEMPOTENT",
+            ),
+            (
+                &format!("{id} {{ id: ID! n: Int @graphql(args: {{ i: \"$batch.id\" }}) }}"),
+                "BATCH_BY_MISSING",
+            ),
+            (
+                &format!(
+                    "{id} @graphql(field: \"u\", args: {{ i: \"$batch.name\" }}) {{ id: ID! name: String }}"
+                ),
+                "BATCH_KEY_NOT_A_KEY",
+            ),
+            (
+                &format!(
+                    "{id} @graphql(field: \"u\", args: {{ n: \"$this.name\" }}) {{ id: ID! name: String }}"
+                ),
+                "KEY_UNRESOLVABLE",
+            ),
+            (
+                &format!(
+                    "{id} {{ id: ID! r(first: Int): [R] @graphql(args: {{ i: \"$batch.id\", first: \"$args.first\" }}, batch: {{ by: {{ id: \"u\" }} }}) }} type R {{ n: Int }}"
+                ),
+                "BATCH_WITH_PAGING_ARG",
+            ),
+        ] {
+            let said = said(declarations);
+            assert!(
+                said.contains(&format!("[{code}]")),
+                "{declarations}\n{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_source_within_the_gateway_needs_no_address() {
+        let files = file("extend schema @source(name: \"own\", graphql: { url: \"local:\" })");
+        let (lowered, diagnostics) = lowered_files(&files);
+        assert!(diagnostics.is_empty(), "{diagnostics}");
+        assert!(lowered.sources[0].kind.is_local());
+        assert!(matches!(
+            lowered.sources[0].kind,
+            SourceKind::Graphql { .. }
+        ));
+        let wrong = file("extend schema @source(name: \"own\", graphql: { url: \"shop\" })");
+        assert!(said_of(&wrong).contains("an address begins with http:// or https://"));
+    }
+}

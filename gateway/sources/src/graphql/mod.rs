@@ -50,6 +50,7 @@ use crate::protocol::With;
 use crate::render::Scope;
 use crate::resilience::Outcome;
 use crate::resilience::Verdict;
+use crate::retry_after::retry_after;
 use crate::service::Link;
 use crate::service::Service;
 use crate::transport;
@@ -82,7 +83,7 @@ pub(crate) struct Graphql {
 
 /// What calls to one address go over.
 pub(crate) enum Way {
-    Http(Transport),
+    Http(Box<Transport>),
     Local(Arc<dyn LocalService>),
 }
 
@@ -137,7 +138,7 @@ impl Graphql {
             None => {
                 let peers = match is_local {
                     true => local::peers(served(name, local)?, settings.peers()),
-                    false => transport::peers(name, url, settings, Way::Http)?,
+                    false => transport::peers(name, url, settings, over_http)?,
                 };
                 Link::new(name, url, settings, peers)?
             }
@@ -205,6 +206,10 @@ impl Graphql {
 
 /// <https://graphql.github.io/graphql-over-http/draft/#sec-Accept>
 const ACCEPTED: &str = "application/graphql-response+json, application/json;q=0.9";
+
+fn over_http(transport: Transport) -> Way {
+    Way::Http(Box::new(transport))
+}
 
 /// An address may end in a slash, and one without a path has one.
 fn target(url: &str, prefix: &str) -> &'static str {
@@ -465,7 +470,7 @@ impl Graphql {
         let http = &reply.http;
         let error = said.errors.first().unwrap_or(&Json::Null);
         SourceError {
-            retry_after: status::retry_after(&http.headers),
+            retry_after: retry_after(&http.headers),
             outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(http.status),
             ..self.told(job, error, http.status)
         }
@@ -485,7 +490,7 @@ impl Graphql {
         );
         SourceError {
             problem: Some(Box::new(told.problem)),
-            retry_after: status::retry_after(&http.headers),
+            retry_after: retry_after(&http.headers),
             outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(http.status),
             internal: Some(problem::logged(http)),
             ..SourceError::new(code, &self.service.name, told.message)
