@@ -2,10 +2,11 @@
 //!
 //! `specs/` holds one behaviour per file, readable as documentation; `spec/` runs them.
 //! `property/` compares random operations with a plain executor; `edge/` runs the real binary;
-//! `resilience/` runs it over services that fall.
+//! `resilience/` runs it over services that fall; `queue/` puts the stores of deliveries to the test.
 
 mod edge;
 mod property;
+mod queue;
 mod resilience;
 mod spec;
 

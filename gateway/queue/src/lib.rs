@@ -18,6 +18,7 @@
 pub mod clock;
 pub mod deliver;
 mod lines;
+pub mod embedded;
 pub mod message;
 pub mod nats;
 mod operate;
@@ -27,6 +28,7 @@ pub mod plain;
 pub mod seal;
 pub mod store;
 
+pub use embedded::Embedded;
 pub use message::Message;
 pub use nats::Nats;
 pub use operate::Queue;

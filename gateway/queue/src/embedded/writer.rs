@@ -1,0 +1,279 @@
+//! The one thread that writes.
+//!
+//! Owns group commit: all that waits to be written becomes one transaction, and
+//! nobody is answered before it is durable. Owns what a failure to write means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::WriteTransaction;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::blocks::Failure;
+use super::change::Change;
+use super::change::Effects;
+use super::claims::lock;
+use super::file::Place;
+use super::ledger::Ledger;
+use super::shared::Shared;
+use super::tables;
+use super::tables::Broken;
+use super::tables::Tables;
+use crate::store::Unavailable;
+
+/// Changes in one transaction.
+const GROUP: usize = 512;
+/// Messages that could not be read before and are looked at again, in one transaction.
+const UNHELD: usize = 256;
+/// Between two attempts to open a file that was closed since the disk was full.
+const REOPEN: Duration = Duration::from_millis(250);
+
+/// Tells who asked, once it is durable.
+type Done = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&mut Change<'_>) -> Result<Done, Broken> + Send>;
+
+enum Job {
+    Change(Work),
+    Close(oneshot::Sender<()>),
+}
+
+/// How others reach the writer.
+#[derive(Clone)]
+pub(super) struct Changes {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+impl Changes {
+    /// Makes a change, and answers when it is durable.
+    pub(super) async fn make<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Change<'_>) -> Result<T, Broken> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let now = self.shared.clock.now();
+        let work: Work = Box::new(move |change| {
+            change.now = now;
+            let value = work(change)?;
+            // Who does not wait for the answer any more does not need it.
+            Ok(Box::new(move || drop(answer.send(value))))
+        });
+        let unavailable = |_| self.shared.unavailable();
+        if self.shared.is_closed() || self.jobs.send(Job::Change(work)).await.is_err() {
+            return Err(self.shared.unavailable());
+        }
+        answered.await.map_err(unavailable)
+    }
+
+    /// Answers when the file is closed.
+    pub(super) async fn close(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.jobs.send(Job::Close(answer)).await.is_ok() {
+            // An error says that it is closed, too.
+            let _ = answered.await;
+        }
+    }
+}
+
+/// Starts the thread; it ends when it is told to close, or when nobody is left to tell it anything.
+pub(super) fn start(shared: &Arc<Shared>, place: Place) -> std::io::Result<Changes> {
+    let (jobs, waiting) = mpsc::channel(GROUP * 2);
+    let writer = Writer {
+        shared: Arc::clone(shared),
+        place,
+        unhold: Some(0),
+        give_up: false,
+        reopened: None,
+    };
+    std::thread::Builder::new()
+        .name("queue-writer".into())
+        .spawn(move || writer.run(waiting))?;
+    Ok(Changes {
+        jobs,
+        shared: Arc::clone(shared),
+    })
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    place: Place,
+    /// From where on messages that could not be read before are looked at again.
+    unhold: Option<u128>,
+    /// The disk has failed: nothing is written any more.
+    give_up: bool,
+    reopened: Option<Instant>,
+}
+
+impl Writer {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut closing = None;
+        while closing.is_none() {
+            let mut group = Vec::new();
+            if self.unhold.is_none() {
+                match jobs.blocking_recv() {
+                    None => break,
+                    Some(Job::Change(work)) => group.push(work),
+                    Some(Job::Close(answer)) => closing = Some(answer),
+                }
+            }
+            while closing.is_none() && group.len() < GROUP {
+                match jobs.try_recv() {
+                    Ok(Job::Change(work)) => group.push(work),
+                    Ok(Job::Close(answer)) => closing = Some(answer),
+                    Err(_) => break,
+                }
+            }
+            self.write(group);
+        }
+        self.shared.close();
+        jobs.close();
+        drop(self.shared.take_file());
+        drop(self.place);
+        if let Some(answer) = closing {
+            let _ = answer.send(());
+        }
+    }
+
+    fn write(&mut self, group: Vec<Work>) {
+        if self.give_up || !self.is_open() {
+            self.unhold = None;
+            return;
+        }
+        let mut ledger = (*self.shared.ledger()).clone();
+        let mut effects = Effects::default();
+        match self.commit(group, &mut ledger, &mut effects) {
+            Ok(answers) => {
+                let Effects {
+                    released,
+                    queues,
+                    messages,
+                } = effects;
+                self.shared.set_trouble(None);
+                self.shared.publish(ledger, &released, &queues, &messages);
+                answers.into_iter().for_each(|answer| answer());
+            }
+            Err(error) => {
+                let mut claims = lock(&self.shared.claims);
+                effects.released.iter().for_each(|id| claims.unsettle(*id));
+                drop(claims);
+                self.unhold = None;
+                self.failed(&error);
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        group: Vec<Work>,
+        ledger: &mut Ledger,
+        effects: &mut Effects,
+    ) -> Result<Vec<Done>, Broken> {
+        let shared = Arc::clone(&self.shared);
+        let written = shared.with_file(|opened| {
+            let transaction = tables::begin(&opened.database)?;
+            let answers = self.change(&transaction, group, ledger, effects)?;
+            transaction.commit()?;
+            Ok(answers)
+        });
+        written.map_err(|Unavailable(reason)| Broken(reason))
+    }
+
+    fn change(
+        &mut self,
+        transaction: &WriteTransaction,
+        group: Vec<Work>,
+        ledger: &mut Ledger,
+        effects: &mut Effects,
+    ) -> Result<Vec<Done>, Broken> {
+        let mut change = Change {
+            tables: Tables::open(transaction)?,
+            ledger: std::mem::take(ledger),
+            claims: &self.shared.claims,
+            seal: &self.shared.seal,
+            limits: &self.shared.limits,
+            now: self.shared.clock.now(),
+            effects: Effects::default(),
+        };
+        let answers = change.make_all(group, &mut self.unhold);
+        *effects = std::mem::take(&mut change.effects);
+        let answers = answers?;
+        change.ledger.write(&mut change.tables)?;
+        *ledger = change.ledger;
+        Ok(answers)
+    }
+
+    fn failed(&mut self, error: &Broken) {
+        let failure = self.shared.with_file(|opened| Ok(opened.blocks.failure()));
+        let file = self.place.file();
+        let file = file.display();
+        match failure.ok().flatten() {
+            Some((Failure::Full, reason)) => {
+                if self.shared.set_trouble(Some(reason.clone())) {
+                    tracing::error!(%file, reason, "the queue's disk is full: nothing is accepted until there is room");
+                }
+                self.reopen();
+            }
+            Some((Failure::Broken, reason)) => {
+                tracing::error!(%file, reason, "the queue's disk has failed, and what it holds of the last writes is uncertain: nothing more is accepted or settled; restart once it is repaired");
+                self.give_up(reason);
+            }
+            Some((Failure::Damaged, reason)) => {
+                tracing::error!(%file, reason, "the queue's file is damaged: nothing more is accepted or settled; stop this process and salvage the file");
+                self.give_up(reason);
+            }
+            None => {
+                if self.shared.set_trouble(Some(error.to_string())) {
+                    tracing::error!(%file, reason = error.0, "the queue cannot write");
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, reason: String) {
+        self.shared.set_trouble(Some(reason));
+        self.give_up = true;
+    }
+
+    fn is_open(&mut self) -> bool {
+        let open = self.shared.with_file(|_| Ok(())).is_ok();
+        let now = Instant::now();
+        let lately = self.reopened.is_some_and(|at| now - at < REOPEN);
+        open || (!lately && self.reopen())
+    }
+
+    /// After a full disk: nothing is uncertain, but redb wants to begin anew.
+    fn reopen(&mut self) -> bool {
+        self.reopened = Some(Instant::now());
+        drop(self.shared.take_file());
+        match self.place.open() {
+            Ok(opened) => {
+                self.shared.set_file(Some(opened));
+                self.shared.bells.ring_all();
+                true
+            }
+            Err(error) => {
+                self.shared.set_trouble(Some(error.to_string()));
+                false
+            }
+        }
+    }
+}
+
+impl Change<'_> {
+    fn make_all(
+        &mut self,
+        group: Vec<Work>,
+        unhold: &mut Option<u128>,
+    ) -> Result<Vec<Done>, Broken> {
+        let mut answers = Vec::with_capacity(group.len());
+        for work in group {
+            answers.push(work(self)?);
+        }
+        if let Some(from) = *unhold {
+            *unhold = self.unhold(from, UNHELD)?;
+        }
+        Ok(answers)
+    }
+}
