@@ -1,4 +1,6 @@
 //! The durable queue's stores: what all of them promise ([`suite`]), and what each has of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 mod embedded;
 pub(crate) mod suite;

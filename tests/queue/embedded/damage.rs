@@ -181,7 +181,7 @@ async fn with_a_marked_message() -> (super::InMemory, Uuid, Uuid) {
 
 /// The last place: earlier ones are pages that are free again.
 fn find(file: &[u8], what: &[u8]) -> usize {
-    let places = file.windows(what.len()).enumerate();
-    let found = places.filter(|(_, part)| *part == what).last();
+    let mut places = file.windows(what.len()).enumerate();
+    let found = places.rfind(|(_, part)| *part == what);
     found.map(|(place, _)| place).expect("it was written")
 }

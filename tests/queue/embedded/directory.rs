@@ -8,11 +8,18 @@ use queue::Store;
 use queue::embedded::OpenError;
 use queue::seal::Seal;
 use queue::store::Limits;
+use queue::store::Reason;
+use queue::store::Settled;
 use uuid::Uuid;
 
 use crate::queue::suite::append;
+use crate::queue::suite::append_all;
+use crate::queue::suite::messages::keyed;
 use crate::queue::suite::messages::message;
+use crate::queue::suite::messages::now;
+use crate::queue::suite::settle;
 use crate::queue::suite::soon;
+use crate::queue::suite::take_all;
 use crate::queue::suite::take_one;
 
 /// Removed with everything in it when it is dropped.
@@ -87,4 +94,81 @@ async fn a_file_that_was_half_made_is_made_anew() {
     std::fs::write(directory.0.join("queue.redb.new"), b"half").unwrap();
     let store = open(&directory).unwrap();
     append(&store, message("a")).await;
+}
+
+#[tokio::test]
+async fn what_is_whole_in_a_damaged_file_is_salvaged() {
+    let directory = Temporary::default();
+    let store = open(&directory).unwrap();
+    let mut large = keyed("a", "k");
+    large.call.body.0 = vec![b'x'; 20_000];
+    let messages = [large, keyed("a", "k"), message("a"), message("b")];
+    for message in &messages {
+        append(&store, message.clone()).await;
+    }
+    let dead = append(&store, message("c")).await.id;
+    let taken = take_one(&store, "c").await;
+    let (progress, reason) = (taken.progress, Reason::Refused);
+    settle(&store, taken.claim, Settled::Dead { progress, reason }).await;
+    soon(store.close()).await;
+    let file = directory.0.join("queue.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Neither the beginning nor anything that says where things stand.
+    bytes[..16_384].fill(0);
+    std::fs::write(&file, &bytes).unwrap();
+    assert!(matches!(open(&directory), Err(OpenError::Damaged { .. })));
+
+    let salvaged = Embedded::salvage(&directory.0, &Seal::none()).unwrap();
+    assert_eq!(salvaged.messages, 5);
+    assert_eq!(std::fs::read(&salvaged.damaged).unwrap(), bytes);
+    let store = open(&directory).unwrap();
+    let mut found = Vec::new();
+    for queue in ["a", "a", "a", "b"] {
+        let taken = take_one(&store, queue).await;
+        found.push(taken.message);
+        settle(&store, taken.claim, Settled::Delivered(taken.progress)).await;
+    }
+    found.sort_by_key(|message| message.id);
+    assert!(found == messages, "they are as they were");
+    let letters = soon(store.dead_letters(None, None, 10)).await.unwrap();
+    assert_eq!(letters[0].delivery.id, dead);
+}
+
+#[tokio::test]
+async fn a_large_file_in_which_little_lives_becomes_a_small_one() {
+    let directory = Temporary::default();
+    let limits = Limits {
+        delivered: Duration::ZERO,
+        ..Limits::default()
+    };
+    let store = Embedded::open(&directory.0, limits, Seal::none()).unwrap();
+    let kept = append(&store, message("b")).await.id;
+    let large = || {
+        let mut large = message("a");
+        large.call.body.0 = vec![b'x'; 1_000_000];
+        large
+    };
+    append_all(&store, (0..40).map(|_| large()).collect()).await;
+    let taken = take_all(&store, "a", 40).await.into_iter();
+    let settled = taken.map(|it| settle(&store, it.claim, Settled::Delivered(it.progress)));
+    futures_util::future::join_all(settled).await;
+    let held = take_one(&store, "b").await;
+    let length = || {
+        std::fs::metadata(directory.0.join("queue.redb"))
+            .unwrap()
+            .len()
+    };
+    assert!(length() > 40 << 20, "{}", length());
+    let delivered = now();
+    while now() <= delivered {
+        tokio::task::yield_now().await;
+    }
+    soon(store.sweep()).await.unwrap();
+    assert!(length() < 4 << 20, "{}", length());
+    // Who had a message in hand has it still.
+    assert_eq!(held.claim.id, kept);
+    settle(&store, held.claim, Settled::Returned).await;
+    soon(store.close()).await;
+    let store = open(&directory).unwrap();
+    assert_eq!(take_one(&store, "b").await.claim.id, kept);
 }

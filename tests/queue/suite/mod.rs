@@ -75,7 +75,7 @@ macro_rules! suite {
             what_is_unknown_is_nothing,
             everything_stored_is_shown);
         crate::queue::suite::suite!(@ $harness, upkeep:
-            a_paused_queue_gives_nothing_and_time_stands_still,
+            a_paused_queue_gives_nothing_until_it_goes_on,
             a_pause_outlives_its_process,
             depths_count_what_is_there,
             what_was_kept_long_enough_is_swept,

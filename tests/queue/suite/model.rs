@@ -308,12 +308,15 @@ impl Both {
         let letters = letters.unwrap();
         let dead = letters.iter().map(|it| it.delivery.id);
         assert_eq!(dead.collect::<Vec<_>>(), self.model.dead);
-        for depth in soon(self.store.depths()).await.unwrap() {
-            let queue = QUEUES.iter().position(|it| **it == depth.queue).unwrap();
+        let depths = soon(self.store.depths()).await.unwrap();
+        for (queue, name) in QUEUES.iter().enumerate() {
+            let depth = depths.iter().find(|it| it.queue == *name);
             let of_queue = self.model.messages.values().filter(|it| it.queue == queue);
             let waiting = of_queue.clone().filter(|it| it.waits()).count();
             let dead = of_queue.filter(|it| it.is_dead()).count();
-            let counted = (depth.waiting, depth.dead, depth.paused.is_some());
+            let counted = depth.map_or((0, 0, false), |depth| {
+                (depth.waiting, depth.dead, depth.paused.is_some())
+            });
             let expected = (waiting as u64, dead as u64, self.model.paused[queue]);
             assert_eq!(counted, expected);
         }

@@ -132,9 +132,8 @@ impl Change<'_> {
         due: u64,
         active_since: u64,
     ) -> Result<(), Broken> {
-        let paused = self.ledger.paused_until(&stand.queue, active_since);
         let line = stand.line.unwrap_or(0);
-        let standing: Standing = (stand.id, line, active_since, paused);
+        let standing: Standing = (stand.id, line, active_since);
         let key = (&*stand.queue, due, stand.place);
         self.tables.due.insert(key, standing)?;
         self.effects.queues.insert(stand.queue.clone());

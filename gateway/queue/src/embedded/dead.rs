@@ -256,11 +256,7 @@ impl Change<'_> {
     }
 
     pub(super) fn set_paused(&mut self, queue: &str, paused: Option<Paused>) {
-        let now = self.now;
-        let account = self.ledger.of(queue);
-        account.paused_for = account.paused_until(now);
-        account.paused_from = now;
-        account.paused = paused;
+        self.ledger.of(queue).paused = paused;
         self.effects.queues.insert(queue.to_owned());
     }
 }

@@ -126,7 +126,7 @@ impl Place {
         OpenError::Later { file, found }
     }
 
-    fn io(&self, error: std::io::Error) -> OpenError {
+    pub(super) fn io(&self, error: std::io::Error) -> OpenError {
         let file = self.file();
         OpenError::Io { file, error }
     }

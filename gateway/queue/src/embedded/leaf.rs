@@ -17,30 +17,54 @@ const KEY: usize = 16;
 
 /// Whether this is a leaf of the table of messages in which every pair can be found.
 pub(super) fn holds_records(page: &[u8]) -> bool {
-    records(page).is_some()
+    let Some(pairs @ 1..) = pairs(page) else {
+        return false;
+    };
+    let mut before = None;
+    (0..pairs).all(|pair| match found(page, pairs, pair) {
+        Some((key, value)) => {
+            let ascends = before.is_none_or(|before| before < key);
+            before = Some(key);
+            ascends && record::is_marked(value)
+        }
+        None => false,
+    })
 }
 
-/// What stands in a leaf of the table of messages; none where this is no such leaf, or a damaged one.
-pub(super) fn records(page: &[u8]) -> Option<Vec<(u128, &[u8])>> {
+/// How long a page says that it is, in bytes; 0 where it is no leaf.
+pub(super) fn length(page: &[u8]) -> usize {
+    const LONGEST: usize = 64 << 20;
+    let last = pairs(page).and_then(|pairs| end(page, pairs.checked_sub(1)?));
+    last.filter(|length| *length <= LONGEST).unwrap_or(0)
+}
+
+/// The messages in a page that are what was written, whatever became of the others.
+pub(super) fn whole_records(page: &[u8]) -> impl Iterator<Item = (u128, &[u8])> {
+    let pairs = pairs(page).unwrap_or(0);
+    let found = (0..pairs).filter_map(move |pair| found(page, pairs, pair));
+    found.filter(|(key, value)| record::is_whole(*key, value))
+}
+
+fn found(page: &[u8], pairs: usize, pair: usize) -> Option<(u128, &[u8])> {
+    let keys = PREFIX + pairs * 4;
+    let start = match pair.checked_sub(1) {
+        None => keys + pairs * KEY,
+        Some(before) => end(page, before)?,
+    };
+    let key = keys + pair * KEY;
+    let key = u128::from_le_bytes(page.get(key..key + KEY)?.try_into().ok()?);
+    Some((key, page.get(start..end(page, pair)?)?))
+}
+
+fn pairs(page: &[u8]) -> Option<usize> {
     let [LEAF, _, low, high, ..] = page else {
         return None;
     };
-    let pairs = usize::from(u16::from_le_bytes([*low, *high]));
-    let keys = PREFIX + pairs * 4;
-    let mut start = keys + pairs * KEY;
-    let mut found: Vec<(u128, &[u8])> = Vec::with_capacity(pairs.min(page.len() / KEY));
-    for pair in 0..pairs {
-        let end = PREFIX + pair * 4;
-        let end = u32::from_le_bytes(page.get(end..end + 4)?.try_into().ok()?) as usize;
-        let key = keys + pair * KEY;
-        let key = u128::from_le_bytes(page.get(key..key + KEY)?.try_into().ok()?);
-        let value = page.get(start..end)?;
-        let ascends = found.last().is_none_or(|(before, _)| *before < key);
-        if !ascends || !record::is_marked(value) {
-            return None;
-        }
-        found.push((key, value));
-        start = end;
-    }
-    (pairs > 0).then_some(found)
+    Some(usize::from(u16::from_le_bytes([*low, *high])))
+}
+
+fn end(page: &[u8], pair: usize) -> Option<usize> {
+    let at = PREFIX + pair * 4;
+    let end = page.get(at..at + 4)?.try_into().ok()?;
+    Some(u32::from_le_bytes(end) as usize)
 }

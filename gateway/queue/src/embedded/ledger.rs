@@ -27,24 +27,8 @@ pub(super) struct Account {
     pub(super) waiting: u64,
     pub(super) bytes: u64,
     pub(super) dead: u64,
-    /// How long it was paused in all, in milliseconds, but for what is counted from `paused_from`.
-    #[serde(default)]
-    pub(super) paused_for: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) paused: Option<Paused>,
-    /// From when on the pause that lasts is not counted yet.
-    #[serde(default)]
-    pub(super) paused_from: u64,
-}
-
-impl Account {
-    /// How long it was paused until now, in milliseconds.
-    pub(super) fn paused_until(&self, now: u64) -> u64 {
-        match self.paused {
-            None => self.paused_for,
-            Some(_) => self.paused_for + now.saturating_sub(self.paused_from),
-        }
-    }
 }
 
 impl Ledger {
@@ -86,9 +70,5 @@ impl Ledger {
         accounts.fold((0, 0), |(messages, bytes), it| {
             (messages + it.waiting, bytes + it.bytes)
         })
-    }
-
-    pub(super) fn paused_until(&self, queue: &str, now: u64) -> u64 {
-        self.queues.get(queue).map_or(0, |it| it.paused_until(now))
     }
 }

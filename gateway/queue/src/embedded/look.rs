@@ -5,6 +5,7 @@ use redb::ReadableDatabase as _;
 use uuid::Uuid;
 
 use super::claims::lock;
+use super::ledger::Account;
 use super::record::Head;
 use super::record::Record;
 use super::record::State;
@@ -106,7 +107,10 @@ impl Shared {
             let transaction = opened.database.begin_read()?;
             let waiting = transaction.open_table(WAITING)?;
             let mut depths = Vec::with_capacity(ledger.queues.len());
-            for (queue, account) in &ledger.queues {
+            let told = |account: &Account| {
+                account.waiting > 0 || account.dead > 0 || account.paused.is_some()
+            };
+            for (queue, account) in ledger.queues.iter().filter(|(_, it)| told(it)) {
                 let range = (&**queue, 0)..=(&**queue, u64::MAX);
                 let oldest = waiting.range(range)?.next().transpose()?;
                 depths.push(Depth {

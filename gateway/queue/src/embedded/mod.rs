@@ -14,6 +14,7 @@ mod append;
 mod blocks;
 mod change;
 mod claims;
+mod compact;
 mod dead;
 mod disk;
 mod file;
@@ -22,6 +23,7 @@ mod ledger;
 mod look;
 mod rebuild;
 mod record;
+mod salvage;
 mod settle;
 mod shared;
 mod tables;
@@ -48,11 +50,13 @@ pub use self::file::OpenError;
 use self::file::Place;
 use self::ledger::Ledger;
 use self::record::Unreadable;
+pub use self::salvage::Salvaged;
 use self::shared::Shared;
 use self::tables::Broken;
 use self::tables::Tables;
 use self::take::Catch;
 use self::writer::Changes;
+use crate::clock::Clock;
 use crate::message::Message;
 use crate::seal::Seal;
 use crate::store::BoxFuture;
@@ -132,6 +136,21 @@ impl Embedded {
     /// When what they hold cannot be read.
     pub fn open_on(disk: Arc<dyn Disk>, limits: Limits, seal: Seal) -> Result<Self, OpenError> {
         Self::start(Place::Disk(disk), limits, seal)
+    }
+
+    /// Makes a file of the messages that can be read of a damaged one, which is kept beside it.
+    /// Blocks, for as long as reading the file takes.
+    ///
+    /// Dead letters keep all they had. What was lost is everything that stands in no message:
+    /// pauses, and that a value was used for deduplication by a message that is deleted already. A
+    /// message whose last version was lost comes back as an earlier one, and may be delivered again.
+    ///
+    /// # Errors
+    /// When another process has the directory, there is no room for another file, or the messages
+    /// are sealed with another key. The damaged file is where it was, then.
+    pub fn salvage(directory: &Path, seal: &Seal) -> Result<Salvaged, OpenError> {
+        let place = lock_directory(directory)?;
+        salvage::salvage(&place, seal, Clock::default().now())
     }
 
     fn start(place: Place, limits: Limits, seal: Seal) -> Result<Self, OpenError> {
@@ -358,6 +377,7 @@ impl Store for Embedded {
     fn sweep(&self) -> BoxFuture<'_, Result<(), Unavailable>> {
         Box::pin(async move {
             while self.changes.make(|change| change.sweep()).await? {}
+            self.changes.compact().await;
             Ok(())
         })
     }

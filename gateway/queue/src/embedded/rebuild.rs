@@ -74,7 +74,7 @@ fn index(
             match head.line() {
                 Some(line) => drop(tables.lines.insert((line, head.place), id)?),
                 None => {
-                    let standing = (id, 0, head.progress.active_since.max(due), 0);
+                    let standing = (id, 0, head.progress.active_since.max(due));
                     tables.due.insert((queue, due, head.place), standing)?;
                 }
             }
@@ -124,7 +124,7 @@ fn index_heads(tables: &mut Tables<'_>, seal: &Seal) -> Result<(), Broken> {
         if let Some(Record { head, .. }) = record
             && let State::Waiting { due } = head.state
         {
-            let standing = (id, line, head.progress.active_since.max(due), 0);
+            let standing = (id, line, head.progress.active_since.max(due));
             tables.due.insert((&*head.queue, due, place), standing)?;
         }
     }

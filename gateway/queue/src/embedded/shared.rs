@@ -77,9 +77,15 @@ impl Shared {
         work(opened).map_err(|Broken(reason)| Unavailable(reason))
     }
 
-    pub(super) fn set_file(&self, opened: Option<Opened>) {
+    /// Closes the file, and opens another; who reads waits for it.
+    pub(super) fn replace_file<E>(
+        &self,
+        open: impl FnOnce() -> Result<Opened, E>,
+    ) -> Result<(), E> {
         let mut current = self.opened.write().unwrap_or_else(PoisonError::into_inner);
-        *current = opened;
+        *current = None;
+        *current = Some(open()?);
+        Ok(())
     }
 
     pub(super) fn take_file(&self) -> Option<Opened> {

@@ -45,9 +45,8 @@ pub(super) const QUEUES: TableDefinition<&str, &[u8]> = TableDefinition::new("qu
 /// Version of the tables, and the next place.
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
-/// The first of its line: its id, its line (0 without a key), since when its own time runs, and
-/// how long its queue had been paused then.
-pub(super) type Standing = (u128, u128, u64, u64);
+/// The first of its line: its id, its line (0 without a key), and since when its own time runs.
+pub(super) type Standing = (u128, u128, u64);
 
 /// A dead letter: its id, when it died, its line (0 without a key), its place there, and whether it
 /// holds its line.

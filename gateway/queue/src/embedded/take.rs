@@ -8,7 +8,6 @@ use redb::ReadableDatabase as _;
 use uuid::Uuid;
 
 use super::claims::lock;
-use super::ledger::Account;
 use super::record::Record;
 use super::record::Unreadable;
 use super::shared::Opened;
@@ -50,10 +49,11 @@ impl Catch {
             next: now + millis(LONGEST_WAIT),
             shared: Arc::clone(&shared),
         };
-        let account = shared.ledger().queues.get(&catch.queue).cloned();
-        let account = account.unwrap_or_default();
-        if account.paused.is_none() && most > 0 {
-            shared.with_file(|opened| catch.look(opened, most, now, &account))?;
+        let ledger = shared.ledger();
+        let account = ledger.queues.get(&catch.queue);
+        let paused = account.is_some_and(|account| account.paused.is_some());
+        if !paused && most > 0 {
+            shared.with_file(|opened| catch.look(opened, most, now))?;
         }
         Ok(catch)
     }
@@ -70,16 +70,10 @@ impl Catch {
         &self.unreadable
     }
 
-    fn look(
-        &mut self,
-        opened: &Opened,
-        most: usize,
-        now: u64,
-        account: &Account,
-    ) -> Result<(), Broken> {
+    fn look(&mut self, opened: &Opened, most: usize, now: u64) -> Result<(), Broken> {
         let (transaction, found) = self.claim(opened, most, now)?;
         let messages = transaction.open_table(MESSAGES)?;
-        for (claim, (id, _, active_since, paused)) in found {
+        for (claim, (id, _, active_since)) in found {
             let bytes = messages.get(id)?;
             let record = match &bytes {
                 Some(bytes) => Record::decode(id, bytes.value(), &self.shared.seal),
@@ -89,8 +83,7 @@ impl Catch {
             match read {
                 Err(error) => self.unreadable.push((claim, error)),
                 Ok((message, mut progress)) => {
-                    let paused = account.paused_until(now).saturating_sub(paused);
-                    progress.active_since = active_since.saturating_add(paused);
+                    progress.active_since = active_since;
                     self.taken.push(Taken {
                         claim,
                         message,
@@ -117,7 +110,7 @@ impl Catch {
         for entry in due.range((queue, 0, 0)..=(queue, u64::MAX, u64::MAX))? {
             let (key, standing) = entry?;
             let ((_, due, place), standing) = (key.value(), standing.value());
-            let (id, line, ..) = standing;
+            let (id, line, _) = standing;
             if found.len() == most || self.shared.is_closed() {
                 break;
             }

@@ -15,6 +15,7 @@ use super::blocks::Failure;
 use super::change::Change;
 use super::change::Effects;
 use super::claims::lock;
+use super::compact;
 use super::file::Place;
 use super::ledger::Ledger;
 use super::shared::Shared;
@@ -36,6 +37,7 @@ type Work = Box<dyn FnOnce(&mut Change<'_>) -> Result<Done, Broken> + Send>;
 
 enum Job {
     Change(Work),
+    Compact(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -65,6 +67,15 @@ impl Changes {
             return Err(self.shared.unavailable());
         }
         answered.await.map_err(unavailable)
+    }
+
+    /// Gives back room where much of it is unused; answers when that is done or not worth it.
+    pub(super) async fn compact(&self) {
+        let (answer, answered) = oneshot::channel();
+        if self.jobs.send(Job::Compact(answer)).await.is_ok() {
+            // An error says that the store is closed meanwhile.
+            let _ = answered.await;
+        }
     }
 
     /// Answers when the file is closed.
@@ -108,25 +119,34 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut closing = None;
-        while closing.is_none() {
+        let mut rest = None;
+        let closing = loop {
             let mut group = Vec::new();
-            if self.unhold.is_none() {
-                match jobs.blocking_recv() {
-                    None => break,
-                    Some(Job::Change(work)) => group.push(work),
-                    Some(Job::Close(answer)) => closing = Some(answer),
+            let first = match self.unhold {
+                Some(_) => None,
+                None => jobs.blocking_recv(),
+            };
+            let is_over = first.is_none() && self.unhold.is_none();
+            let more = std::iter::from_fn(|| jobs.try_recv().ok());
+            for job in first.into_iter().chain(more) {
+                match job {
+                    Job::Change(work) => group.push(work),
+                    other => rest = Some(other),
                 }
-            }
-            while closing.is_none() && group.len() < GROUP {
-                match jobs.try_recv() {
-                    Ok(Job::Change(work)) => group.push(work),
-                    Ok(Job::Close(answer)) => closing = Some(answer),
-                    Err(_) => break,
+                if rest.is_some() || group.len() == GROUP {
+                    break;
                 }
             }
             self.write(group);
-        }
+            match rest.take() {
+                Some(Job::Close(answer)) => break Some(answer),
+                Some(Job::Compact(answer)) => self.compact(answer),
+                Some(Job::Change(_)) | None => {}
+            }
+            if is_over {
+                break None;
+            }
+        };
         self.shared.close();
         jobs.close();
         drop(self.shared.take_file());
@@ -134,6 +154,35 @@ impl Writer {
         if let Some(answer) = closing {
             let _ = answer.send(());
         }
+    }
+
+    fn compact(&mut self, done: oneshot::Sender<()>) {
+        let Place::Directory(directory) = &self.place else {
+            return;
+        };
+        if self.give_up {
+            return;
+        }
+        let copied = self
+            .shared
+            .with_file(|opened| compact::copy(directory, &opened.database));
+        match copied {
+            Ok(false) => {}
+            Ok(true) => {
+                let replaced = self.shared.replace_file(|| {
+                    directory.replace().map_err(|error| self.place.io(error))?;
+                    self.place.open()
+                });
+                if let Err(error) = replaced {
+                    self.shared.set_trouble(Some(error.to_string()));
+                    tracing::error!(%error, "the queue could not go on with its compacted file");
+                }
+            }
+            Err(Unavailable(reason)) => {
+                tracing::warn!(reason, "the queue's file could not be compacted");
+            }
+        }
+        let _ = done.send(());
     }
 
     fn write(&mut self, group: Vec<Work>) {
@@ -246,10 +295,8 @@ impl Writer {
     /// After a full disk: nothing is uncertain, but redb wants to begin anew.
     fn reopen(&mut self) -> bool {
         self.reopened = Some(Instant::now());
-        drop(self.shared.take_file());
-        match self.place.open() {
-            Ok(opened) => {
-                self.shared.set_file(Some(opened));
+        match self.shared.replace_file(|| self.place.open()) {
+            Ok(()) => {
                 self.shared.bells.ring_all();
                 true
             }
