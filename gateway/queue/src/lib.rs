@@ -17,8 +17,8 @@
 
 pub mod clock;
 pub mod deliver;
-mod lines;
 pub mod embedded;
+mod lines;
 pub mod message;
 pub mod nats;
 mod operate;

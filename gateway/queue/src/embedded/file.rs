@@ -39,7 +39,7 @@ pub enum OpenError {
         found: String,
     },
     /// What it holds is not what was written.
-    #[error("{} is damaged: {reason}. Nothing was changed. Keep a copy of it, and bring back what can be read of it: `switchboard queue salvage`", .file.display())]
+    #[error("{} is damaged: {reason}. Nothing was changed. Keep a copy of it; what is whole in it can be salvaged: docs/queue.md, \"Damage\"", .file.display())]
     Damaged {
         /// The file.
         file: PathBuf,

@@ -269,7 +269,7 @@ impl Writer {
                 self.give_up(reason);
             }
             Some((Failure::Damaged, reason)) => {
-                tracing::error!(%file, reason, "the queue's file is damaged: nothing more is accepted or settled; stop this process and salvage the file");
+                tracing::error!(%file, reason, "the queue's file is damaged: nothing more is accepted or settled; what is whole in it can be salvaged: docs/queue.md");
                 self.give_up(reason);
             }
             None => {
