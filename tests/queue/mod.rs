@@ -2,5 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+mod brokers;
 mod embedded;
+mod nats;
 pub(crate) mod suite;
+
+/// How often: as the environment says, else so often.
+fn rounds(variable: &str, otherwise: usize) -> usize {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "how long a test runs is no configuration"
+    )]
+    let said = std::env::var(variable);
+    said.map_or(otherwise, |said| said.parse().expect("a number of rounds"))
+}

@@ -16,6 +16,7 @@ use queue::store::BoxFuture;
 use queue::store::Limits;
 
 use self::medium::Medium;
+use super::rounds;
 use super::suite::Harness;
 use super::suite::model;
 
@@ -40,16 +41,6 @@ impl Harness for InMemory {
         drop(store);
         Box::pin(std::future::ready(()))
     }
-}
-
-/// How often: as the environment says, else so often.
-fn rounds(variable: &str, otherwise: usize) -> usize {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "how long a test runs is no configuration"
-    )]
-    let said = std::env::var(variable);
-    said.map_or(otherwise, |said| said.parse().expect("a number of rounds"))
 }
 
 fn in_memory(secret: Option<[u8; 32]>) -> InMemory {

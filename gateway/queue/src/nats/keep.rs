@@ -136,6 +136,7 @@ fn steps_for(shared: &Shared, queue: &str) -> Vec<Step> {
     let partitions = shared.options.partitions.get();
     let members = view.members_of(queue, shared.options.heartbeat * SILENCE);
     let owners = crate::nats::share::share(queue, partitions, &members);
+    let is_free = |owner: &str| owner == shared.me || !members.contains(&owner);
     let mut steps = Vec::new();
     for (partition, wanted) in (0..).zip(owners) {
         let wanted = wanted == shared.me;
@@ -157,7 +158,7 @@ fn steps_for(shared: &Shared, queue: &str) -> Vec<Step> {
                     let over = standing
                         .leaving
                         .is_some_and(|until| until <= Instant::now());
-                    if standing.out == 0 || over {
+                    if over || shared.work.disown_idle(&owned) {
                         steps.push(Step::Give(owned));
                     } else if standing.leaving.is_none() {
                         shared
@@ -166,17 +167,18 @@ fn steps_for(shared: &Shared, queue: &str) -> Vec<Step> {
                     }
                 }
             }
-            None => {
-                let free =
-                    owner.is_none_or(|owner| owner == shared.me || !members.contains(&owner));
-                if wanted && free {
-                    steps.push(Step::Take {
-                        queue: queue.into(),
-                        partition,
-                        revision,
-                    });
-                }
-            }
+            None if wanted && owner.is_none_or(is_free) => steps.push(Step::Take {
+                queue: queue.into(),
+                partition,
+                revision,
+            }),
+            // It was let go, and nobody could be told.
+            None if owner == Some(&shared.me) => steps.push(Step::Give(Owned {
+                queue: queue.into(),
+                partition,
+                lease: revision,
+            })),
+            None => {}
         }
     }
     steps

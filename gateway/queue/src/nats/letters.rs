@@ -190,11 +190,21 @@ async fn put_behind(shared: &Shared, message: &Message, dead: &Lying) -> Result<
     let place = place.map_err(|refused| Unavailable(refused.to_string()))?;
     let due = message.not_before.unwrap_or(0);
     let known = dead.known.put_back(place.position, due);
-    match shared.change(message.id, &known, 0).await {
-        // Somebody else has put it back: this copy is none.
-        Ok(_) | Err(NotChanged::Conflict) => Ok(()),
-        Err(NotChanged::Unavailable(error)) => Err(error.into()),
+    for _ in 0..TRIES {
+        let revision = match shared.known(message.id).await? {
+            None => 0,
+            // Whoever gave it up has not come to an end yet.
+            Some((there, revision)) if matches!(there.phase, Phase::Dead { .. }) => revision,
+            // Somebody else has put it back: this copy is none.
+            Some(_) => return Ok(()),
+        };
+        match shared.change(message.id, &known, revision).await {
+            Ok(_) => return Ok(()),
+            Err(NotChanged::Conflict) => {}
+            Err(NotChanged::Unavailable(error)) => return Err(error.into()),
+        }
     }
+    Err(Unavailable("others change it all the time".into()).into())
 }
 
 /// Deletes a dead letter; one that blocked its line lets it go.
@@ -202,12 +212,8 @@ pub(super) async fn purge(shared: &Shared, id: Uuid) -> Result<bool, Unavailable
     let Some(dead) = lying(shared, id).await? else {
         return Ok(false);
     };
-    if dead.known.blocks {
-        let stream = shared.names.waiting();
-        shared.broker.delete(&stream, dead.known.position).await?;
-        if let Some((_, revision)) = shared.known(id).await? {
-            shared.forget(revision).await?;
-        }
+    if dead.known.blocks && !purge_blocking(shared, id).await? {
+        return Ok(false);
     }
     let stream = shared.names.dead();
     shared.broker.delete(&stream, dead.sequence).await?;
@@ -218,6 +224,32 @@ pub(super) async fn purge(shared: &Shared, id: Uuid) -> Result<bool, Unavailable
     let line = dead.known.line().unwrap_or(id.into_bytes());
     tell_to_look(shared, &dead.known.queue, dead.known.partition, line).await;
     Ok(true)
+}
+
+/// Takes a dead letter out of the line that it blocks; false where it was put back meanwhile.
+pub(super) async fn purge_blocking(shared: &Shared, id: Uuid) -> Result<bool, Unavailable> {
+    for _ in 0..TRIES {
+        let Some((known, revision)) = shared.known(id).await? else {
+            return Ok(true);
+        };
+        if !matches!(known.phase, Phase::Dead { .. } | Phase::Refused { .. }) {
+            return Ok(false);
+        }
+        // First it is never delivered again, then it goes.
+        let refused = Phase::Refused { at: shared.now() };
+        let refused = known.with(refused, known.progress.clone());
+        match shared.change(id, &refused, revision).await {
+            Ok(revision) => {
+                let stream = shared.names.waiting();
+                shared.broker.delete(&stream, known.position).await?;
+                shared.forget(revision).await?;
+                return Ok(true);
+            }
+            Err(NotChanged::Conflict) => {}
+            Err(NotChanged::Unavailable(error)) => return Err(error),
+        }
+    }
+    Err(Unavailable("others change it all the time".into()))
 }
 
 /// Deletes what a caller's delivered messages say, and the dead letters.

@@ -112,12 +112,13 @@ pub(super) async fn depths(shared: &Shared) -> Result<Vec<Depth>, Unavailable> {
     let info = stream.get_info().await;
     let info = info.map_err(|error| Unavailable(error.to_string()))?;
     let average = info.state.bytes / info.state.messages.max(1);
-    try_join_all(
-        queues
-            .into_iter()
-            .map(|queue| depth(shared, queue, average)),
-    )
-    .await
+    let depths = queues
+        .into_iter()
+        .map(|queue| depth(shared, queue, average));
+    let mut depths = try_join_all(depths).await?;
+    // What holds nothing is not told.
+    depths.retain(|it| it.waiting > 0 || it.dead > 0 || it.paused.is_some());
+    Ok(depths)
 }
 
 async fn depth(shared: &Shared, queue: String, average: u64) -> Result<Depth, Unavailable> {

@@ -17,6 +17,7 @@ mod broker;
 mod confirm;
 mod control;
 mod dedupe;
+mod hand;
 mod keep;
 mod letters;
 mod look;

@@ -8,13 +8,14 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use crate::nats::hand::Hand;
 use crate::nats::names;
 use crate::nats::names::Bucket;
 use crate::nats::record::Known;
 use crate::nats::record::Phase;
+use crate::nats::shared::Hold;
 use crate::nats::shared::NotChanged;
 use crate::nats::shared::Shared;
-use crate::nats::take::step_on;
 use crate::nats::work::Held;
 use crate::store::Claim;
 use crate::store::NotSettled;
@@ -22,14 +23,12 @@ use crate::store::Progress;
 use crate::store::Settled;
 use crate::store::Unavailable;
 
-/// Until what could not be moved is moved by whoever looks at it next.
-const TRY_AGAIN: u64 = 500;
-/// Until a message is looked at again that blocks its line.
-const LOOK_AGAIN: u64 = 30_000;
+/// Until a message is looked at again that blocks its line, in milliseconds: somebody may have decided, and not been heard.
+pub(super) const LOOK_AGAIN: u64 = 30_000;
 
 /// Says how it went with one that was taken.
 pub(super) async fn settle(
-    shared: &Shared,
+    shared: &Hold,
     claim: &Claim,
     settled: Settled,
 ) -> Result<(), NotSettled> {
@@ -43,18 +42,17 @@ pub(super) async fn settle(
     let revision = match shared.change(held.id, &known, held.revision).await {
         Ok(revision) => revision,
         Err(NotChanged::Conflict) => {
-            shared.work.release(claim.token);
-            let now = shared.now();
-            shared
-                .work
-                .again(&held.owned, held.head, now + TRY_AGAIN, now);
+            if let Some(held) = shared.work.release(claim.token) {
+                Hand::new(shared, held.owned, held.head).try_again();
+            }
             shared.balance.notify_one();
             return Err(NotSettled::Lost);
         }
         Err(NotChanged::Unavailable(error)) => return Err(error.into()),
     };
-    shared.work.release(claim.token);
-    put_back(shared, &held, &known, revision).await;
+    if let Some(held) = shared.work.release(claim.token) {
+        put_back(shared, held, &known, revision).await;
+    }
     shared.balance.notify_one();
     Ok(())
 }
@@ -70,22 +68,20 @@ fn outcome(shared: &Shared, known: &Known, settled: Settled) -> (Phase, Progress
 }
 
 /// What follows from what was decided: nothing is lost where it fails, and somebody does it later.
-async fn put_back(shared: &Shared, held: &Held, known: &Known, revision: u64) {
-    let now = shared.now();
-    let again = |due| shared.work.again(&held.owned, held.head, due, now);
+async fn put_back(shared: &Hold, held: Held, known: &Known, revision: u64) {
+    let hand = Hand::new(shared, held.owned, held.head);
     if let Phase::Waiting { due } = known.phase {
-        return again(due);
+        return hand.due(due);
     }
-    let moved = finish(shared, held.id, (known, revision), &held.stored).await;
-    if let Err(error) = moved {
-        tracing::debug!(%error, id = %held.id, "a settled message is moved later");
-        return again(now + TRY_AGAIN);
-    }
-    if matches!(known.phase, Phase::Dead { .. }) && known.blocks {
-        return again(now + LOOK_AGAIN);
-    }
-    if step_on(shared, &held.owned, held.head).await.is_err() {
-        again(now + TRY_AGAIN);
+    match finish(shared, held.id, (known, revision), &held.stored).await {
+        Err(error) => {
+            tracing::debug!(%error, id = %held.id, "a settled message is moved later");
+            hand.try_again();
+        }
+        Ok(()) if matches!(known.phase, Phase::Dead { .. }) && known.blocks => {
+            hand.later(LOOK_AGAIN);
+        }
+        Ok(()) => hand.gone().await,
     }
 }
 

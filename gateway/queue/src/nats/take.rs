@@ -4,7 +4,6 @@
 //! and was written by compare-and-set before anybody gets it. What a former
 //! owner has begun is ended here, and copies of what lies elsewhere go.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -16,9 +15,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::lines::Head;
-use crate::lines::Next;
 use crate::message::DecodeError;
 use crate::message::Message;
+use crate::nats::hand::Hand;
+use crate::nats::letters;
 use crate::nats::names;
 use crate::nats::record::Known;
 use crate::nats::record::Labels;
@@ -26,6 +26,7 @@ use crate::nats::record::Phase;
 use crate::nats::record::Place;
 use crate::nats::record::opened;
 use crate::nats::settle;
+use crate::nats::settle::LOOK_AGAIN;
 use crate::nats::shared::Hold;
 use crate::nats::shared::NotChanged;
 use crate::nats::shared::Revised;
@@ -40,10 +41,8 @@ use crate::store::Unavailable;
 
 /// Messages that are claimed at once.
 const AT_ONCE: usize = 64;
-/// Until something is tried again that the brokers did not answer.
+/// Until a message is looked at again that another is about to change, in milliseconds.
 const TRY_AGAIN: u64 = 500;
-/// Until a message is looked at again that blocks its line: somebody may have decided, and not been heard.
-const LOOK_AGAIN: u64 = 30_000;
 /// Until a message of a later release is looked at again.
 const LATER_RELEASE: u64 = 60_000;
 /// While this process may not work on what it owns, or has not read all of it.
@@ -104,105 +103,48 @@ async fn until(shared: &Shared, due: Option<u64>) {
 }
 
 async fn claim_all(shared: &Hold, heads: Vec<(Owned, Head)>) -> Vec<Taken> {
-    // All at once, so that what was not looked at goes back where the caller goes away.
+    // All in hand at once, so that they go back where the caller goes away.
     let hands: Vec<Hand> = heads
         .into_iter()
-        .map(|(owned, head)| Hand {
-            shared: shared.clone(),
-            owned,
-            head,
-            full: true,
-        })
+        .map(|(owned, head)| Hand::new(shared, owned, head))
         .collect();
-    stream::iter(hands)
+    let claimed: Vec<Claimed> = stream::iter(hands)
         .map(claim)
         .buffered(AT_ONCE)
         .filter_map(std::future::ready)
         .collect()
-        .await
+        .await;
+    // Nothing is waited for any more: who is handed out is handed out.
+    claimed.into_iter().filter_map(hand_out).collect()
 }
 
-/// A place at the head of a line, in hand. It goes back where it is dropped.
-struct Hand {
-    shared: Arc<Shared>,
-    owned: Owned,
-    head: Head,
-    full: bool,
+/// A message whose record says that it is in hand.
+struct Claimed {
+    hand: Hand,
+    held: Held,
+    message: Message,
 }
 
-impl Drop for Hand {
-    fn drop(&mut self) {
-        if self.full {
-            let now = self.shared.now();
-            self.shared.work.again(&self.owned, self.head, now, now);
-        }
-    }
-}
-
-impl Hand {
-    fn later(mut self, after: u64) {
-        self.full = false;
-        let now = self.shared.now();
-        let due = now.saturating_add(after);
-        self.shared.work.again(&self.owned, self.head, due, now);
-    }
-
-    /// The message itself lies elsewhere.
-    fn lies(mut self, position: u64) {
-        self.full = false;
-        let next = Next { position, due: 0 };
-        let (now, seen) = (self.shared.now(), self.head.position);
-        let work = &self.shared.work;
-        work.gone(&self.owned, self.head, Some(next), seen, now);
-    }
-
-    /// The message is gone; what follows it is looked for.
-    async fn gone(mut self) {
-        match step_on(&self.shared, &self.owned, self.head).await {
-            Ok(()) => self.full = false,
-            Err(_) => self.later(TRY_AGAIN),
-        }
-    }
-}
-
-/// Steps on to the message that follows one that is gone.
-pub(super) async fn step_on(shared: &Shared, owned: &Owned, head: Head) -> Result<(), Unavailable> {
-    loop {
-        let (seen, next) = match shared.work.behind(owned, head) {
-            None => (head.position, None),
-            Some(seen) => {
-                // A message without a key has no subject of its own, and there is nothing behind it but a copy of it.
-                let copy = Next {
-                    position: seen,
-                    due: 0,
-                };
-                let next = next_in_line(shared, owned, head).await?;
-                (seen, Some(next.unwrap_or(copy)))
-            }
-        };
-        if shared.work.gone(owned, head, next, seen, shared.now()) {
-            return Ok(());
-        }
-    }
-}
-
-async fn next_in_line(
-    shared: &Shared,
-    owned: &Owned,
-    head: Head,
-) -> Result<Option<Next>, Unavailable> {
-    let subject = shared
-        .names
-        .line(&owned.queue, owned.partition, Some(head.line));
-    let stream = shared.names.waiting();
-    let next = shared
-        .broker
-        .next(&stream, &subject, head.position + 1)
-        .await?;
-    Ok(next.map(|next| Next {
-        position: next.sequence,
-        due: names::header(&next.headers, names::NOT_BEFORE).unwrap_or(0),
-    }))
+fn hand_out(claimed: Claimed) -> Option<Taken> {
+    let Claimed {
+        hand,
+        held,
+        message,
+    } = claimed;
+    let progress = held.known.progress.clone();
+    let (id, queue) = (held.id, held.owned.queue.clone());
+    let token = hand.shared.work.hold(held);
+    hand.pass_on();
+    let claim = Claim {
+        id,
+        queue,
+        token: token?,
+    };
+    Some(Taken {
+        claim,
+        message,
+        progress,
+    })
 }
 
 /// What is to be done with the first message of a line.
@@ -228,7 +170,7 @@ struct Due {
     revision: u64,
 }
 
-async fn claim(hand: Hand) -> Option<Taken> {
+async fn claim(hand: Hand) -> Option<Claimed> {
     let found = look_at(&hand).await;
     match found {
         Ok(Found::Due(due)) => take_hold(hand, *due).await,
@@ -250,7 +192,7 @@ async fn claim(hand: Hand) -> Option<Taken> {
         }
         Err(error) => {
             tracing::debug!(%error, "a message of the queue cannot be looked at");
-            hand.later(TRY_AGAIN);
+            hand.try_again();
             None
         }
     }
@@ -330,9 +272,7 @@ async fn over(shared: &Shared, due: Due) -> Result<Found, Unavailable> {
     let kept = crate::clock::millis(shared.options.limits.dead);
     if due.known.blocks && at.saturating_add(kept) <= shared.now() {
         // The brokers have deleted the dead letter, or are about to.
-        let stream = shared.names.waiting();
-        shared.broker.delete(&stream, due.lying.sequence).await?;
-        shared.forget(due.revision).await?;
+        letters::purge_blocking(shared, due.id).await?;
         return Ok(Found::Gone);
     }
     let record = (&due.known, due.revision);
@@ -440,8 +380,8 @@ fn labels(headers: &HeaderMap) -> Labels {
     }
 }
 
-/// Writes that the message is in hand, and hands it out.
-async fn take_hold(mut hand: Hand, due: Due) -> Option<Taken> {
+/// Writes that the message is in hand.
+async fn take_hold(hand: Hand, due: Due) -> Option<Claimed> {
     let shared = hand.shared.clone();
     let mut progress = due.known.progress.clone();
     if progress.active_since == 0 {
@@ -452,7 +392,7 @@ async fn take_hold(mut hand: Hand, due: Due) -> Option<Taken> {
     let phase = Phase::Claimed {
         lease: hand.owned.lease,
     };
-    let known = due.known.with(phase, progress.clone());
+    let known = due.known.with(phase, progress);
     // Without its own lease certainly valid, nothing is taken: another may be about to.
     if !shared.is_valid() || shared.is_closed() {
         return None;
@@ -464,30 +404,24 @@ async fn take_hold(mut hand: Hand, due: Due) -> Option<Taken> {
             return None;
         }
         Err(NotChanged::Unavailable(_)) => {
-            hand.later(TRY_AGAIN);
+            hand.try_again();
             return None;
         }
     };
-    let message = due.message?;
-    hand.full = false;
-    let token = shared.work.hold(Held {
+    let held = Held {
         id: due.id,
         owned: hand.owned.clone(),
         head: hand.head,
         known,
         revision,
-        stored: due.lying.payload.clone(),
+        stored: due.lying.payload,
         until: Instant::now() + shared.options.visibility,
-    });
-    let claim = Claim {
-        id: due.id,
-        queue: hand.owned.queue.clone(),
-        token,
     };
-    Some(Taken {
-        claim,
+    let message = due.message?;
+    Some(Claimed {
+        hand,
+        held,
         message,
-        progress,
     })
 }
 
@@ -512,10 +446,10 @@ async fn bury(hand: Hand, due: Due) {
             match (finished, known.blocks) {
                 (Ok(()), false) => hand.gone().await,
                 (Ok(()), true) => hand.later(LOOK_AGAIN),
-                (Err(_), _) => hand.later(TRY_AGAIN),
+                (Err(_), _) => hand.try_again(),
             }
         }
-        Err(_) => hand.later(TRY_AGAIN),
+        Err(_) => hand.try_again(),
     }
 }
 

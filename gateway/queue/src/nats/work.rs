@@ -223,6 +223,23 @@ impl Work {
         inner.held.retain(|_, held| held.owned != *owned);
     }
 
+    /// A partition of which nothing is in hand is no longer this process's; false where something is.
+    pub(super) fn disown_idle(&self, owned: &Owned) -> bool {
+        let mut inner = self.lock();
+        let parts = inner.queues.get_mut(&owned.queue).map(|it| &mut it.parts);
+        let Some(parts) = parts else {
+            return true;
+        };
+        let owned = parts
+            .get(&owned.partition)
+            .filter(|part| part.lease == owned.lease)
+            .map(|part| (owned.partition, part.out));
+        if let Some((partition, 0)) = owned {
+            parts.remove(&partition);
+        }
+        owned.is_none_or(|(_, out)| out == 0)
+    }
+
     /// A partition is given to another by then, or is kept after all.
     pub(super) fn set_leaving(&self, owned: &Owned, leaving: Option<Instant>) {
         self.part(owned, |part, signal| {
@@ -287,7 +304,11 @@ impl Work {
         let mut inner = self.lock();
         let queue = inner.queues.get_mut(queue);
         if let Some(part) = queue.and_then(|queue| queue.parts.get_mut(&partition)) {
-            part.expected = Some((position, Instant::now() + EXPECTED));
+            // One that did not come in time is not waited for again, nor are those behind it.
+            let comes = part.expected.is_none_or(|(last, _)| last <= part.read_to);
+            if comes {
+                part.expected = Some((position, Instant::now() + EXPECTED));
+            }
         }
     }
 
@@ -417,13 +438,14 @@ impl Work {
         }
     }
 
-    /// A message is in its taker's hands; what it is known by.
-    pub(super) fn hold(&self, held: Held) -> u64 {
+    /// A message is in its taker's hands; what it is known by, where its partition is owned still.
+    pub(super) fn hold(&self, held: Held) -> Option<u64> {
+        self.part(&held.owned, |_, _| ())?;
         let mut inner = self.lock();
         inner.last_token += 1;
         let token = inner.last_token;
         inner.held.insert(token, held);
-        token
+        Some(token)
     }
 
     /// What is in somebody's hands.
@@ -441,22 +463,23 @@ impl Work {
 
     /// What nobody has renewed in time is lost to its holder, and at the head of its line again.
     pub(super) fn expire(&self, now: u64) {
-        let expired: Vec<(u64, Held)> = {
+        let expired: Vec<u64> = {
             let inner = self.lock();
             let over = inner
                 .held
                 .iter()
                 .filter(|(_, it)| it.until <= Instant::now());
-            over.map(|(token, held)| (*token, held.clone())).collect()
+            over.map(|(token, _)| *token).collect()
         };
-        for (token, held) in expired {
-            self.release(token);
-            self.again(&held.owned, held.head, now, now);
+        for token in expired {
+            if let Some(held) = self.release(token) {
+                self.again(&held.owned, held.head, now, now);
+            }
         }
     }
 
     /// It is no longer.
-    pub(super) fn release(&self, token: u64) {
-        self.lock().held.remove(&token);
+    pub(super) fn release(&self, token: u64) -> Option<Held> {
+        self.lock().held.remove(&token)
     }
 }
