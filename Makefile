@@ -63,6 +63,7 @@ bench: $(PLAYGROUND)
 	@$(MAKE) --no-print-directory $(TAILCALL) || echo 'bench: npm did not bring Tailcall; its rows are left out'
 	$(DIST)/bench run $$(test -x $(TAILCALL) && echo --tailcall $(TAILCALL))
 	$(DIST)/bench run --rows shop,hostile
+	$(CARGO) run --profile dist --locked -p switchboard-queue --example enqueue
 
 MINUTES ?= 30
 

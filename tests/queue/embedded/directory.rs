@@ -1,6 +1,7 @@
 //! The directory of a store: one process has it at a time.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use queue::Embedded;
@@ -9,6 +10,7 @@ use queue::embedded::OpenError;
 use queue::seal::Seal;
 use queue::store::Limits;
 use queue::store::Reason;
+use queue::store::Refused;
 use queue::store::Settled;
 use uuid::Uuid;
 
@@ -36,6 +38,73 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap_or_default();
     }
+}
+
+/// A file system of so many MiB, where this process may mount one.
+struct SmallDisk(Temporary);
+
+impl SmallDisk {
+    fn mount(mebibytes: u32) -> Option<Self> {
+        let directory = Temporary::default();
+        std::fs::create_dir_all(&directory.0).unwrap();
+        let disk = Self(directory);
+        disk.run(&["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .then_some(disk)
+    }
+
+    fn grow(&self, mebibytes: u32) {
+        let size = format!("remount,size={mebibytes}m");
+        assert!(self.run(&["-o", &size]));
+    }
+
+    fn run(&self, arguments: &[&str]) -> bool {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(arguments).arg(&self.0.0).output();
+        mounted.is_ok_and(|it| it.status.success())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(&self.0.0).output();
+        drop(unmounted);
+    }
+}
+
+/// Where nothing may be mounted, a disk in memory shows the same: see `faults`.
+#[tokio::test]
+async fn a_small_disk_fills_up_and_refuses_until_it_grows() {
+    let Some(disk) = SmallDisk::mount(8) else {
+        return;
+    };
+    let directory = Temporary(disk.0.0.join("queue"));
+    let store = open(&directory).unwrap();
+    let large = || {
+        let mut large = message("a");
+        large.call.body.0 = vec![b'x'; 200_000];
+        large
+    };
+    let mut accepted = 0;
+    let refused = loop {
+        match append_all(&store, vec![large()]).await.remove(0) {
+            Ok(_) => accepted += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, Refused::Unavailable { .. }), "{refused}");
+    assert!(accepted > 5, "{accepted}");
+    let waiting = async || soon(store.depths()).await.map(|it| it[0].waiting);
+    disk.grow(64);
+    soon(async {
+        while append_all(&store, vec![large()]).await[0].is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(waiting().await, Ok(accepted + 1));
+    soon(store.close()).await;
+    let store = open(&directory).unwrap();
+    assert_eq!(soon(store.depths()).await.unwrap()[0].waiting, accepted + 1);
 }
 
 fn open(directory: &Temporary) -> Result<Embedded, OpenError> {

@@ -186,6 +186,9 @@ impl Writer {
     }
 
     fn write(&mut self, group: Vec<Work>) {
+        if group.is_empty() && self.unhold.is_none() {
+            return;
+        }
         if self.give_up || !self.is_open() {
             self.unhold = None;
             return;
