@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { switchboardFetcher, takeReport } from './fetcher';
+import { isSubscription, socketAddress, switchboardFetcher, takeReport } from './fetcher';
 import type { Report } from './report';
 
 afterEach(() => vi.unstubAllGlobals());
@@ -103,3 +103,18 @@ async function run(operation: Operation, headers?: Record<string, string>) {
   });
   return { answer, reports };
 }
+
+describe('a subscription', () => {
+  it('is told from other operations of its document by its name', () => {
+    const both = 'query A { a } subscription B { b }';
+    expect(isSubscription({ query: both, operationName: 'B' })).toBe(true);
+    expect(isSubscription({ query: both, operationName: 'A' })).toBe(false);
+    expect(isSubscription({ query: 'subscription { b }' })).toBe(true);
+    expect(isSubscription({ query: 'subscription {' })).toBe(false);
+  });
+
+  it('goes over a socket of the address that everything else goes to', () => {
+    expect(socketAddress('/graphql', 'https://api.example.com/playground/')).toBe('wss://api.example.com/graphql');
+    expect(socketAddress('/graphql', 'http://127.0.0.1:4000/playground/')).toBe('ws://127.0.0.1:4000/graphql');
+  });
+});

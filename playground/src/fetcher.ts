@@ -1,10 +1,11 @@
 /**
- * How the page asks the gateway: one POST per operation, with the request for a plan and a trace in
- * `extensions.switchboard`. The report is taken out of the answer, so that the reader sees the
- * answer any client would get.
+ * How the page asks the gateway: one POST per operation, and one WebSocket per subscription, with the
+ * request for a plan and a trace in `extensions.switchboard`. The report is taken out of the answer,
+ * so that the reader sees the answer any client would get.
  */
 import type { Fetcher, FetcherOpts, FetcherParams, Observable } from '@graphiql/toolkit';
-import { Kind, parse, type ExecutionResult } from 'graphql';
+import { Kind, OperationTypeNode, parse, type ExecutionResult, type OperationDefinitionNode } from 'graphql';
+import { createClient, type SubscribePayload } from 'graphql-ws';
 import { readReport, type Report } from './report';
 
 export interface FetcherOptions {
@@ -20,16 +21,20 @@ const REPORT_REQUEST = { switchboard: { plan: true, trace: true } };
 
 /** Observable rather than a promise: only then does GraphiQL's stop button cancel the request. */
 export function switchboardFetcher({ endpoint, onReport }: FetcherOptions): Fetcher {
-  return (operation, options) =>
-    cancellable(async (signal) => {
+  const report = (answer: ExecutionResult) => {
+    const { shown, report } = takeReport(answer);
+    onReport(report);
+    return shown;
+  };
+  return (operation, options) => {
+    const asked = { ...withNameInQuery(operation), extensions: REPORT_REQUEST };
+    if (isSubscription(asked)) return events(endpoint, asked, options, report);
+    return cancellable(async (signal) => {
       const introspects = operation.operationName === INTROSPECTION;
-      const body = introspects ? operation : { ...withNameInQuery(operation), extensions: REPORT_REQUEST };
-      const answer = await post(endpoint, body, options, signal);
-      if (introspects) return answer;
-      const { shown, report } = takeReport(answer);
-      onReport(report);
-      return shown;
+      const answer = await post(endpoint, introspects ? operation : asked, options, signal);
+      return introspects ? answer : report(answer);
     });
+  };
 }
 
 /**
@@ -42,15 +47,25 @@ function withNameInQuery({ operationName, ...operation }: FetcherParams): Fetche
   return names.length === 1 ? { ...operation, operationName: names[0] } : operation;
 }
 
-/** None for a query that cannot be read: the gateway says best what is wrong with it. */
 function operationNames(query: string): string[] {
+  return operations(query).flatMap(({ name }) => (name ? [name.value] : []));
+}
+
+/** None for a query that cannot be read: the gateway says best what is wrong with it. */
+function operations(query: string): OperationDefinitionNode[] {
   try {
-    return parse(query, { noLocation: true }).definitions.flatMap((definition) =>
-      definition.kind === Kind.OPERATION_DEFINITION && definition.name ? [definition.name.value] : [],
-    );
+    const { definitions } = parse(query, { noLocation: true });
+    return definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
   } catch {
     return [];
   }
+}
+
+/** Which of several operations is meant is known by its name alone. */
+export function isSubscription({ query, operationName }: FetcherParams): boolean {
+  const all = operations(query);
+  const meant = all.length === 1 ? all[0] : all.find(({ name }) => name && name.value === operationName);
+  return meant?.operation === OperationTypeNode.SUBSCRIPTION;
 }
 
 /** The answer without `extensions.switchboard`, and without `extensions` if nothing else is in it. */
@@ -96,6 +111,40 @@ async function readAnswer(response: Response): Promise<ExecutionResult> {
   } catch {
     throw new Error(`HTTP ${response.status}: the answer is not JSON.\n${text.slice(0, 500)}`);
   }
+}
+
+/** A socket of its own for each subscription; what the reader wrote in the headers editor goes with it. */
+function events(
+  endpoint: string,
+  operation: FetcherParams,
+  options: FetcherOpts | undefined,
+  report: (answer: ExecutionResult) => ExecutionResult,
+): Observable<ExecutionResult> {
+  const subscribe = (observer: Observer<ExecutionResult>) => {
+    const client = createClient({
+      url: socketAddress(endpoint, window.location.href),
+      connectionParams: options?.headers,
+      retryAttempts: 0,
+    });
+    const stop = client.subscribe(operation as unknown as SubscribePayload, {
+      next: (answer) => observer.next(report(answer as ExecutionResult)),
+      error: (error) => observer.error(error),
+      complete: () => observer.complete(),
+    });
+    return {
+      unsubscribe: () => {
+        stop();
+        void client.dispose();
+      },
+    };
+  };
+  return { subscribe } as Observable<ExecutionResult>;
+}
+
+export function socketAddress(endpoint: string, page: string): string {
+  const address = new URL(endpoint, page);
+  address.protocol = address.protocol.replace('http', 'ws');
+  return address.href;
 }
 
 interface Observer<T> {

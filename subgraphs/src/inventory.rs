@@ -5,15 +5,16 @@
 pub mod proto;
 mod warehouse;
 
-use std::io;
+use std::{io, pin::Pin, time::Duration};
 
 use axum::Router;
+use futures_util::{Stream, stream};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, service::Routes};
 
 use self::{
     proto::{
-        BatchGetStockRequest, BatchGetStockResponse, GetStockRequest, Stock,
+        BatchGetStockRequest, BatchGetStockResponse, GetStockRequest, Stock, WatchStockRequest,
         inventory_service_server::{InventoryService, InventoryServiceServer},
     },
     warehouse::Warehouses,
@@ -26,6 +27,9 @@ use crate::{
 pub(crate) const NAME: &str = "inventory";
 
 const MOST_AT_ONCE: usize = 1000;
+/// Between two sales, where nobody says otherwise, and at least.
+const SALES: Duration = Duration::from_secs(1);
+const FASTEST: Duration = Duration::from_millis(10);
 const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/inventory.bin"));
 
 /// Starts the service, with server reflection, on a listener inside the caller's tokio runtime.
@@ -45,6 +49,26 @@ fn routes() -> Router {
 
 #[tonic::async_trait]
 impl InventoryService for Warehouses {
+    type WatchStockStream = Pin<Box<dyn Stream<Item = Result<Stock, Status>> + Send>>;
+
+    async fn watch_stock(
+        &self,
+        request: Request<WatchStockRequest>,
+    ) -> Result<Response<Self::WatchStockStream>, Status> {
+        let WatchStockRequest {
+            product_id,
+            interval_ms,
+        } = request.into_inner();
+        let interval = match u64::try_from(interval_ms) {
+            Ok(0) => SALES,
+            Ok(millis) => Duration::from_millis(millis).max(FASTEST),
+            Err(_) => return Err(Status::invalid_argument("interval_ms is below 0")),
+        };
+        let get = GetStockRequest { product_id };
+        let stock = self.get_stock(Request::new(get)).await?.into_inner();
+        Ok(Response::new(Box::pin(sales(stock, interval))))
+    }
+
     async fn get_stock(
         &self,
         request: Request<GetStockRequest>,
@@ -73,8 +97,32 @@ impl InventoryService for Warehouses {
     }
 }
 
+/// A stock, and what is left of it after each sale, until nothing is.
+fn sales(stock: Stock, interval: Duration) -> impl Stream<Item = Result<Stock, Status>> {
+    stream::unfold((Some(stock), false), move |(stock, sold)| async move {
+        let stock = stock?;
+        if sold {
+            tokio::time::sleep(interval).await;
+        }
+        let left = stock.available.then(|| after_a_sale(&stock));
+        Some((Ok(stock), (left, true)))
+    })
+}
+
+fn after_a_sale(stock: &Stock) -> Stock {
+    let quantity = stock.quantity - 1;
+    let available = quantity > 0;
+    Stock {
+        product_id: stock.product_id.clone(),
+        available,
+        quantity,
+        warehouse: stock.warehouse.clone().filter(|_| available),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use futures_util::StreamExt as _;
     use tonic::Code;
 
     use super::*;
@@ -123,6 +171,24 @@ mod tests {
     #[tokio::test]
     async fn every_product_of_the_catalogue_has_a_row() {
         assert_eq!(batch(&["1", "10000", "10001", "0"]).await.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stock_is_watched_until_it_is_sold_out() {
+        let [stock] = &batch(&["1"]).await[..] else {
+            panic!("one stock")
+        };
+        let request = Request::new(WatchStockRequest {
+            product_id: "1".to_owned(),
+            interval_ms: 0,
+        });
+        let watched = Warehouses::seeded().watch_stock(request).await.unwrap();
+        let told: Vec<i32> = watched
+            .into_inner()
+            .map(|stock| stock.unwrap().quantity)
+            .collect()
+            .await;
+        assert_eq!(told, (0..=stock.quantity).rev().collect::<Vec<_>>());
     }
 
     #[tokio::test]

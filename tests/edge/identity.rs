@@ -171,8 +171,13 @@ subgraphs:
 
 /// A token for somebody, good until long after these tests.
 fn token(who: &str) -> String {
+    token_until(who, 4_000_000_000)
+}
+
+/// A token of the issuer `https://id`, signed with [`keys`]; good until so many seconds after 1970.
+pub(super) fn token_until(who: &str, end: u64) -> String {
     let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let claims = json!({ "iss": "https://id", "aud": "api", "sub": who, "exp": 4_000_000_000_u64 });
+    let claims = json!({ "iss": "https://id", "aud": "api", "sub": who, "exp": end });
     let message = format!(
         "{}.{}",
         part(json!({ "alg": "HS256", "kid": "k" })),
@@ -183,9 +188,14 @@ fn token(who: &str) -> String {
     format!("{message}.{signature}")
 }
 
-async fn verifying(service: &Scripted) -> (super::binary::Folder, Gateway) {
+/// What verifies these tokens.
+pub(super) fn keys() -> String {
     let secret = URL_SAFE_NO_PAD.encode([7; 32]);
-    let keys = json!({ "keys": [{ "kty": "oct", "kid": "k", "k": secret }] }).to_string();
+    json!({ "keys": [{ "kty": "oct", "kid": "k", "k": secret }] }).to_string()
+}
+
+async fn verifying(service: &Scripted) -> (super::binary::Folder, Gateway) {
+    let keys = keys();
     let hash = digest::digest(&digest::SHA256, b"sbk_carol");
     let hash: String = hash
         .as_ref()

@@ -28,8 +28,11 @@ mod raw;
 mod scripted;
 mod shop;
 mod slow;
+mod subscriptions;
+mod ticker;
 mod tls;
 mod traces;
+mod websocket;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use compose::SchemaFiles;
 use compose::SourceOverride;
 use compose::SubgraphFile;
 use compose::Supergraph;
+use futures_util::StreamExt as _;
 use plan::Document;
 use plan::Plan;
 use plan::Refusal;
@@ -294,6 +295,9 @@ impl<'c> Gateway<'c> {
                 return Vec::new();
             }
         };
+        if plan.is_subscription() {
+            return self.events(&plan, &variables, spec, report).await;
+        }
         let mut recorded = Vec::new();
         let mut body = Vec::new();
         for _ in 0..self.config.times.unwrap_or(1) {
@@ -309,6 +313,41 @@ impl<'c> Gateway<'c> {
             )
         });
         compare_response(response, spec, report);
+        recorded
+    }
+
+    /// The same for a subscription: a list of responses, one for each event.
+    async fn events<'s>(
+        &self,
+        plan: &Plan,
+        variables: &Variables,
+        spec: &'s Spec,
+        report: &mut Report<'s>,
+    ) -> Vec<CallRecord> {
+        let began = self.context(spec);
+        let sources = &*self.sources;
+        let events = execute::subscribe(plan, variables, sources, &began);
+        let mut events = events.expect("a spec's caller may subscribe");
+        let mut recorded = Vec::new();
+        let mut responses = Vec::new();
+        while let Some(event) = events.next().await {
+            let context = self.context(spec);
+            let response = match event {
+                Ok(event) => {
+                    let answer = execute::answer(event, plan, variables, sources, &context);
+                    answer.await.respond()
+                }
+                Err(error) => execute::failed(plan, &error, &began.correlation_id),
+            };
+            let json = serde_json::from_slice(&response.finish(None));
+            let mut json: Json = json.expect("a response is JSON");
+            take_correlation_ids(&mut json, report);
+            responses.push(json);
+            recorded.extend(context.calls.into_iter().flat_map(|log| log.take()));
+        }
+        drop(events);
+        recorded.extend(began.calls.into_iter().flat_map(|log| log.take()));
+        compare_response(Json::Array(responses), spec, report);
         recorded
     }
 

@@ -616,7 +616,7 @@ pub struct Resolver {
 /// What a resolver resolves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A field of Query or Mutation.
+    /// A field of Query, Mutation or Subscription.
     Root {
         /// The root type's name.
         ty: Name,
@@ -639,6 +639,13 @@ pub enum Target {
         /// The key's leaf paths.
         key: Vec<FieldPath>,
     },
+}
+
+impl Target {
+    /// Whether it is a field of Subscription: its call brings events instead of one reply.
+    pub fn is_subscription(&self) -> bool {
+        matches!(self, Target::Root { ty, .. } if ty == "Subscription")
+    }
 }
 
 /// How a call is built.

@@ -10,6 +10,7 @@ mod parents;
 mod response;
 mod run;
 mod store;
+mod subscribe;
 mod write;
 
 pub use response::FieldError;
@@ -18,3 +19,6 @@ pub use response::Response;
 pub use run::Arrived;
 pub use run::arrive;
 pub use run::execute;
+pub use subscribe::answer;
+pub use subscribe::failed;
+pub use subscribe::subscribe;

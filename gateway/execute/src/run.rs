@@ -26,6 +26,7 @@ use plan::source::Reply;
 use plan::source::Row;
 use plan::source::SourceError;
 use plan::source::Sources;
+use plan::tape::Tape;
 use serde_json::Map;
 use serde_json::Value as Json;
 
@@ -71,19 +72,32 @@ pub async fn arrive<'r>(
     sources: &'r dyn Sources,
     context: &'r Context,
 ) -> Arrived<'r> {
-    let mut run = Run {
-        plan,
-        variables,
-        sources,
-        context,
-        store: Store::new(plan.steps().len()),
-        waiting: plan.steps().iter().map(|step| step.after.len()).collect(),
-        pending: std::iter::repeat_with(|| None)
-            .take(plan.steps().len())
-            .collect(),
-        calls: FuturesUnordered::new(),
+    let mut run = Run::new(plan, variables, sources, context);
+    let ready: Vec<usize> = (0..run.waiting.len())
+        .filter(|s| run.waiting[*s] == 0)
+        .collect();
+    run.all_steps(ready).await;
+    Arrived(run)
+}
+
+/// Runs a plan's steps but the one that has brought this already: each as soon as what it waits for is there.
+pub(crate) async fn arrive_after<'r>(
+    brought: (&'r Step, Tape),
+    plan: &'r Plan,
+    variables: &'r Variables,
+    sources: &'r dyn Sources,
+    context: &'r Context,
+) -> Arrived<'r> {
+    let mut run = Run::new(plan, variables, sources, context);
+    let (step, tape) = brought;
+    let rows = Rows {
+        rows: vec![Row::new()],
+        ..Rows::default()
     };
-    run.all_steps().await;
+    let reply = vec![(0, Reply::one(1, Ok(vec![tape])))];
+    assign(&mut run.store, plan, step, &rows, reply, Assignment::Whole);
+    let ready = run.finish(step.id);
+    run.all_steps(ready).await;
     Arrived(run)
 }
 
@@ -135,10 +149,27 @@ struct Arguments {
 }
 
 impl<'r> Run<'r> {
-    async fn all_steps(&mut self) {
-        let ready: Vec<usize> = (0..self.waiting.len())
-            .filter(|s| self.waiting[*s] == 0)
-            .collect();
+    fn new(
+        plan: &'r Plan,
+        variables: &'r Variables,
+        sources: &'r dyn Sources,
+        context: &'r Context,
+    ) -> Self {
+        Self {
+            plan,
+            variables,
+            sources,
+            context,
+            store: Store::new(plan.steps().len()),
+            waiting: plan.steps().iter().map(|step| step.after.len()).collect(),
+            pending: std::iter::repeat_with(|| None)
+                .take(plan.steps().len())
+                .collect(),
+            calls: FuturesUnordered::new(),
+        }
+    }
+
+    async fn all_steps(&mut self, ready: Vec<usize>) {
         self.start_all(ready);
         while let Some(answered) = self.calls.next().await {
             if let Some(done) = self.take(answered) {

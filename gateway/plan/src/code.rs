@@ -82,6 +82,10 @@ pub enum Code {
     FanoutExceeded,
     /// A later root field of a mutation that was not begun.
     NotStarted,
+    /// As many subscriptions are open as may be.
+    TooManySubscriptions,
+    /// Events came faster than a subscriber took them.
+    SubscriberTooSlow,
     /// A fault of the gateway itself.
     InternalError,
 }
@@ -131,6 +135,8 @@ impl Code {
         Code::UpstreamInvalidResponse,
         Code::FanoutExceeded,
         Code::NotStarted,
+        Code::TooManySubscriptions,
+        Code::SubscriberTooSlow,
         Code::InternalError,
     ];
 
@@ -176,6 +182,8 @@ impl Code {
             Code::UpstreamInvalidResponse => "UPSTREAM_INVALID_RESPONSE",
             Code::FanoutExceeded => "FANOUT_EXCEEDED",
             Code::NotStarted => "NOT_STARTED",
+            Code::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
+            Code::SubscriberTooSlow => "SUBSCRIBER_TOO_SLOW",
             Code::InternalError => "INTERNAL_ERROR",
         }
     }
@@ -209,7 +217,7 @@ impl Code {
             Code::Forbidden => 403,
             Code::NotFound | Code::PersistedQueryNotFound => 404,
             Code::Conflict => 409,
-            Code::RateLimited => 429,
+            Code::RateLimited | Code::TooManySubscriptions | Code::SubscriberTooSlow => 429,
             Code::Cancelled => 499,
             Code::UpstreamError | Code::InternalError => 500,
             Code::UpstreamInvalidResponse | Code::FanoutExceeded | Code::CostUnderestimated => 502,
@@ -223,6 +231,8 @@ impl Code {
         matches!(
             self,
             Code::RateLimited
+                | Code::TooManySubscriptions
+                | Code::SubscriberTooSlow
                 | Code::AuthorizationUnavailable
                 | Code::UpstreamUnavailable
                 | Code::UpstreamTimeout

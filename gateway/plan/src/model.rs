@@ -29,6 +29,7 @@ use crate::shape::ReplyShape;
 pub struct Plan {
     pub(crate) supergraph: Arc<Supergraph>,
     pub(crate) mutation: bool,
+    pub(crate) subscription: bool,
     pub(crate) operation_name: Option<String>,
     pub(crate) variables: Vec<VariableDef>,
     pub(crate) conditions: Vec<Condition>,
@@ -52,6 +53,15 @@ impl Plan {
     /// Whether it is a mutation.
     pub fn is_mutation(&self) -> bool {
         self.mutation
+    }
+    /// Whether it is a subscription.
+    pub fn is_subscription(&self) -> bool {
+        self.subscription
+    }
+    /// The step that brings a subscription's events; all others run for each of them.
+    pub fn events(&self) -> Option<&Step> {
+        let mut roots = self.steps.iter().filter(|step| step.parents.is_none());
+        roots.next().filter(|_| self.subscription)
     }
     /// The operation's name.
     pub fn operation_name(&self) -> Option<&str> {

@@ -33,11 +33,7 @@ pub fn plan(
     limits: &OperationLimits,
 ) -> Result<Plan, Refusal> {
     let operation = document.operation(operation_name)?;
-    let mutation = match operation.operation_type {
-        OperationType::Query => false,
-        OperationType::Mutation => true,
-        OperationType::Subscription => return Err(no_subscriptions()),
-    };
+    let mutation = operation.operation_type == OperationType::Mutation;
     let variables = variables(supergraph, operation);
     let index = |name: &str| index_of(&variables, name);
     let collector = Collector {
@@ -54,6 +50,7 @@ pub fn plan(
     Ok(Plan {
         supergraph: supergraph.clone(),
         mutation,
+        subscription: operation.operation_type == OperationType::Subscription,
         operation_name: operation.name.as_ref().map(|name| name.to_string()),
         introspection: introspection(&document.valid, operation)?,
         variables,
@@ -110,13 +107,6 @@ fn introspection(
     apollo_compiler::introspection::check_max_depth(document, operation)
         .map_err(|bad| Refusal::new(Code::IntrospectionTooDeep, bad.message().to_string()))?;
     Ok(Some(document.clone()))
-}
-
-fn no_subscriptions() -> Refusal {
-    Refusal::new(
-        Code::GraphqlValidationFailed,
-        "Subscriptions are not served over this transport.",
-    )
 }
 
 impl Plan {

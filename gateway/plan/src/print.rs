@@ -114,12 +114,17 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.is_mutation() {
-            "mutation"
-        } else {
-            "query"
+        let kind = match (self.is_mutation(), self.is_subscription()) {
+            (true, _) => "mutation",
+            (_, true) => "subscription",
+            _ => "query",
         };
         match self.steps().len() {
+            1 if self.is_subscription() => writeln!(f, "{kind}: events")?,
+            2 if self.is_subscription() => writeln!(f, "{kind}: events, and 1 step for each")?,
+            n if self.is_subscription() => {
+                writeln!(f, "{kind}: events, and {} steps for each", n - 1)?;
+            }
             0 => writeln!(f, "{kind}: answered without any call")?,
             1 => writeln!(f, "{kind}: 1 step")?,
             n if self.depth() == 1 => writeln!(f, "{kind}: {n} steps at once")?,

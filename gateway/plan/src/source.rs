@@ -13,11 +13,13 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
 use std::time::Duration;
 use std::time::Instant;
 
 use compose::model::Resolver;
 use compose::model::SourceId;
+use futures_core::Stream;
 use serde_json::Map;
 use serde_json::Value as Json;
 use smallvec::SmallVec;
@@ -34,6 +36,11 @@ use crate::tape::Tape;
 /// A boxed future, as trait objects need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The events of a subscription, each decoded into the step's shape. Nothing follows an error.
+/// Read no faster than events are answered, so that a source is never far ahead; dropping it ends
+/// the subscription at the service.
+pub type Events<'a> = Pin<Box<dyn Stream<Item = Result<Tape, SourceError>> + Send + 'a>>;
+
 /// Every source of a graph.
 pub trait Sources: Send + Sync {
     /// The source with this id.
@@ -47,6 +54,35 @@ pub trait Source: Send + Sync {
     /// Never fails as a whole: each chunk has its own outcome, and every row
     /// belongs to exactly one chunk. Dropping the future cancels the calls.
     fn fetch<'a>(&'a self, fetch: Fetch<'a>) -> BoxFuture<'a, Reply>;
+
+    /// Listens for the events of a root field of Subscription: each tape's root is the field's
+    /// value. The deadline of the fetch's context bounds no event. Without a row.
+    fn subscribe<'a>(&'a self, fetch: Fetch<'a>) -> Events<'a> {
+        no_events(&fetch)
+    }
+}
+
+/// What a source says that is asked for events and has none.
+pub fn no_events(fetch: &Fetch<'_>) -> Events<'static> {
+    let service: Arc<str> = Arc::default();
+    let message = "The service has no events.";
+    let error = SourceError::new(Code::InternalError, &service, message);
+    let internal = format!("{}: its source brings no events", fetch.resolver.place);
+    Box::pin(Only(Some(error.internal(internal))))
+}
+
+/// A stream of one error.
+struct Only(Option<SourceError>);
+
+impl Stream for Only {
+    type Item = Result<Tape, SourceError>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Err))
+    }
 }
 
 /// What the executor wants of a source.

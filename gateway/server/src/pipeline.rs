@@ -3,6 +3,8 @@
 //! Owns the order of the steps and nothing of how a step works. Knows nothing
 //! of HTTP: the edge makes the request and answers with the result.
 
+mod subscription;
+
 use std::future::Future;
 use std::hash::Hash;
 use std::hash::Hasher;
@@ -32,6 +34,7 @@ use plan::source::Stale;
 use plan::source::TraceContext;
 use serde_json::Map;
 use serde_json::Value as Json;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
@@ -65,6 +68,10 @@ use crate::rate_limits::Unit;
 use crate::rate_limits::Who;
 use crate::refusal;
 
+pub(crate) use subscription::Course;
+pub(crate) use subscription::Event;
+pub(crate) use subscription::Subscription;
+
 /// The gateway: the graph in service, and what outlives any one graph.
 pub(crate) struct Gateway {
     pub(crate) graph: ArcSwap<Graph>,
@@ -76,6 +83,8 @@ pub(crate) struct Gateway {
     pub(crate) tracer: Option<Tracer>,
     /// Whether requests are taken.
     pub(crate) admission: Arc<Admission>,
+    /// Told each time another graph is in service.
+    replaced: watch::Sender<()>,
 }
 
 /// One operation and on whose behalf it runs.
@@ -83,8 +92,7 @@ pub(crate) struct GraphqlRequest<'r, 's> {
     pub(crate) document: Asked<'r>,
     pub(crate) operation_name: Option<&'r str>,
     pub(crate) variables: Map<String, Json>,
-    /// Whether the transport may carry a mutation.
-    pub(crate) mutations: bool,
+    pub(crate) carries: Carries,
     /// What a developer wants to see beside the answer.
     pub(crate) wants: Wants,
     pub(crate) caller: Caller,
@@ -94,6 +102,21 @@ pub(crate) struct GraphqlRequest<'r, 's> {
     pub(crate) standings: &'r mut Standings,
     /// What those who look on have seen of it.
     pub(crate) seen: &'r mut Seen<'s>,
+}
+
+/// What a transport may carry beside queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Carries {
+    pub(crate) mutations: bool,
+    pub(crate) subscriptions: bool,
+}
+
+/// An operation that runs.
+pub(crate) enum Begun {
+    /// It is answered.
+    Answer(Answer),
+    /// It is answered again and again.
+    Subscription(Box<Subscription>),
 }
 
 /// Who asks.
@@ -170,7 +193,19 @@ impl Gateway {
             flights: Flights::new(),
             epoch: AtomicU64::new(0),
             tracer: None,
+            replaced: watch::channel(()).0,
         }
+    }
+
+    /// Puts another graph in service. What runs goes on where it began.
+    pub(crate) fn replace(&self, graph: Graph) {
+        self.graph.store(Arc::new(graph));
+        self.replaced.send_replace(());
+    }
+
+    /// For those who want to know when that happens.
+    pub(crate) fn replacements(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
     }
 
     /// The same, with traces of some requests.
@@ -184,6 +219,32 @@ impl Gateway {
         graph: &Arc<Graph>,
         request: GraphqlRequest<'_, '_>,
     ) -> Result<Answer, NotRun> {
+        let admitted = request.admitted;
+        let work = self.admit(graph, request).await?;
+        self.answer(work, admitted).await
+    }
+
+    /// The same for a transport that carries subscriptions too.
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        graph: &Arc<Graph>,
+        request: GraphqlRequest<'_, '_>,
+    ) -> Result<Begun, NotRun> {
+        let admitted = request.admitted;
+        let work = self.admit(graph, request).await?;
+        if !work.planned.plan.is_subscription() {
+            return self.answer(work, admitted).await.map(Begun::Answer);
+        }
+        let subscription = Subscription::begin(self.clone(), work)?;
+        Ok(Begun::Subscription(Box::new(subscription)))
+    }
+
+    /// Everything that is decided before anything runs.
+    async fn admit(
+        self: &Arc<Self>,
+        graph: &Arc<Graph>,
+        request: GraphqlRequest<'_, '_>,
+    ) -> Result<Work, NotRun> {
         let caller = request.caller;
         let limits = graph.settings.limits.of(&caller.principal);
         let meant = graph.documents.resolve(&request.document);
@@ -205,8 +266,11 @@ impl Gateway {
         let (planned, cached) = within(caller.deadline, plans).await?;
         request.seen.planned(&planned, cached);
         graph.documents.remember(&meant);
-        if planned.plan.is_mutation() && !request.mutations {
+        if planned.plan.is_mutation() && !request.carries.mutations {
             return Err(NotRun::MutationOverGet);
+        }
+        if planned.plan.is_subscription() && !request.carries.subscriptions {
+            return Err(needs_a_stream().into());
         }
         limits.check_variables(&request.variables, &planned.told())?;
         let mut variables = planned.plan.coerce(&request.variables)?;
@@ -232,7 +296,7 @@ impl Gateway {
         let new = || CallLog::new(caller.received.into_std());
         let calls = request.seen.calls().or_else(|| wants.trace.then(new));
         let time = caller.deadline - caller.received;
-        let work = Work {
+        Ok(Work {
             wants,
             time,
             planning: report::Planning::begun(wants, caller.received, cached),
@@ -242,11 +306,18 @@ impl Gateway {
             planned,
             variables,
             charge,
-        };
+        })
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        work: Work,
+        admitted: &Admitted<'_>,
+    ) -> Result<Answer, NotRun> {
         // Boxed, so that what is awaited around it stays small enough to move cheaply.
         match work.is_worth_sharing() {
             true => Ok(Box::pin(self.share(work)).await?),
-            false => Ok(Box::pin(self.run_alone(work, request.admitted)).await),
+            false => Ok(Box::pin(self.run_alone(work, admitted)).await),
         }
     }
 
@@ -610,6 +681,11 @@ async fn within<T>(
     until(deadline, work)
         .await
         .unwrap_or_else(|| Err(too_late()))
+}
+
+fn needs_a_stream() -> Refusal {
+    let message = "A subscription is answered over WebSocket, or with Accept: text/event-stream.";
+    Refusal::new(Code::GraphqlValidationFailed, message)
 }
 
 fn too_late() -> Refusal {

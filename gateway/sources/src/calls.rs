@@ -140,6 +140,18 @@ impl Observed<'_> {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+/// A subscription's source ended it, and not because it was at its end.
+pub(crate) fn broken_off(context: &Context, error: &SourceError) {
+    tracing::warn!(
+        target: "switchboard::upstream",
+        correlation_id = %context.correlation_id,
+        source = %error.service,
+        code = error.code.as_str(),
+        detail = error.internal.as_deref().unwrap_or(&error.message),
+        "a stream of events failed"
+    );
+}
+
 /// A call went well, and its reply says that a part of it did not.
 pub(crate) fn told(context: &Context, error: &SourceError) {
     tracing::warn!(

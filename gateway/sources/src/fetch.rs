@@ -14,6 +14,7 @@ use plan::code::Code;
 use plan::shape::ReplyShape;
 use plan::source::BoxFuture;
 use plan::source::Chunk;
+use plan::source::Events;
 use plan::source::Fetch;
 use plan::source::Reply;
 use plan::source::Source;
@@ -51,6 +52,10 @@ impl<P: Protocol> Fetcher<P> {
 impl<P: Protocol> Source for Fetcher<P> {
     fn fetch<'a>(&'a self, fetch: Fetch<'a>) -> BoxFuture<'a, Reply> {
         Box::pin(async move { self.run(&fetch).await })
+    }
+
+    fn subscribe<'a>(&'a self, fetch: Fetch<'a>) -> Events<'a> {
+        self.protocol.events(fetch)
     }
 }
 

@@ -15,9 +15,11 @@ use plan::cache::CachePolicy;
 use plan::model::Prepared;
 use plan::shape::ReplyShape;
 use plan::source::Context;
+use plan::source::Events;
 use plan::source::Fetch;
 use plan::source::Row;
 use plan::source::SourceError;
+use plan::source::no_events;
 use plan::tape::Tape;
 use serde_json::Map;
 use serde_json::Value as Json;
@@ -211,6 +213,11 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
 
     /// Decodes a reply, or the pages of one list as one.
     fn decode(&self, fetch: &Fetch<'_>, replies: &[Self::Reply]) -> Result<Tape, SourceError>;
+
+    /// Listens for the events of a root field of Subscription.
+    fn events<'a>(&'a self, fetch: Fetch<'a>) -> Events<'a> {
+        no_events(&fetch)
+    }
 
     /// What can be done with single items of a batch's replies, where the protocol knows items as text.
     fn items(&self) -> Option<&dyn Items<Self::Reply>>;

@@ -82,7 +82,7 @@ impl<'g> Graph<'g> {
 
     /// The resolvers of the root types' fields.
     fn root_resolvers(&self) -> impl Iterator<Item = &'g Resolver> {
-        let roots = ["Query", "Mutation"].into_iter();
+        let roots = ["Query", "Mutation", "Subscription"].into_iter();
         roots.flat_map(|root| {
             self.resolvers
                 .get(&Name::new_static_unchecked(root))

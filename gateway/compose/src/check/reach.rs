@@ -82,11 +82,10 @@ pub(super) fn walk(graph: &Graph<'_>) -> Reached {
         queue: VecDeque::new(),
     };
     for resolver in graph.root_resolvers() {
-        if let Target::Root { mutation, .. } = &resolver.target {
-            let operation = if *mutation { "mutation" } else { "query" };
+        if let Target::Root { ty, .. } = &resolver.target {
             let way = Way {
                 from: None,
-                words: vec![operation.to_owned()],
+                words: vec![ty.to_lowercase()],
             };
             walk.reply(resolver, None, way);
         }

@@ -45,7 +45,7 @@ fn unsupported_in(
     match directive.name.as_str() {
         name @ ("queue" | "event" | "lookup" | "is" | "require" | "internal"
         | "interfaceObject" | "composeDirective") => whole(format!("@{name}")),
-        name @ ("rest" | "grpc" | "graphql") if is_subscription(element) => {
+        name @ ("rest" | "graphql") if is_subscription(element) => {
             whole(format!("@{name} on a Subscription field"))
         }
         "source" => unsupported_source(directive, document),

@@ -32,6 +32,7 @@ mod rest;
 mod scope;
 mod site;
 mod source;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod upstream;

@@ -110,7 +110,7 @@ impl Shown<'_> {
         if let Some(mask) = &grpc.field_mask {
             let _ = write!(text, " mask {mask}");
         }
-        if grpc.method.is_server_streaming() {
+        if grpc.method.is_server_streaming() && grpc.max_messages < u32::MAX {
             let _ = write!(text, " at most {}", grpc.max_messages);
         }
         text + &self.headers(&grpc.metadata)

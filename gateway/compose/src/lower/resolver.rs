@@ -27,6 +27,10 @@ impl<'a> Lowering<'a> {
             Spoken::Grpc => self.grpc(&input, &mut scope),
             Spoken::Graphql => self.graphql(site, &input, &mut scope),
         };
+        let lowered = match site.on.is_subscription() {
+            true => lowered.and_then(|lowered| self.as_events(&input, lowered)),
+            false => lowered,
+        };
         let Some(lowered) = lowered else {
             return;
         };

@@ -18,7 +18,7 @@ pub(super) struct Site<'a> {
 /// What a resolver's directive stands on.
 #[derive(Clone, Copy)]
 pub(super) enum On<'a> {
-    /// A field of Query or Mutation.
+    /// A field of Query, Mutation or Subscription.
     Root {
         ty: &'a Name,
         field: &'a Node<FieldDefinition>,
@@ -51,6 +51,11 @@ impl<'a> On<'a> {
 
     pub(super) fn is_mutation(self) -> bool {
         matches!(self, On::Root { mutation: true, .. })
+    }
+
+    /// Whether it is answered again and again.
+    pub(super) fn is_subscription(self) -> bool {
+        matches!(self, On::Root { ty, .. } if ty == "Subscription")
     }
 
     /// As messages call it: `User.orders`.
@@ -93,9 +98,7 @@ pub(super) fn all(document: &Document) -> Vec<Site<'_>> {
             sites.extend(of(document, directives, on));
         }
         for field in fields {
-            if let Some(on) = on_field(name, field, root) {
-                sites.extend(of(document, &field.directives, on));
-            }
+            sites.extend(of(document, &field.directives, on_field(name, field, root)));
         }
     }
     sites
@@ -105,17 +108,15 @@ fn on_field<'a>(
     ty: &'a Name,
     field: &'a Node<FieldDefinition>,
     root: Option<OperationType>,
-) -> Option<On<'a>> {
-    let mutation = match root {
-        None => return Some(On::Field { ty, field }),
-        Some(OperationType::Subscription) => return None,
-        Some(operation) => operation.is_mutation(),
-    };
-    Some(On::Root {
-        ty,
-        field,
-        mutation,
-    })
+) -> On<'a> {
+    match root {
+        None => On::Field { ty, field },
+        Some(operation) => On::Root {
+            ty,
+            field,
+            mutation: operation.is_mutation(),
+        },
+    }
 }
 
 fn of<'a>(
@@ -177,8 +178,7 @@ impl Lowering<'_> {
             let Some((name, _, fields)) = with_fields(ty) else {
                 continue;
             };
-            let root = root_of(name);
-            if !matches!(root, Some(OperationType::Query | OperationType::Mutation)) {
+            if root_of(name).is_none() {
                 continue;
             }
             for field in fields {
@@ -208,17 +208,17 @@ impl Lowering<'_> {
     }
 
     fn no_resolver(&mut self, document: &Document, ty: &Name, field: &FieldDefinition) {
-        let example = match ty == "Mutation" {
-            true => format!("@rest(POST: \"/{}\")", field.name),
-            false => format!("@rest(GET: \"/{}\")", field.name),
+        let grpc = "@grpc(method: \"package.Service/Method\")";
+        let help = match ty.as_str() {
+            "Subscription" => format!("add {grpc}, of a method that answers with a stream"),
+            "Mutation" => format!("add @rest(POST: \"/{}\"), {grpc} or @graphql", field.name),
+            _ => format!("add @rest(GET: \"/{}\"), {grpc} or @graphql", field.name),
         };
         let message = format!("nothing says which service answers `{ty}.{}`", field.name);
         self.push(
             Diagnostic::error("NO_RESOLVER", message)
                 .at(document.places.name(&field.name))
-                .help(format!(
-                    "add {example}, @grpc(method: \"package.Service/Method\") or @graphql"
-                )),
+                .help(help),
         );
     }
 }

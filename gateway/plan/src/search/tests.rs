@@ -276,3 +276,4 @@ fn no_number_of_conditions_makes_a_demand_forgotten() {
         }
     }
 }
+mod subscriptions;

@@ -36,12 +36,13 @@ use super::file;
 use super::file::File;
 use super::observe;
 use super::problem::only;
+use super::subscriptions;
 use crate::admission;
 
 /// The configuration, with paths relative to the directory of `path`.
 pub(super) fn convert(
     path: &Path,
-    file: File,
+    mut file: File,
     environment: &Environment,
 ) -> Result<Config, Diagnostics> {
     if file.subgraphs.is_empty() {
@@ -50,7 +51,10 @@ pub(super) fn convert(
                 .help("name at least one under `subgraphs`"),
         ));
     }
+    let authentication =
+        authentication::authentication(path, std::mem::take(&mut file.authentication))?;
     Ok(Config {
+        subscriptions: subscriptions::subscriptions(&file.subscriptions, &authentication)?,
         path: path.into(),
         listen: file.listen,
         admin: file.admin.listen,
@@ -60,7 +64,7 @@ pub(super) fn convert(
         limits: limits::limits(&file)?,
         cost: limits::cost(&file),
         http: http(&file),
-        authentication: authentication::authentication(path, file.authentication)?,
+        authentication,
         authorization: authorization::authorization(file.authorization),
         client_address: edge::client_address(file.client_address)?,
         edge: Edge {

@@ -17,6 +17,7 @@ pub(super) mod limits;
 pub(super) mod observe;
 mod rate_limits;
 pub(super) mod resilience;
+pub(super) mod subscriptions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -88,6 +89,9 @@ pub(super) struct File {
     /// Lists of operations in one request.
     #[serde(default)]
     pub(super) batching: edge::Batching,
+    /// Operations that are answered again and again, over WebSocket or server-sent events.
+    #[serde(default)]
+    pub(super) subscriptions: subscriptions::Subscriptions,
     /// Whose word is taken for a client's address.
     #[serde(default)]
     pub(super) client_address: edge::ClientAddress,

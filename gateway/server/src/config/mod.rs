@@ -16,6 +16,7 @@ mod interpolate;
 mod observe;
 mod problem;
 mod schema;
+mod subscriptions;
 mod units;
 
 use std::collections::BTreeMap;
@@ -63,6 +64,9 @@ pub(crate) use edge::Token;
 pub(crate) use env::Environment;
 pub(crate) use observe::MetricsSettings;
 pub(crate) use schema::json_schema;
+pub(crate) use subscriptions::OnReload;
+pub(crate) use subscriptions::Subscriptions;
+pub(crate) use subscriptions::WhenFull;
 #[cfg(test)]
 pub(crate) use tests::cors_for_tests;
 
@@ -91,6 +95,7 @@ pub(crate) struct Config {
     /// Operations that are named instead of sent.
     pub(crate) persisted: documents::Settings,
     pub(crate) edge: Edge,
+    pub(crate) subscriptions: Subscriptions,
     /// Operations of one request; none where lists are not accepted.
     pub(crate) batching: Option<usize>,
     pub(crate) status_profile: StatusProfile,

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// A moment that does not come.
@@ -54,6 +55,8 @@ pub(super) struct Connections {
     /// Whoever is here had better go elsewhere.
     leaving: AtomicBool,
     stopping: AtomicBool,
+    /// The same, for what does not look at its pulse.
+    stopped: watch::Sender<bool>,
     open: Mutex<Open>,
     emptied: Notify,
 }
@@ -87,12 +90,75 @@ pub(super) struct Pulse {
     cut: AtomicBool,
 }
 
-/// One open connection; no longer open once it is dropped.
+/// One open connection; no longer open once it and what outlasts it are dropped.
 pub(super) struct Connection {
+    place: Arc<Place>,
+}
+
+/// A connection's place among all.
+struct Place {
     number: u64,
     /// Counted under this address.
     address: Option<IpAddr>,
     pulse: Arc<Pulse>,
+}
+
+/// What a request may leave behind it on its connection: a socket, or an answer without an end.
+/// While one is there, the connection is not idle.
+#[derive(Clone)]
+pub(super) struct Stays {
+    place: Arc<Place>,
+}
+
+/// What was left behind.
+pub(super) struct Lasting {
+    place: Arc<Place>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Stays {
+    pub(super) fn begin(&self) -> Lasting {
+        let pulse = &self.place.pulse;
+        pulse.begins();
+        Lasting {
+            stopping: pulse.all.stopped.subscribe(),
+            place: self.place.clone(),
+        }
+    }
+
+    /// For whoever tells what happens on the connection.
+    pub(super) fn pulse(&self) -> &Arc<Pulse> {
+        &self.place.pulse
+    }
+}
+
+impl Lasting {
+    /// Returns when all connections are told to end.
+    pub(super) async fn told_to_end(&self) {
+        let mut stopping = self.stopping.clone();
+        // An error: nobody is left to tell.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    }
+
+    /// Returns when the client has kept us waiting for too long. Only for who took the connection
+    /// over: otherwise the connection itself is cut.
+    pub(super) async fn cut(&self) {
+        let pulse = &self.place.pulse;
+        poll_fn(|cx| {
+            pulse.waker.register(cx.waker());
+            match pulse.cut.load(SeqCst) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        self.place.pulse.ends();
+    }
 }
 
 /// What a look at a connection brings.
@@ -113,6 +179,7 @@ impl Connections {
             bounds,
             leaving: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            stopped: watch::channel(false).0,
             open: Mutex::default(),
             emptied: Notify::new(),
         })
@@ -154,10 +221,13 @@ impl Connections {
         let number = open.last;
         let pulse = Arc::new(Pulse::new(self.clone()));
         open.connections.insert(number, pulse.clone());
-        Some(Connection {
+        let place = Place {
             number,
             address,
             pulse,
+        };
+        Some(Connection {
+            place: Arc::new(place),
         })
     }
 
@@ -177,6 +247,7 @@ impl Connections {
     /// Tells all connections to end, and returns once they have.
     pub(super) async fn end(&self) {
         self.stopping.store(true, SeqCst);
+        self.stopped.send_replace(true);
         for pulse in self.lock().connections.values() {
             pulse.waker.wake();
         }
@@ -206,7 +277,14 @@ fn network(address: IpAddr) -> IpAddr {
 impl Connection {
     /// For whoever tells what happens on it.
     pub(super) fn pulse(&self) -> &Arc<Pulse> {
-        &self.pulse
+        &self.place.pulse
+    }
+
+    /// For what its requests leave behind.
+    pub(super) fn stays(&self) -> Stays {
+        Stays {
+            place: self.place.clone(),
+        }
     }
 
     /// Runs the connection; `end` is called once when it is told to end. None where it was cut.
@@ -217,7 +295,7 @@ impl Connection {
     ) -> Option<C::Output> {
         let mut connection = Box::pin(connection);
         let mut told = false;
-        let pulse = &self.pulse;
+        let pulse = &self.place.pulse;
         poll_fn(|cx| {
             // Before looking whether to stop, or being told could be missed.
             pulse.waker.register(cx.waker());
@@ -234,7 +312,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Place {
     fn drop(&mut self) {
         let all = &self.pulse.all;
         let mut open = all.lock();

@@ -74,7 +74,8 @@ impl Cors {
         true
     }
 
-    fn lists(&self, origin: &HeaderValue) -> bool {
+    /// Whether pages of this origin may read answers.
+    pub(super) fn lists(&self, origin: &HeaderValue) -> bool {
         let Origins::Listed(patterns) = &self.origins else {
             return true;
         };

@@ -61,6 +61,7 @@ use crate::observe::stages::Stages;
 use crate::pipeline;
 use crate::pipeline::Answer;
 use crate::pipeline::Caller;
+use crate::pipeline::Carries;
 use crate::pipeline::Gateway;
 use crate::pipeline::GraphqlRequest;
 use crate::pipeline::NotRun;
@@ -151,23 +152,23 @@ fn propagated(given: Vec<(HeaderName, HeaderValue)>, whole: bool, headers: &mut 
 }
 
 /// Who comes back does not come back with all others at once.
-fn overloaded() -> Problem {
+pub(super) fn overloaded() -> Problem {
     let seconds = HeaderValue::from(rand::random_range(1..=3_u16));
     let detail = "The gateway has no room for this request now. Nothing was run.";
     Problem::new(Kind::Overloaded, detail).header(RETRY_AFTER, seconds)
 }
 
-fn not_trusted() -> Problem {
+pub(super) fn not_trusted() -> Problem {
     let detail = "Only documents that are known here beforehand are run. Send the id of one.";
     Problem::new(Kind::DocumentNotTrusted, detail).member("code", "DOCUMENT_NOT_TRUSTED")
 }
 
-fn mutation_over_get() -> Problem {
+pub(super) fn mutation_over_get() -> Problem {
     Problem::method_not_allowed("POST", "A mutation is sent with POST.")
 }
 
 /// Who asks, where the operator wants to know.
-async fn principal(
+pub(super) async fn principal(
     graph: &Graph,
     headers: &HeaderMap,
     deadline: Instant,
@@ -189,7 +190,7 @@ async fn principal(
 }
 
 /// A compressed body is not decompressed, but its sender is told why it could not be read.
-fn compressed(headers: &HeaderMap) -> Option<Problem> {
+pub(super) fn compressed(headers: &HeaderMap) -> Option<Problem> {
     let encoded = headers.contains_key(CONTENT_ENCODING);
     encoded.then(|| {
         let detail = "Send the body as it is, without Content-Encoding.";
@@ -198,7 +199,7 @@ fn compressed(headers: &HeaderMap) -> Option<Problem> {
     })
 }
 
-fn unsupported() -> Problem {
+pub(super) fn unsupported() -> Problem {
     Problem::new(
         Kind::UnsupportedMediaType,
         "Send the Content-Type application/json, in UTF-8.",
@@ -206,7 +207,10 @@ fn unsupported() -> Problem {
 }
 
 /// What the request wants to go wrong, on purpose.
-fn rehearsal(graph: &Graph, headers: &HeaderMap) -> Result<Option<Arc<Rehearsal>>, Problem> {
+pub(super) fn rehearsal(
+    graph: &Graph,
+    headers: &HeaderMap,
+) -> Result<Option<Arc<Rehearsal>>, Problem> {
     // Most requests ask for nothing, and need no clock.
     if !headers.contains_key(rehearse::HEADER) {
         return Ok(None);
@@ -220,13 +224,13 @@ fn rehearsal(graph: &Graph, headers: &HeaderMap) -> Result<Option<Arc<Rehearsal>
 }
 
 /// `x-switchboard-cost: 1`, for clients that cannot send extensions.
-fn asks_for_cost(headers: &HeaderMap) -> bool {
+pub(super) fn asks_for_cost(headers: &HeaderMap) -> bool {
     let asked = headers.get("x-switchboard-cost");
     asked.is_some_and(|value| value.as_bytes() == b"1")
 }
 
 /// The refusal, or the quota's where that is used up: who only guesses credentials is limited too.
-async fn charged(
+pub(super) async fn charged(
     graph: &Graph,
     principal: &Principal,
     address: IpAddr,
@@ -249,7 +253,7 @@ impl Arrival<'_> {
     }
 }
 
-fn granted(settings: &Config) -> Granted {
+pub(super) fn granted(settings: &Config) -> Granted {
     Granted {
         least: settings.request_minimum,
         most: settings.request_timeout,
@@ -348,7 +352,10 @@ impl<'r> Run<'r> {
             document: params.asked(),
             operation_name: params.operation_name.as_deref(),
             variables,
-            mutations,
+            carries: Carries {
+                mutations,
+                subscriptions: false,
+            },
             wants: Wants {
                 cost: params.wants.cost || asks_for_cost(&caller.headers),
                 ..params.wants

@@ -10,6 +10,9 @@ use http::header::CONTENT_TYPE;
 use super::problem::Kind;
 use super::problem::Problem;
 
+/// The media type of server-sent events.
+const EVENTS: &str = "text/event-stream";
+
 /// The media type of a GraphQL response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MediaType {
@@ -65,6 +68,27 @@ pub(super) fn accepted(headers: &HeaderMap) -> Result<MediaType, Problem> {
         (Some(_), None) => Ok(MediaType::GraphqlResponse),
         (_, Some(_)) => Ok(MediaType::Json),
     }
+}
+
+/// Whether the client would rather have server-sent events than anything else: the first of the ranges that it wants most.
+pub(super) fn prefers_events(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(ACCEPT).iter();
+    let names_them = |value: &HeaderValue| {
+        let mut words = value.as_bytes().windows(EVENTS.len());
+        words.any(|word| word.eq_ignore_ascii_case(EVENTS.as_bytes()))
+    };
+    if !values.any(names_them) {
+        return false;
+    }
+    let values = headers.get_all(ACCEPT).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    let mut best: Option<Range<'_>> = None;
+    for range in texts.flat_map(Range::parse_all) {
+        if best.as_ref().is_none_or(|best| range.q > best.q) {
+            best = Some(range);
+        }
+    }
+    best.is_some_and(|range| range.q > 0 && range.essence.eq_ignore_ascii_case(EVENTS))
 }
 
 /// How much a client wants a media type.
@@ -241,6 +265,33 @@ mod tests {
                 Some(media) => assert_eq!(given.unwrap(), *media, "{accept:?}"),
                 None => assert_eq!(given.unwrap_err().status(), 406, "{accept:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn events_are_sent_to_those_who_want_them_most() {
+        for (accept, expected) in [
+            (&["text/event-stream"][..], true),
+            (&["Text/Event-Stream; charset=utf-8"], true),
+            (
+                &["text/event-stream, multipart/mixed, application/json"],
+                true,
+            ),
+            (&["application/json;q=0.5, text/event-stream"], true),
+            (
+                &["application/graphql-response+json, application/json, text/event-stream"],
+                false,
+            ),
+            (&["application/json", "text/event-stream"], false),
+            (&["text/event-stream;q=0"], false),
+            (&["*/*"], false),
+            (&[], false),
+        ] {
+            assert_eq!(
+                prefers_events(&headers(ACCEPT, accept)),
+                expected,
+                "{accept:?}"
+            );
         }
     }
 

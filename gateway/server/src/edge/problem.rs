@@ -91,6 +91,10 @@ impl Problem {
         json!({ "errors": [error] }).to_string().into()
     }
 
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

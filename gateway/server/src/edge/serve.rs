@@ -15,6 +15,7 @@ use axum::body::Body;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
+use http::StatusCode;
 use http::Version;
 use http::header::CACHE_CONTROL;
 use http::header::CONNECTION;
@@ -44,10 +45,11 @@ use super::compress;
 use super::connections::Bounds;
 use super::connections::Connection;
 use super::connections::Connections;
-use super::connections::Pulse;
+use super::connections::Stays;
 use super::graphql;
 use super::graphql::Arrival;
 use super::ids::Ids;
+use super::live;
 use super::problem::Kind;
 use super::problem::Pages;
 use super::problem::Problem;
@@ -230,17 +232,18 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let pulse = connection.pulse().clone();
-        let socket = Socket::new(socket, pulse.clone(), self.port.server.pages.clone());
+        let socket = Socket::new(socket, pulse, self.port.server.pages.clone());
         let talk = Arc::new(Talk {
             shared: self.clone(),
-            pulse,
+            stays: connection.stays(),
             peer,
         });
         let service = service_fn(move |request| {
             let busy = Busy::begin(talk.clone(), &request);
             async move { Ok::<_, Infallible>(busy.answer(request).await) }
         });
-        let conversation = self.http.serve_connection(TokioIo::new(socket), service);
+        let socket = TokioIo::new(socket);
+        let conversation = self.http.serve_connection_with_upgrades(socket, service);
         let ended = connection.run(conversation, |c| c.graceful_shutdown());
         match ended.await {
             Some(Ok(())) => {}
@@ -271,7 +274,7 @@ fn protocol(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
 /// One connection's share in its requests.
 struct Talk {
     shared: Arc<Shared>,
-    pulse: Arc<Pulse>,
+    stays: Stays,
     peer: IpAddr,
 }
 
@@ -280,28 +283,22 @@ struct Busy(Arc<Talk>);
 
 impl Busy {
     fn begin(talk: Arc<Talk>, request: &Request) -> Self {
+        let pulse = talk.stays.pulse();
         if request.version() == Version::HTTP_2 {
-            talk.pulse.multiplexes();
+            pulse.multiplexes();
         }
-        talk.pulse.begins();
+        pulse.begins();
         Self(talk)
     }
 
     async fn answer(self, request: Request) -> http::Response<Taken<Answered>> {
-        let Talk {
-            shared,
-            pulse,
-            peer,
-        } = &*self.0;
+        let Talk { shared, stays, .. } = &*self.0;
         let multiplexed = request.version() == Version::HTTP_2;
-        let answer = shared
-            .port
-            .server
-            .answer(*peer, request, &shared.port.limits)
-            .await;
-        let owed = multiplexed.then(|| pulse.owes());
+        let answer = shared.port.server.answer(&self.0, request).await;
+        let owed = multiplexed.then(|| stays.pulse().owes());
         let mut answer = answer.map(|body| Taken::new(body, owed));
-        if !multiplexed && shared.connections.is_leaving() {
+        let upgrades = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if !multiplexed && !upgrades && shared.connections.is_leaving() {
             let close = HeaderValue::from_static("close");
             answer.headers_mut().insert(CONNECTION, close);
         }
@@ -311,7 +308,7 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.pulse.ends();
+        self.0.stays.pulse().ends();
     }
 }
 
@@ -320,7 +317,7 @@ type Answered = Either<http_body_util::Full<bytes::Bytes>, Body>;
 type Answer = http::Response<Answered>;
 
 impl Server {
-    async fn answer(&self, peer: IpAddr, request: Request, limits: &HttpLimits) -> Answer {
+    async fn answer(&self, talk: &Talk, request: Request) -> Answer {
         let ids = Ids::of(request.headers());
         let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&request));
         if let Some(mut answer) = preflight {
@@ -331,8 +328,7 @@ impl Server {
         let origin = cors.and_then(|_| request.headers().get(ORIGIN).cloned());
         let compression = self.compression.as_ref();
         let encoding = compression.and_then(|_| compress::accepted(request.headers()));
-        let mut answer =
-            log::on_behalf(ids.labels(), self.route(&ids, peer, request, limits)).await;
+        let mut answer = log::on_behalf(ids.labels(), self.route(&ids, talk, request)).await;
         if let Some(compression) = compression {
             answer = Box::pin(compressed(compression, encoding, answer)).await;
         }
@@ -347,14 +343,9 @@ impl Server {
         answer
     }
 
-    async fn route(
-        &self,
-        ids: &Ids,
-        peer: IpAddr,
-        request: Request,
-        limits: &HttpLimits,
-    ) -> Answer {
-        if let Err(problem) = within(limits, &request) {
+    async fn route(&self, ids: &Ids, talk: &Talk, request: Request) -> Answer {
+        let peer = talk.peer;
+        if let Err(problem) = within(&talk.shared.port.limits, &request) {
             return self.refuse(problem, ids);
         }
         match &self.graphql {
@@ -365,6 +356,19 @@ impl Server {
                     peer,
                     received: Instant::now(),
                 };
+                if let Some(wish) = live::wish(gateway, &request) {
+                    let open = live::Opening {
+                        arrival,
+                        stays: &talk.stays,
+                        cors: self.cors.as_ref(),
+                    };
+                    // Boxed, so that requests that are answered once do not carry its room.
+                    let opened = Box::pin(open.open(wish, request)).await;
+                    return opened.map_or_else(
+                        |problem| self.refuse(problem, ids),
+                        |answer| answer.map(Either::Right),
+                    );
+                }
                 match graphql::serve(arrival, request).await {
                     Ok(response) => response.map(Either::Left),
                     Err(problem) => self.refuse(problem, ids),

@@ -80,7 +80,7 @@ impl Reloader {
         let version = format!("{:016x}", new.supergraph.version());
         needs_restart(&old.settings, &new.settings);
         self.gateway.metrics.keep_fields_of(&new.supergraph);
-        self.gateway.graph.store(Arc::new(new));
+        self.gateway.replace(new);
         tracing::info!(version, plans, "a new graph is in service");
         Ok(())
     }

@@ -5,11 +5,13 @@ use super::seen::Ending;
 use super::seen::How;
 use crate::coalesce::Role;
 use crate::pipeline::Answer;
+use crate::pipeline::Course;
 
 /// Writes the line.
 pub(super) fn tell(ending: &Ending<'_>) {
     match ending.how {
         How::Answered(answer, status) => answered(ending, answer, status.as_u16()),
+        How::Streamed(course) => streamed(ending, course),
         How::Refused(code, status) => refused(ending, code.as_str(), status.as_u16()),
         How::Problem(kind) => refused(ending, kind.slug(), kind.status().as_u16()),
         // What other servers write, too, where nobody waits for a status.
@@ -30,6 +32,25 @@ fn answered(ending: &Ending<'_>, answer: &Answer, status: u16) {
         bytes = answer.body.len(),
         cost = answer.cost.requested,
         actual_cost = answer.cost.actual,
+        client = %ending.asked.address,
+        client_name = ending.client.name.as_deref(),
+        client_version = ending.client.version.as_deref(),
+        trace_id = ending.trace_id(),
+        micros = ending.micros(),
+        "request"
+    );
+}
+
+/// At its end, whoever wanted that.
+fn streamed(ending: &Ending<'_>, course: &Course) {
+    let plan = ending.planned.map(|planned| &planned.plan);
+    tracing::info!(
+        target: "access",
+        status = 200,
+        operation = plan.and_then(plan::Plan::operation_name).unwrap_or(""),
+        kind = "subscription",
+        events = course.events,
+        errors = course.faults.count(),
         client = %ending.asked.address,
         client_name = ending.client.name.as_deref(),
         client_version = ending.client.version.as_deref(),

@@ -30,6 +30,7 @@ use crate::edge::problem::Problem;
 use crate::graph::Graph;
 use crate::pipeline::Answer;
 use crate::pipeline::Caller;
+use crate::pipeline::Course;
 use crate::plans::Planned;
 
 /// An operation that is being answered. Dropped before its end, its client went away.
@@ -83,6 +84,8 @@ pub(super) enum How<'a> {
     Answered(&'a Answer, StatusCode),
     /// It did not run.
     Refused(Code, StatusCode),
+    /// It was a subscription, and is over.
+    Streamed(&'a Course),
     /// It has no GraphQL response.
     Problem(Kind),
     /// Its client went away.
@@ -149,6 +152,11 @@ impl<'r> Seen<'r> {
         self.end(How::Answered(answer, status));
     }
 
+    /// It was a subscription, and is over.
+    pub(crate) fn streamed(mut self, course: &Course) {
+        self.end(How::Streamed(course));
+    }
+
     /// It did not run.
     pub(crate) fn refused(mut self, code: Code, status: StatusCode) {
         self.end(How::Refused(code, status));
@@ -179,7 +187,9 @@ impl<'r> Seen<'r> {
         let Some(recording) = &self.recording else {
             return;
         };
-        if let Some(above) = self.settings.slow_log {
+        // How long somebody listens says nothing.
+        let lasts = matches!(how, How::Streamed(_));
+        if let Some(above) = self.settings.slow_log.filter(|_| !lasts) {
             slow::tell(&ending, recording, above);
         }
         if let Some(tracer) = self.tracer.filter(|_| recording.sampled) {
@@ -207,8 +217,8 @@ impl<'r> Seen<'r> {
                 self.metrics.refused(numbers, ending.micros(), code);
             }
             (How::Abandoned, _) => self.metrics.abandoned.count(),
-            // Problems are counted where they are written.
-            (How::Problem(_) | How::Answered(..), _) => {}
+            // Problems are counted where they are written, subscriptions while they run.
+            (How::Problem(_) | How::Streamed(_) | How::Answered(..), _) => {}
         }
     }
 }

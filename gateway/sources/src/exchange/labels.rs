@@ -16,7 +16,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The labels of one call, for all its attempts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Labels(Option<Set>);
+pub(crate) struct Labels(Option<Set>);
 
 #[derive(Debug, Clone)]
 struct Set {
@@ -28,7 +28,7 @@ struct Set {
 
 impl Labels {
     /// Those of a request.
-    pub(super) fn of(context: &Context) -> Self {
+    pub(crate) fn of(context: &Context) -> Self {
         let state = context.trace.state.as_deref();
         Self(Some(Set {
             correlation_id: HeaderValue::from_str(&context.correlation_id).ok(),
@@ -39,7 +39,7 @@ impl Labels {
     }
 
     /// The headers of one attempt, which is a span of its own.
-    pub(super) fn headers(&self, span: [u8; 8], credentials: Option<&HeaderValue>) -> HeaderMap {
+    pub(crate) fn headers(&self, span: [u8; 8], credentials: Option<&HeaderValue>) -> HeaderMap {
         // Room for what every call carries, and for some rules beside it.
         let mut headers = HeaderMap::with_capacity(12);
         if let Some(set) = &self.0 {
@@ -69,7 +69,7 @@ impl Set {
 }
 
 /// A new id for an attempt; zeros would be none.
-pub(super) fn span() -> [u8; 8] {
+pub(crate) fn span() -> [u8; 8] {
     rand::random::<u64>().max(1).to_be_bytes()
 }
 

@@ -131,12 +131,8 @@ pub(super) async fn call_on(channel: Channel, outgoing: &Outgoing) -> Result<Inc
         channel,
         seen: seen.clone(),
     };
-    exchange(watched, outgoing)
-        .await
-        .map_err(|failed| match failed {
-            Failed::Status(status) => seen.failure(*status),
-            Failed::Other(failure) => failure,
-        })
+    let exchanged = exchange(watched, outgoing).await;
+    exchanged.map_err(|failed| failed.told(&seen))
 }
 
 /// A failure before it is known who caused it.
@@ -151,7 +147,60 @@ impl From<Status> for Failed {
     }
 }
 
+/// A stream of messages that is read as they come. Dropping it cancels the call.
+pub(super) struct Listening {
+    stream: Streaming<Bytes>,
+    seen: Arc<Seen>,
+}
+
+/// Makes a call on a connection whose messages are to be read one by one.
+pub(super) async fn listen(channel: Channel, outgoing: &Outgoing) -> Result<Listening, Failure> {
+    let seen = Arc::new(Seen::default());
+    let watched = Watched {
+        channel,
+        seen: seen.clone(),
+    };
+    match begin(watched, outgoing).await {
+        Ok((_, stream)) => Ok(Listening { stream, seen }),
+        Err(failed) => Err(failed.told(&seen)),
+    }
+}
+
+impl Listening {
+    /// The next message; none at the stream's end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let message = self.stream.message().await;
+        message.map_err(|status| self.seen.failure(status))
+    }
+}
+
+impl Failed {
+    fn told(self, seen: &Seen) -> Failure {
+        match self {
+            Failed::Status(status) => seen.failure(*status),
+            Failed::Other(failure) => failure,
+        }
+    }
+}
+
 async fn exchange(watched: Watched, outgoing: &Outgoing) -> Result<Incoming, Failed> {
+    let (metadata, mut stream) = begin(watched, outgoing).await?;
+    let incoming = match outgoing.take {
+        Take::One => only_message(&mut stream).await?,
+        Take::UpTo(limit) => messages(&mut stream, limit, outgoing.max_bytes).await?,
+    };
+    let wanted = outgoing.wants_metadata;
+    Ok(Incoming {
+        metadata: wanted.then(|| Arc::new(metadata.into_headers())),
+        ..incoming
+    })
+}
+
+/// The call's metadata, and its messages to be read.
+async fn begin(
+    watched: Watched,
+    outgoing: &Outgoing,
+) -> Result<(MetadataMap, Streaming<Bytes>), Failed> {
     let mut grpc = Grpc::new(watched)
         .max_decoding_message_size(outgoing.max_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -165,16 +214,8 @@ async fn exchange(watched: Watched, outgoing: &Outgoing) -> Result<Incoming, Fai
     let response = grpc
         .server_streaming(request, outgoing.path.clone(), codec)
         .await?;
-    let (metadata, mut stream, _) = response.into_parts();
-    let incoming = match outgoing.take {
-        Take::One => only_message(&mut stream).await?,
-        Take::UpTo(limit) => messages(&mut stream, limit, outgoing.max_bytes).await?,
-    };
-    let wanted = outgoing.wants_metadata;
-    Ok(Incoming {
-        metadata: wanted.then(|| Arc::new(metadata.into_headers())),
-        ..incoming
-    })
+    let (metadata, stream, _) = response.into_parts();
+    Ok((metadata, stream))
 }
 
 async fn only_message(stream: &mut Streaming<Bytes>) -> Result<Incoming, Failed> {

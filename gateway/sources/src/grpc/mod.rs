@@ -9,6 +9,7 @@ mod channel;
 mod codec;
 mod decode;
 mod encode;
+mod events;
 mod mask;
 mod reflect;
 mod request;
@@ -30,6 +31,7 @@ use http::HeaderValue;
 use http::uri::PathAndQuery;
 use plan::code::Code;
 use plan::shape::Shape;
+use plan::source::Events;
 use plan::source::Fetch;
 use plan::source::Row;
 use plan::source::SourceError;
@@ -292,6 +294,10 @@ impl Protocol for Grpc {
         tape.map_err(|malformed| self.invalid(&Job::of(fetch), &malformed))
     }
 
+    fn events<'a>(&'a self, fetch: Fetch<'a>) -> Events<'a> {
+        events::listen(self, fetch)
+    }
+
     fn items(&self) -> Option<&dyn Items<Incoming>> {
         None
     }
@@ -304,13 +310,17 @@ fn metadata(rules: &[(HeaderName, HeaderValue)], with: With) -> HeaderMap {
     if with.before > 0 {
         metadata.insert(PREVIOUS_ATTEMPTS, HeaderValue::from(with.before));
     }
-    for (name, value) in rules.iter().cloned() {
-        metadata.entry(name).or_insert(value);
-    }
+    obey(rules, &mut metadata);
     if let Some(key) = with.idempotency_key {
         metadata.entry(IDEMPOTENCY_KEY).or_insert(key);
     }
     metadata
+}
+
+fn obey(rules: &[(HeaderName, HeaderValue)], metadata: &mut HeaderMap) {
+    for (name, value) in rules.iter().cloned() {
+        metadata.entry(name).or_insert(value);
+    }
 }
 
 impl Grpc {
@@ -363,7 +373,9 @@ fn timeout_header(time: Duration) -> HeaderValue {
 fn program(fetch: &Fetch<'_>, request: &GrpcRequest) -> Arc<Program> {
     let output = request.method.output();
     let make = || {
-        Arc::new(match request.method.is_server_streaming() {
+        // Each event of a subscription is a message of its own.
+        let events = fetch.resolver.target.is_subscription();
+        Arc::new(match request.method.is_server_streaming() && !events {
             true => Program::streamed(fetch.shape, &output),
             false => Program::unary(fetch.shape, &output),
         })

@@ -759,6 +759,7 @@ fn the_timeout_header_has_at_most_eight_digits() {
 }
 
 mod again;
+mod events;
 mod shop;
 
 #[tokio::test]

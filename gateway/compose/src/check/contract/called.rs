@@ -103,9 +103,10 @@ impl<'g> Called<'g> {
         }
     }
 
-    /// The reply is a stream of messages.
+    /// The reply is a stream of messages. Of a subscription each message is one.
     pub(super) fn is_streamed(&self) -> bool {
-        matches!(self.stated, Stated::Method(method) if method.server_streaming)
+        let streams = matches!(self.stated, Stated::Method(method) if method.server_streaming);
+        streams && !self.resolver.target.is_subscription()
     }
 
     /// Where the contract declares a type.

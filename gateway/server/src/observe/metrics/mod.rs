@@ -6,6 +6,7 @@
 //! is only read here, when somebody looks.
 
 mod fields;
+mod live;
 mod number;
 mod operations;
 mod page;
@@ -23,6 +24,7 @@ use plan::code::Code;
 use tokio::time::Instant;
 
 use self::fields::Fields;
+use self::live::Live;
 use self::operations::Operations;
 use crate::authenticate::Denied;
 use crate::config::MetricsSettings;
@@ -31,6 +33,8 @@ use crate::faults::Faults;
 use crate::limits::Measured;
 
 pub(crate) use fields::PlanFields;
+pub(crate) use live::OpenSocket;
+pub(crate) use live::OpenSubscription;
 pub(crate) use number::Counter;
 pub(crate) use number::Histogram;
 pub(crate) use number::Tally;
@@ -68,6 +72,8 @@ pub(crate) struct Metrics {
     authentication: Tally,
     spans_sent: Counter,
     spans_dropped: Tally,
+    /// What outlives a request.
+    pub(crate) live: Live,
     reloads: [Counter; 2],
     /// Seconds since 1970 at the last reload that was put in service.
     reloaded_at: Counter,
@@ -117,6 +123,7 @@ impl Metrics {
             authentication: Tally::of(Denied::REASONS.len()),
             spans_sent: Counter::default(),
             spans_dropped: Tally::of(Unsent::NAMES.len()),
+            live: Live::default(),
             reloads: [Counter::default(), Counter::default()],
             reloaded_at,
         })

@@ -28,6 +28,7 @@ pub(crate) fn page(gateway: &Gateway) -> String {
     let mut text = Text::default();
     door(gateway, &mut text);
     requests(metrics, &mut text);
+    metrics.live.write(&mut text);
     metrics.operations.write(&mut text);
     plans(metrics, graph, &mut text);
     limits(metrics, graph, &mut text);

@@ -81,6 +81,14 @@ impl End {
                 cost: Some(answer.cost.requested),
                 bytes: answer.body.len(),
             },
+            How::Streamed(course) => Self {
+                status: 200,
+                refused: None,
+                faults: course.faults.clone(),
+                coalesced: false,
+                cost: None,
+                bytes: 0,
+            },
             How::Refused(code, status) => Self {
                 faults: code.into(),
                 ..refused(status.as_u16(), code.as_str())
@@ -150,9 +158,10 @@ impl Trace {
 
     fn request(&self, id: [u8; 8]) -> Span {
         let plan = self.planned.as_ref().map(|planned| &planned.plan);
-        let kind = plan.map(|plan| match plan.is_mutation() {
-            true => "mutation",
-            false => "query",
+        let kind = plan.map(|plan| match (plan.is_mutation(), plan.is_subscription()) {
+            (true, _) => "mutation",
+            (_, true) => "subscription",
+            _ => "query",
         });
         let operation = plan.and_then(Plan::operation_name);
         let name = match (kind, operation) {
