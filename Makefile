@@ -4,6 +4,7 @@
 #   make test    run every test
 #   make bench   measure the gateway against the floor program
 #   make chaos   run the gateway over services that fall; MINUTES=30
+#   make crash   kill the gateway under queued mutations; KILLS=1000
 #   make lint    format, clippy, rustdoc, direction between crates
 
 SHELL := /bin/bash
@@ -25,7 +26,7 @@ PLAYGROUND := playground/dist/index.html
 PLAYGROUND_SOURCES := $(shell find playground/src playground/public -type f 2>/dev/null) \
 	playground/index.html playground/vite.config.ts playground/tsconfig.json
 
-.PHONY: help demo test bench chaos lint check-node chromium redis brokers test-rust test-playground test-audit test-clients direction
+.PHONY: help demo test bench chaos crash lint check-node chromium redis brokers test-rust test-playground test-audit test-clients direction
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -70,6 +71,12 @@ MINUTES ?= 30
 chaos: $(PLAYGROUND)
 	$(CARGO) build --release --locked --bins -p switchboard -p switchboard-tests
 	$(RELEASE)/chaos --minutes $(MINUTES)
+
+KILLS ?= 1000
+
+crash: $(PLAYGROUND)
+	$(CARGO) build --release --locked --bins -p switchboard -p switchboard-tests
+	$(RELEASE)/crash --kills $(KILLS)
 
 lint: $(PLAYGROUND)
 	$(CARGO) fmt --all --check

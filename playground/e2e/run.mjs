@@ -3,16 +3,20 @@
 //   SWITCHBOARD_BIN=../target/debug/switchboard SUBGRAPHS_BIN=../target/debug/switchboard-subgraphs node e2e/run.mjs
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { resolve } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const PLAYGROUND = fileURLToPath(new URL('..', import.meta.url));
-const SERVICES = ['users', 'reviews', 'orders', 'products', 'inventory'];
+const SERVICES = ['users', 'reviews', 'orders', 'notifications', 'products', 'inventory'];
 const START_LIMIT_MILLIS = 30_000;
 const STOP_LIMIT_MILLIS = 10_000;
 
 const started = [];
+// What waits to be delivered is nobody else's.
+const queue = mkdtempSync(join(tmpdir(), 'switchboard-e2e-'));
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stopAll().then(() => process.exit(1)));
 
@@ -20,6 +24,7 @@ try {
   process.exitCode = await main();
 } finally {
   await stopAll();
+  rmSync(queue, { recursive: true, force: true });
 }
 
 async function main() {
@@ -28,7 +33,7 @@ async function main() {
   const gateway = start(
     binary('SWITCHBOARD_BIN'),
     ['serve', '--dev', '--config', '../schema/switchboard.yaml', '--listen', '127.0.0.1:0'],
-    { SWITCHBOARD_ADMIN_LISTEN: '127.0.0.1:0', ...serviceVariables(addresses) },
+    { SWITCHBOARD_ADMIN_LISTEN: '127.0.0.1:0', SWITCHBOARD_QUEUE: queue, ...serviceVariables(addresses) },
   );
   const { graphql } = await announced(gateway, ['graphql']);
   return runTests(new URL('/playground', graphql).href);

@@ -5,6 +5,7 @@
 
 pub mod faults;
 pub mod inventory;
+pub mod notifications;
 pub mod orders;
 pub mod probe;
 pub mod products;
@@ -37,16 +38,19 @@ pub enum Service {
     Reviews,
     /// What customers buy, over REST.
     Orders,
+    /// What customers are told, over REST.
+    Notifications,
 }
 
 impl Service {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Users,
         Self::Products,
         Self::Inventory,
         Self::Reviews,
         Self::Orders,
+        Self::Notifications,
     ];
 
     /// The name as the command line and the log write it.
@@ -57,6 +61,7 @@ impl Service {
             Self::Inventory => inventory::NAME,
             Self::Reviews => reviews::NAME,
             Self::Orders => orders::NAME,
+            Self::Notifications => notifications::NAME,
         }
     }
 
@@ -66,6 +71,7 @@ impl Service {
             Self::Users => 4101,
             Self::Reviews => 4102,
             Self::Orders => 4103,
+            Self::Notifications => 4104,
             Self::Products => 50051,
             Self::Inventory => 50052,
         }
@@ -82,6 +88,7 @@ impl Service {
             Self::Inventory => inventory::serve(listener, faults),
             Self::Reviews => reviews::serve(listener, faults),
             Self::Orders => orders::serve(listener, faults),
+            Self::Notifications => notifications::serve(listener, faults),
         }
     }
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use switchboard_subgraphs::{Faults, Running, Service, probe};
 use tokio::net::TcpListener;
 
-/// The example shop's services: users, reviews and orders over REST, products and inventory over gRPC.
+/// The example shop's services: users, reviews, orders and notifications over REST, products and inventory over gRPC.
 #[derive(Parser)]
 #[command(version)]
 struct CommandLine {
@@ -28,7 +28,9 @@ enum Command {
     Reviews(Alone),
     /// Orders, over REST (port 4103)
     Orders(Alone),
-    /// All five in one process
+    /// What customers are told, over REST (port 4104)
+    Notifications(Alone),
+    /// All six in one process
     All(Together),
     /// Exit 0 when a GET of an http:// URL answers 2xx: a health check for images without a shell
     Probe {
@@ -73,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Inventory(alone) => run_one(Service::Inventory, alone).await,
         Command::Reviews(alone) => run_one(Service::Reviews, alone).await,
         Command::Orders(alone) => run_one(Service::Orders, alone).await,
+        Command::Notifications(alone) => run_one(Service::Notifications, alone).await,
         Command::All(together) => run_all(together).await,
         Command::Probe { url } => probe::get(&url, Duration::from_secs(3)).await,
     }

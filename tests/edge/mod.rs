@@ -23,6 +23,7 @@ mod metrics;
 mod operations_files;
 mod overload;
 mod policies;
+mod queue;
 mod rate_limits;
 mod raw;
 mod scripted;

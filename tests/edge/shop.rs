@@ -8,14 +8,17 @@ use switchboard_subgraphs::Running;
 use switchboard_subgraphs::Service;
 use tokio::net::TcpListener;
 
+use super::binary::Folder;
 use super::binary::Gateway;
 
 const JOIN: &str = "{ products(limit: 20) { name price stock: inventory { available } reviews { rating comment user { name } } } }";
 
-/// All five services and a gateway over them.
+/// All services and a gateway over them.
 struct Shop {
     services: Vec<Running>,
     gateway: Gateway,
+    /// Where the gateway keeps what waits to be delivered.
+    _queue: Folder,
 }
 
 impl Shop {
@@ -25,19 +28,22 @@ impl Shop {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             services.push(service.serve(listener, Faults::NONE).expect("a service"));
         }
-        let env: Vec<(String, String)> = services
-            .iter()
-            .map(|service| {
-                (
-                    format!("{}_URL", service.name().to_uppercase()),
-                    service.url(),
-                )
-            })
-            .collect();
+        let queue = Folder::new(&[]);
+        let place = queue.file("queue").to_string_lossy().into_owned();
+        let address = |service: &Running| {
+            let name = format!("{}_URL", service.name().to_uppercase());
+            (name, service.url())
+        };
+        let mut env: Vec<(String, String)> = services.iter().map(address).collect();
+        env.push(("SWITCHBOARD_QUEUE".to_owned(), place));
         let env: Vec<(&str, &str)> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schema/switchboard.yaml");
         let gateway = Gateway::start(&config, &env).await;
-        Self { services, gateway }
+        Self {
+            services,
+            gateway,
+            _queue: queue,
+        }
     }
 
     fn service(&self, name: &str) -> &Running {

@@ -17,10 +17,11 @@ use crate::process::Program;
 use crate::run;
 
 /// Each service's name, and the variable that tells the gateway its address.
-const SERVICES: [(&str, &str); 5] = [
+const SERVICES: [(&str, &str); 6] = [
     ("users", "USERS_URL"),
     ("reviews", "REVIEWS_URL"),
     ("orders", "ORDERS_URL"),
+    ("notifications", "NOTIFICATIONS_URL"),
     ("products", "PRODUCTS_URL"),
     ("inventory", "INVENTORY_URL"),
 ];
@@ -91,7 +92,8 @@ fn gateway(shop: &Shop<'_>, services: &Services) -> anyhow::Result<Program> {
     command.args(["serve", "--config"]).arg(shop.config);
     command
         .env("SWITCHBOARD_LISTEN", "127.0.0.1:0")
-        .env("SWITCHBOARD_ADMIN_LISTEN", "127.0.0.1:0");
+        .env("SWITCHBOARD_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("SWITCHBOARD_QUEUE", queue_of_this_run());
     command.envs(services.environment());
     Program::start("switchboard-shop", &mut command, shop.logs)
 }
@@ -158,6 +160,11 @@ fn load(shop: &Shop<'_>, url: &Uri, duration: Duration) -> anyhow::Result<Outcom
         threads: 1,
         duration,
     })
+}
+
+/// Nobody else's: one process has it at a time.
+fn queue_of_this_run() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("switchboard-bench-{}", std::process::id()))
 }
 
 fn operation(query: &str, variables: Option<&str>) -> Operation {

@@ -278,6 +278,7 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         stale: Default::default(),
         calls_left: Default::default(),
         propagated: Default::default(),
+        outbox: None,
     };
     let arrived = execute::arrive(plan, &variables, sources, &context).await;
     let actual = arrived.cost();

@@ -25,7 +25,7 @@ pub(crate) struct Block {
 }
 
 /// What the harness knows, beside files with a dot in their name.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "graphql operation",
     "graphql api",
     "yaml config",
@@ -38,6 +38,7 @@ const KNOWN: [&str; 13] = [
     "text log",
     "text plan",
     "text policies",
+    "text queued",
     "text diagnostics",
 ];
 

@@ -17,6 +17,7 @@ use plan::Refusal;
 use plan::access::Asker;
 use plan::cache::Caching;
 use plan::model::Variables;
+use plan::outbox::Outbox;
 use plan::source::CallLog;
 use plan::source::CallRecord;
 use plan::source::Context;
@@ -31,6 +32,7 @@ use super::config::Config;
 use super::document::Block;
 use super::document::Spec;
 use super::json::pretty;
+use super::queued::WrittenDown;
 use super::report::Report;
 use super::shop;
 use super::upstream::Barriers;
@@ -279,7 +281,8 @@ impl<'c> Gateway<'c> {
             }
         };
         report.compare("plan", &plan.to_string());
-        let context = self.context(spec);
+        let outbox = Arc::new(WrittenDown::default());
+        let context = self.context(spec, outbox.clone());
         let variables = match plan.coerce(&object(spec, "variables")) {
             Ok(variables) => variables,
             Err(refusal) => {
@@ -301,11 +304,12 @@ impl<'c> Gateway<'c> {
         let mut recorded = Vec::new();
         let mut body = Vec::new();
         for _ in 0..self.config.times.unwrap_or(1) {
-            let context = self.context(spec);
+            let context = self.context(spec, outbox.clone());
             let response = execute::execute(&plan, &variables, &*self.sources, &context).await;
             body = response.finish(None);
             recorded.extend(context.calls.into_iter().flat_map(|log| log.take()));
         }
+        report.compare("queued", &outbox.text());
         let response = serde_json::from_slice(&body).unwrap_or_else(|bad| {
             panic!(
                 "the response is no JSON: {bad}\n{}",
@@ -390,7 +394,7 @@ impl<'c> Gateway<'c> {
         }
     }
 
-    fn context(&self, spec: &Spec) -> Context {
+    fn context(&self, spec: &Spec, outbox: Arc<dyn Outbox>) -> Context {
         let now = Instant::now().into_std();
         Context {
             correlation_id: Arc::from(CORRELATION_ID),
@@ -410,6 +414,7 @@ impl<'c> Gateway<'c> {
             stale: Default::default(),
             calls_left: Default::default(),
             propagated: Default::default(),
+            outbox: Some(outbox),
         }
     }
 }

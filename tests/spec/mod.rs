@@ -10,6 +10,7 @@ mod document;
 mod gateway;
 mod json;
 mod log;
+mod queued;
 mod report;
 mod shop;
 mod upstream;

@@ -31,6 +31,17 @@ pub struct SchemaFiles {
     pub request_timeout: Option<Duration>,
     /// Header rules of the configuration.
     pub headers: GivenHeaders,
+    /// What the configuration says of queued calls.
+    pub queue: GivenQueue,
+}
+
+/// What the configuration says of calls that are made durable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GivenQueue {
+    /// Stands before the names of the built-in types: `Accepted`, `Delivery`.
+    pub prefix: String,
+    /// Whether what identifies a client may be stored with a call.
+    pub captures_credentials: bool,
 }
 
 /// Header rules of the configuration: a subgraph file's own rule for a name wins.

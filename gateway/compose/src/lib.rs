@@ -22,7 +22,7 @@ use apollo_compiler::Name;
 use indexmap::IndexMap;
 
 pub use diagnostic::Diagnostics;
-pub use files::{GivenHeader, GivenHeaders, GivenValue};
+pub use files::{GivenHeader, GivenHeaders, GivenQueue, GivenValue};
 pub use files::{Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, references};
 pub use model::Supergraph;
 use model::{FieldDef, Resolver, Target, TypeDef};

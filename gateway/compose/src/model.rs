@@ -609,8 +609,31 @@ pub struct Resolver {
     pub page: Option<Page>,
     /// What happens around the call.
     pub policy: Policy,
+    /// The call is not made but made durable, to be made later: `@queue`.
+    pub queue: Option<Box<QueueRule>>,
     /// `file:line:column` of the directive, for `explain` and messages.
     pub place: String,
+}
+
+/// `@queue`: what becomes of a call that is made durable instead of being made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueueRule {
+    /// The queue's name.
+    pub name: String,
+    /// Calls of one key are made in order; null is no key.
+    pub key: Option<Expr>,
+    /// A second call with the same text, from the same caller and field, is the first one again; null is none.
+    pub dedupe: Option<Expr>,
+    /// How long that is remembered; at least `ttl`.
+    pub dedupe_window: std::time::Duration,
+    /// Before the first attempt.
+    pub delay: Option<std::time::Duration>,
+    /// How long it is tried.
+    pub ttl: std::time::Duration,
+    /// How it is tried again.
+    pub retry: Option<Retry>,
+    /// One that cannot be delivered holds up the next of its key.
+    pub blocks: bool,
 }
 
 /// What a resolver resolves.
@@ -699,6 +722,13 @@ pub enum RestMethod {
 }
 
 impl RestMethod {
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        use RestMethod::{Delete, Get, Patch, Post, Put};
+        let all = [Get, Post, Put, Patch, Delete];
+        all.into_iter().find(|method| method.as_str() == name)
+    }
+
     /// `GET` and so on.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -830,6 +860,54 @@ pub enum Expr {
     Object(Vec<(String, Expr)>),
     /// A list.
     List(Vec<Expr>),
+}
+
+impl Expr {
+    /// Shows each part to the visitor, the whole first.
+    pub fn visit<'e>(&'e self, visitor: &mut impl FnMut(&'e Expr)) {
+        let mut open = vec![self];
+        while let Some(expr) = open.pop() {
+            visitor(expr);
+            match expr {
+                Expr::Each(item) => open.push(item),
+                Expr::FirstOf(all) | Expr::List(all) => open.extend(all.iter().rev()),
+                Expr::Object(entries) => open.extend(entries.iter().rev().map(|(_, it)| it)),
+                Expr::Template(pieces) => open.extend(pieces.iter().rev().filter_map(Piece::hole)),
+                Expr::Const(_)
+                | Expr::Arg { .. }
+                | Expr::Parent { .. }
+                | Expr::Batch { .. }
+                | Expr::Claim(_)
+                | Expr::Header(_) => {}
+            }
+        }
+    }
+
+    /// Whether its value may differ from one request to the next.
+    pub fn depends_on_client(&self) -> bool {
+        let mut depends = false;
+        self.visit(&mut |part| {
+            depends |= matches!(
+                part,
+                Expr::Arg { .. }
+                    | Expr::Parent { .. }
+                    | Expr::Batch { .. }
+                    | Expr::Claim(_)
+                    | Expr::Header(_)
+            );
+        });
+        depends
+    }
+}
+
+impl Piece {
+    /// Its expression, where it is a hole.
+    pub fn hole(&self) -> Option<&Expr> {
+        match self {
+            Piece::Hole(expr) => Some(expr),
+            Piece::Text(_) => None,
+        }
+    }
 }
 
 /// How a GraphQL input value is spelled upstream.

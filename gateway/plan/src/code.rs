@@ -86,6 +86,10 @@ pub enum Code {
     TooManySubscriptions,
     /// Events came faster than a subscriber took them.
     SubscriberTooSlow,
+    /// As much waits to be delivered as may.
+    QueueFull,
+    /// A call could not be made durable.
+    QueueUnavailable,
     /// A fault of the gateway itself.
     InternalError,
 }
@@ -137,6 +141,8 @@ impl Code {
         Code::NotStarted,
         Code::TooManySubscriptions,
         Code::SubscriberTooSlow,
+        Code::QueueFull,
+        Code::QueueUnavailable,
         Code::InternalError,
     ];
 
@@ -184,6 +190,8 @@ impl Code {
             Code::NotStarted => "NOT_STARTED",
             Code::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
             Code::SubscriberTooSlow => "SUBSCRIBER_TOO_SLOW",
+            Code::QueueFull => "QUEUE_FULL",
+            Code::QueueUnavailable => "QUEUE_UNAVAILABLE",
             Code::InternalError => "INTERNAL_ERROR",
         }
     }
@@ -221,7 +229,11 @@ impl Code {
             Code::Cancelled => 499,
             Code::UpstreamError | Code::InternalError => 500,
             Code::UpstreamInvalidResponse | Code::FanoutExceeded | Code::CostUnderestimated => 502,
-            Code::UpstreamUnavailable | Code::CircuitOpen | Code::AuthorizationUnavailable => 503,
+            Code::UpstreamUnavailable
+            | Code::CircuitOpen
+            | Code::AuthorizationUnavailable
+            | Code::QueueFull
+            | Code::QueueUnavailable => 503,
             Code::UpstreamTimeout | Code::DeadlineExceeded | Code::NotStarted => 504,
         }
     }
@@ -238,6 +250,8 @@ impl Code {
                 | Code::UpstreamTimeout
                 | Code::CircuitOpen
                 | Code::DeadlineExceeded
+                | Code::QueueFull
+                | Code::QueueUnavailable
         )
     }
 }

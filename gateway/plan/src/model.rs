@@ -22,6 +22,7 @@ use crate::cost::Milli;
 use crate::cost::Price;
 use crate::cost::Program;
 use crate::limits::Measures;
+use crate::queued::Queued;
 use crate::shape::ReplyShape;
 
 /// A planned operation.
@@ -43,6 +44,7 @@ pub struct Plan {
     pub(crate) keeps: bool,
     /// Whether the last good reply may stand for one that fails.
     pub(crate) may_be_stale: bool,
+    pub(crate) queued: Queued,
 }
 
 impl Plan {
@@ -107,7 +109,9 @@ impl Plan {
         let needs = steps.filter_map(|step| {
             let resolver = self.supergraph.resolver(step.resolver);
             let source = self.supergraph.source(resolver.source);
-            Some((source.name.as_str(), source.min_deadline?))
+            // What is queued does not wait for the source.
+            let least = source.min_deadline.filter(|_| resolver.queue.is_none());
+            Some((source.name.as_str(), least?))
         });
         needs.max_by_key(|(_, least)| *least)
     }

@@ -21,6 +21,7 @@ use crate::model::ArgValue;
 use crate::model::OutLeaf;
 use crate::model::Plan;
 use crate::model::VariableDef;
+use crate::queued;
 use crate::refusal::Refusal;
 use crate::search::Search;
 use crate::search::leaf::Leaves;
@@ -47,6 +48,7 @@ pub fn plan(
     let steps = search.finish();
     let demands = search.finish_demands();
     let conditions = search.conditions;
+    let queued = queued::of(supergraph, &steps);
     Ok(Plan {
         supergraph: supergraph.clone(),
         mutation,
@@ -63,6 +65,7 @@ pub fn plan(
         cache: CachePolicy::default(),
         keeps: false,
         may_be_stale: false,
+        queued,
     }
     .priced(limits.list_size)
     .with_cache_policy())

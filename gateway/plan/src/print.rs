@@ -41,6 +41,8 @@ pub struct StepSummary {
     pub selects: String,
     /// `@include` and `@skip` that decide whether it runs.
     pub condition: Option<String>,
+    /// The queue that the call is put on instead of being made.
+    pub queue: Option<String>,
 }
 
 impl Plan {
@@ -70,6 +72,7 @@ impl Plan {
             depends_on: step.after.clone(),
             selects: step.selects.clone(),
             condition: step.condition.map(|id| self.describe_condition(id)),
+            queue: resolver.queue.as_ref().map(|queue| queue.name.clone()),
         }
     }
 
@@ -185,6 +188,9 @@ impl fmt::Display for StepSummary {
             (true, ..) => write!(f, "  (one call for all parents)")?,
             (false, Some(n), [_, ..]) => write!(f, "  (one call per parent, at most {n})")?,
             _ => {}
+        }
+        if let Some(queue) = &self.queue {
+            write!(f, "  (made durable on queue {queue})")?;
         }
         if self.depends_on.len() > 1 {
             let steps: Vec<String> = self.depends_on.iter().map(|s| format!("[{s}]")).collect();

@@ -28,6 +28,7 @@ use crate::cache::Caching;
 use crate::code::Code;
 use crate::model::Prepared;
 use crate::model::Step;
+use crate::outbox::Outbox;
 use crate::propagated::Propagated;
 use crate::rehearsal::Rehearsal;
 use crate::shape::ReplyShape;
@@ -252,6 +253,8 @@ pub struct Context {
     pub calls_left: CallsLeft,
     /// Headers of answers that its client is given.
     pub propagated: Propagated,
+    /// Where its queued calls go; none where the plan has none.
+    pub outbox: Option<Arc<dyn Outbox>>,
 }
 
 /// How many calls a request may still cause, whatever they are for: calls that find their reply

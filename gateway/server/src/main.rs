@@ -14,6 +14,7 @@ mod config;
 mod cost;
 mod deadline;
 mod documents;
+mod durable;
 mod edge;
 mod faults;
 mod graph;

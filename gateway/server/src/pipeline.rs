@@ -10,6 +10,7 @@ use std::hash::Hash;
 use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,12 +21,15 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use http::header::RETRY_AFTER;
 use plan::Plan;
 use plan::Refusal;
 use plan::cache::Freshness;
 use plan::code::Code;
 use plan::model::Variables;
+use plan::outbox::Outbox;
 use plan::propagated::Propagated;
+use plan::queued::Queued;
 use plan::rehearsal::Rehearsal;
 use plan::source::CallLog;
 use plan::source::CallsLeft;
@@ -36,6 +40,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::admission::Admission;
 use crate::admission::Admitted;
@@ -50,6 +55,10 @@ use crate::cost::Cost;
 use crate::deadline::until;
 use crate::documents::Asked;
 use crate::documents::NotMeant;
+use crate::durable;
+use crate::durable::Durable;
+use crate::durable::OnBehalf;
+use crate::durable::RequestOutbox;
 use crate::faults::Faults;
 use crate::graph::Graph;
 use crate::observe::log;
@@ -85,6 +94,8 @@ pub(crate) struct Gateway {
     pub(crate) admission: Arc<Admission>,
     /// Told each time another graph is in service.
     replaced: watch::Sender<()>,
+    /// Where calls wait that are queued; empty while no graph has queued any.
+    pub(crate) durable: OnceLock<Durable>,
 }
 
 /// One operation and on whose behalf it runs.
@@ -125,6 +136,7 @@ pub(crate) struct Caller {
     pub(crate) address: IpAddr,
     pub(crate) principal: Principal,
     pub(crate) correlation_id: Arc<str>,
+    pub(crate) request_id: Uuid,
     pub(crate) trace: TraceContext,
     /// What goes wrong with its calls, on purpose.
     pub(crate) rehearsal: Option<Arc<Rehearsal>>,
@@ -153,6 +165,8 @@ pub(crate) struct Answer {
     /// Of services' answers, for the client.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) cost: Cost,
+    /// Nothing was asked but that calls are made durable.
+    pub(crate) queued: bool,
 }
 
 /// A request that is not executed.
@@ -194,6 +208,7 @@ impl Gateway {
             epoch: AtomicU64::new(0),
             tracer: None,
             replaced: watch::channel(()).0,
+            durable: OnceLock::new(),
         }
     }
 
@@ -296,12 +311,17 @@ impl Gateway {
         let new = || CallLog::new(caller.received.into_std());
         let calls = request.seen.calls().or_else(|| wants.trace.then(new));
         let time = caller.deadline - caller.received;
+        let outbox = self.outbox(&planned.plan, &variables, &caller);
         Ok(Work {
             wants,
             time,
             planning: report::Planning::begun(wants, caller.received, cached),
             stages: request.seen.stages(),
-            context: self.context(graph, &planned.plan, caller, calls),
+            context: Context {
+                outbox: outbox.clone().map(|outbox| outbox as Arc<dyn Outbox>),
+                ..self.context(graph, &planned.plan, caller, calls)
+            },
+            outbox,
             graph: graph.clone(),
             planned,
             variables,
@@ -321,6 +341,30 @@ impl Gateway {
         }
     }
 
+    /// Where the operation's queued calls go; none where it has none.
+    fn outbox(
+        &self,
+        plan: &Plan,
+        variables: &Variables,
+        caller: &Caller,
+    ) -> Option<Arc<RequestOutbox>> {
+        let queued = plan.queued();
+        if queued == Queued::Nothing {
+            return None;
+        }
+        let place = self.durable.get()?.place();
+        let who = OnBehalf {
+            caller: durable::caller_of(&caller.principal),
+            correlation_id: caller.correlation_id.clone(),
+            request_id: caller.request_id,
+            trace: caller.trace.clone(),
+        };
+        Some(Arc::new(match queued {
+            Queued::All => RequestOutbox::together(place, who, plan.queued_together(variables)),
+            _ => RequestOutbox::one_by_one(place, who),
+        }))
+    }
+
     fn context(
         &self,
         graph: &Graph,
@@ -336,6 +380,7 @@ impl Gateway {
             caching,
             stale: Stale::default(),
             propagated: Propagated::default(),
+            outbox: None,
             calls_left: CallsLeft::new(graph.settings.upstream_calls),
             calls,
             correlation_id: caller.correlation_id,
@@ -351,11 +396,15 @@ impl Gateway {
 
     async fn run_alone(self: &Arc<Self>, work: Work, admitted: &Admitted<'_>) -> Answer {
         let requested = work.charge.requested;
+        let queued = work.planned.plan.queued() == Queued::All;
         let done = match work.planned.plan.is_mutation() {
             true => self.mutate(work, admitted.stay()).await,
             false => work.execute().await,
         };
-        done.answer(Role::Leader, requested)
+        Answer {
+            queued,
+            ..done.answer(Role::Leader, requested)
+        }
     }
 
     /// Runs the work, or joins equal work that is in flight.
@@ -499,6 +548,8 @@ struct Work {
     variables: Variables,
     charge: Charge,
     context: Context,
+    /// Where its queued calls go; the context's, too.
+    outbox: Option<Arc<RequestOutbox>>,
     /// From its arrival to its deadline.
     time: Duration,
     wants: Wants,
@@ -554,6 +605,8 @@ impl Work {
         let mut headers = self.context.propagated.take();
         let stale = self.planned.plan.may_be_stale() && !self.context.stale.answers().is_empty();
         headers.retain(|(name, _)| !stale || *name != CACHE_CONTROL);
+        let wait = self.outbox.as_ref().and_then(|outbox| outbox.retry_after());
+        headers.extend(wait.map(retry_after));
         headers
     }
 
@@ -636,6 +689,7 @@ impl Done {
             faults: self.faults,
             fresh: self.fresh,
             headers: self.headers,
+            queued: false,
         }
     }
 }
@@ -686,6 +740,12 @@ async fn within<T>(
 fn needs_a_stream() -> Refusal {
     let message = "A subscription is answered over WebSocket, or with Accept: text/event-stream.";
     Refusal::new(Code::GraphqlValidationFailed, message)
+}
+
+fn retry_after(wait: Duration) -> (HeaderName, HeaderValue) {
+    let seconds = wait.as_millis().div_ceil(1_000);
+    let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+    (RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 fn too_late() -> Refusal {

@@ -24,6 +24,7 @@ use plan::tape::Value;
 
 use crate::batch::window::Windows;
 use crate::calls;
+use crate::deferred;
 use crate::failure::fixed_text;
 use crate::page::connection;
 use crate::protocol::Job;
@@ -49,6 +50,13 @@ impl<P: Protocol> Fetcher<P> {
     }
 }
 
+impl<P: Protocol> Fetcher<P> {
+    /// What it speaks.
+    pub(crate) fn protocol(&self) -> &Arc<P> {
+        &self.protocol
+    }
+}
+
 impl<P: Protocol> Source for Fetcher<P> {
     fn fetch<'a>(&'a self, fetch: Fetch<'a>) -> BoxFuture<'a, Reply> {
         Box::pin(async move { self.run(&fetch).await })
@@ -62,6 +70,9 @@ impl<P: Protocol> Source for Fetcher<P> {
 impl<P: Protocol> Fetcher<P> {
     async fn run(&self, fetch: &Fetch<'_>) -> Reply {
         let job = Job::of(fetch);
+        if let Some(rule) = &fetch.resolver.queue {
+            return Box::pin(deferred::put(&*self.protocol, fetch, &job, rule)).await;
+        }
         if let Some(batch) = items::batch_of(&self.protocol, &job, &fetch.rows) {
             return Box::pin(batch.run(fetch, &job)).await;
         }

@@ -10,6 +10,7 @@ mod cache;
 mod calls;
 mod config;
 mod credentials;
+mod deferred;
 mod exchange;
 mod failure;
 mod fetch;
@@ -36,9 +37,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use compose::Supergraph;
+use compose::model::Resolver;
 use compose::model::Source as Declared;
 use compose::model::SourceId;
 use compose::model::SourceKind;
+use plan::outbox::Deferred;
+use plan::source::BoxFuture;
 use plan::source::Source;
 use plan::source::Sources;
 
@@ -47,7 +51,7 @@ use fetch::Fetcher;
 use graphql::Graphql;
 use grpc::Grpc;
 use peers::SystemResolver;
-use protocol::Protocol as _;
+use protocol::Protocol;
 use render::Encodings;
 use rest::Rest;
 use service::Link;
@@ -61,6 +65,9 @@ pub use config::SourcesConfig;
 pub use credentials::Credentials;
 pub use credentials::OAuth;
 pub use credentials::OAuthStyle;
+pub use exchange::Fate;
+pub use exchange::Label;
+pub use exchange::NotDelivered;
 pub use graphql::LocalCaller;
 pub use graphql::LocalRequest;
 pub use graphql::LocalService;
@@ -84,10 +91,32 @@ pub use tls::Tls;
 
 /// The sources of one graph, ready to be asked. Nothing is dialled before the first call.
 pub struct ConnectedSources {
-    sources: Vec<Box<dyn Source>>,
+    sources: Vec<Box<dyn Connected>>,
     /// By the source's name.
     ways: HashMap<String, Way>,
     cache: Cache,
+}
+
+/// A source that also makes calls which were made durable before.
+trait Connected: Source {
+    /// One attempt.
+    fn deliver<'a>(
+        &'a self,
+        call: &'a Deferred,
+        resolver: Option<&'a Resolver>,
+        label: Label,
+    ) -> BoxFuture<'a, Result<(), NotDelivered>>;
+}
+
+impl<P: Protocol> Connected for Fetcher<P> {
+    fn deliver<'a>(
+        &'a self,
+        call: &'a Deferred,
+        resolver: Option<&'a Resolver>,
+        label: Label,
+    ) -> BoxFuture<'a, Result<(), NotDelivered>> {
+        Box::pin(exchange::deliver(self.protocol(), call, resolver, label))
+    }
 }
 
 /// The way to one source, which outlives its graph.
@@ -143,7 +172,7 @@ impl Connecting<'_> {
         &self,
         at: usize,
         source: &Declared,
-    ) -> Result<(Box<dyn Source>, Way), ConnectError> {
+    ) -> Result<(Box<dyn Connected>, Way), ConnectError> {
         let resolvers = self.graph.resolvers().iter();
         let service = Service::new(
             source,
@@ -186,6 +215,26 @@ impl Connecting<'_> {
 }
 
 impl ConnectedSources {
+    /// Makes one attempt at a call that was made durable before, for the field that `resolver`
+    /// resolves in this graph, where there still is one.
+    ///
+    /// # Errors
+    /// Whatever keeps the service from having accepted it, and what that means.
+    pub async fn deliver(
+        &self,
+        graph: &Supergraph,
+        call: &Deferred,
+        resolver: Option<&Resolver>,
+        label: Label,
+    ) -> Result<(), NotDelivered> {
+        let mut all = graph.sources().iter().zip(&self.sources);
+        let found = all.find(|(source, _)| *source.name == *call.source);
+        match found {
+            Some((_, source)) => source.deliver(call, resolver, label).await,
+            None => Err(exchange::no_such_source(&call.source)),
+        }
+    }
+
     /// Takes kept replies away; how many that were.
     pub fn purge(&self, purge: &Purge) -> u64 {
         self.cache.purge(purge)

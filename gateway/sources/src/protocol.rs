@@ -13,6 +13,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use plan::cache::CachePolicy;
 use plan::model::Prepared;
+use plan::outbox::Deferred;
 use plan::shape::ReplyShape;
 use plan::source::Context;
 use plan::source::Events;
@@ -218,6 +219,14 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
     fn events<'a>(&'a self, fetch: Fetch<'a>) -> Events<'a> {
         no_events(&fetch)
     }
+    /// The call of a fetch that is to be made later, without what the configuration adds to it then.
+    fn defer(&self, job: &Job<'_>, rows: &[Row]) -> Result<Deferred, SourceError>;
+
+    /// A call that was to be made later, with what the configuration and the schema add now. The error is for the log.
+    fn resume(&self, call: &Deferred, resolver: Option<&Resolver>) -> Result<Self::Call, String>;
+
+    /// What is wrong with an answer of which nobody reads the data.
+    fn refusal(&self, raw: &Self::Raw, resolver: Option<&Resolver>) -> Option<SourceError>;
 
     /// What can be done with single items of a batch's replies, where the protocol knows items as text.
     fn items(&self) -> Option<&dyn Items<Self::Reply>>;

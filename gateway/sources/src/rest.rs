@@ -15,8 +15,10 @@ use compose::model::Page;
 use compose::model::PageStyle;
 use compose::model::Piece;
 use compose::model::Request;
+use compose::model::Resolver;
 use http::HeaderMap;
 use plan::code::Code;
+use plan::outbox::Deferred;
 use plan::shape::AbstractVariant;
 use plan::shape::Shape;
 use plan::source::Fetch;
@@ -256,10 +258,52 @@ impl Protocol for Rest {
             .map_err(|error| self.not_json(&Job::of(fetch), &error))
     }
 
+    fn defer(&self, job: &Job<'_>, rows: &[Row]) -> Result<Deferred, SourceError> {
+        let Service {
+            name,
+            rules,
+            encodings,
+            ..
+        } = &self.service;
+        let scope = job.scope(rows, encodings);
+        match request::defer(name, job.resolver, rules, &scope) {
+            Ok(Some(call)) => Ok(call),
+            Ok(None) => Err(self.failed(Code::InternalError, "the resolver is not a REST one")),
+            Err(error) => Err(error.of(name)),
+        }
+    }
+
+    fn resume(&self, call: &Deferred, resolver: Option<&Resolver>) -> Result<Self::Call, String> {
+        let Service {
+            settings, rules, ..
+        } = &self.service;
+        let scope = self.service.nobody();
+        request::resume(call, resolver, &settings.headers, rules, &scope).map(Arc::new)
+    }
+
+    fn refusal(&self, reply: &Arc<HttpReply>, resolver: Option<&Resolver>) -> Option<SourceError> {
+        let page = status::is_page(&reply.headers);
+        if page && !matches!(reply.status, 401 | 403 | 429 | 500..) {
+            let code = Code::UpstreamInvalidResponse;
+            return Some(self.failed(code, WRONG_ADDRESS));
+        }
+        let errors = resolver.map(|resolver| &resolver.policy.errors);
+        let success = (200..300).contains(&reply.status);
+        (!success).then(|| self.told(errors.unwrap_or(&NO_ERRORS), reply))
+    }
+
     fn items(&self) -> Option<&dyn Items<Arc<HttpReply>>> {
         Some(self)
     }
 }
+
+const WRONG_ADDRESS: &str = "a web page or nothing stands there: the address is wrong";
+/// What a schema says that says nothing of errors.
+const NO_ERRORS: Errors = Errors {
+    message: None,
+    extensions: Vec::new(),
+    codes: Vec::new(),
+};
 
 impl Items<Arc<HttpReply>> for Rest {
     fn split(&self, job: &Job<'_>, reply: &Arc<HttpReply>) -> Option<Vec<(String, Bytes)>> {
@@ -331,7 +375,14 @@ impl Rest {
     }
 
     fn refused(&self, job: &Job<'_>, reply: &HttpReply) -> SourceError {
-        let operation = &job.resolver.policy.errors;
+        SourceError {
+            outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(reply.status),
+            ..self.told(&job.resolver.policy.errors, reply)
+        }
+    }
+
+    /// What an unsuccessful reply says, whatever was asked.
+    fn told(&self, operation: &Errors, reply: &HttpReply) -> SourceError {
         let chosen = self.chosen_code(operation, reply.status);
         let known = chosen.and_then(code_named);
         let code = known.unwrap_or_else(|| status::code(reply.status));
@@ -340,7 +391,6 @@ impl Rest {
             problem: Some(Box::new(told.problem)),
             mapped: Mapped::of(chosen.filter(|_| known.is_none()), told.extensions),
             retry_after: retry_after(&reply.headers),
-            outcome_unknown: job.is_unmarked_mutation() && status::is_unclear(reply.status),
             internal: Some(problem::logged(reply)),
             ..SourceError::new(code, &self.service.name, told.message)
         }
@@ -354,8 +404,7 @@ impl Rest {
     }
 
     fn wrong_address(&self, job: &Job<'_>) -> SourceError {
-        let detail = "a web page or nothing stands there: the address is wrong";
-        self.answered(job, Code::UpstreamInvalidResponse, detail)
+        self.answered(job, Code::UpstreamInvalidResponse, WRONG_ADDRESS)
     }
 
     fn not_json(&self, job: &Job<'_>, error: &NotJson) -> SourceError {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use compose::model::Errors;
@@ -16,6 +17,9 @@ use compose::model::ResolverId;
 use compose::model::ResponseRule;
 use compose::model::Source as Declared;
 use compose::model::Target;
+use http::HeaderMap;
+use serde_json::Map;
+use serde_json::Value as Json;
 
 use crate::ConnectError;
 use crate::cache::Asking;
@@ -27,6 +31,7 @@ use crate::gate::Gate;
 use crate::peers::Peers;
 use crate::protocol::Job;
 use crate::render::Encodings;
+use crate::render::Scope;
 use crate::resilience::Guard;
 use crate::resilience::Latency;
 use crate::resilience::RetrySettings;
@@ -108,6 +113,19 @@ impl Service {
         }
     }
 
+    /// What expressions can name where there is no request.
+    pub(crate) fn nobody(&self) -> Scope<'_> {
+        static NO_ARGS: LazyLock<Map<String, Json>> = LazyLock::new(Map::new);
+        static NO_HEADERS: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+        Scope {
+            args: &NO_ARGS,
+            rows: &[],
+            headers: &NO_HEADERS,
+            claims: &Json::Null,
+            encodings: &self.encodings,
+        }
+    }
+
     /// Whether an answer may serve several: not where it carries what one client alone is given.
     pub(crate) fn may_share(&self) -> bool {
         self.propagated.is_empty()
@@ -118,6 +136,19 @@ impl Service {
         match self.may_share() {
             true => self.cache.asking(job),
             false => None,
+        }
+    }
+
+    /// What happens around one attempt at a durable call: what follows is for the queue to say.
+    pub(crate) fn delivery_policy(&self, resolver: Option<&Resolver>) -> CallPolicy {
+        let timeout = resolver.and_then(|resolver| resolver.policy.timeout);
+        CallPolicy {
+            limit: timeout.unwrap_or(self.settings.timeout),
+            retry: self.settings.resilience.retry.with(None),
+            repeatable: false,
+            mutation: true,
+            hedged: None,
+            stale: None,
         }
     }
 

@@ -13,6 +13,7 @@ use axum::http::Response;
 use compose::SchemaFiles;
 use compose::SubgraphFile;
 use compose::Supergraph;
+use compose::model::Target;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -20,6 +21,7 @@ use plan::Document;
 use plan::OperationLimits;
 use plan::Plan;
 use plan::model::Variables;
+use plan::outbox::Deferred;
 use plan::shape::ReplyShape;
 use plan::source::CallLog;
 use plan::source::CallRecord;
@@ -39,6 +41,8 @@ use serde_json::json;
 use smallvec::smallvec;
 
 use crate::ConnectedSources;
+use crate::Label;
+use crate::NotDelivered;
 use crate::SourcesConfig;
 use crate::calls::now;
 use crate::connect;
@@ -249,6 +253,20 @@ impl Graph {
         self.sources.source(resolver.source).fetch(fetch).await
     }
 
+    /// Makes one attempt at a call that was handed over before, for this field of Mutation.
+    pub(crate) async fn delivered(
+        &self,
+        call: &Deferred,
+        field: Option<&str>,
+        label: Label,
+    ) -> Result<(), NotDelivered> {
+        let resolver = self.graph.resolvers().iter().find(|resolver| {
+            matches!(&resolver.target, Target::Root { field: own, .. } if Some(own.as_str()) == field)
+        });
+        let delivered = self.sources.deliver(&self.graph, call, resolver, label);
+        delivered.await
+    }
+
     pub(crate) fn sources(&self) -> &ConnectedSources {
         &self.sources
     }
@@ -286,6 +304,7 @@ pub(crate) fn context() -> Context {
         stale: Stale::default(),
         calls_left: Default::default(),
         propagated: Default::default(),
+        outbox: None,
     }
 }
 

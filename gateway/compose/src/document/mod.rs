@@ -4,6 +4,7 @@
 //! way from any piece of a document back to its place in the file. Must not
 //! know what the directives mean, nor any other subgraph.
 
+mod built_in;
 mod directives;
 mod elements;
 mod names;
@@ -97,16 +98,22 @@ pub(crate) fn read(files: &SchemaFiles, diagnostics: &mut Diagnostics) -> Option
 pub(crate) fn parse(files: &SchemaFiles, diagnostics: &mut Diagnostics) -> Vec<Document> {
     let numbered = files.subgraphs.iter().zip(0..);
     numbered
-        .map(|(file, id)| parse_one(SubgraphId(id), file, diagnostics))
+        .map(|(file, id)| parse_one(SubgraphId(id), file, &files.queue.prefix, diagnostics))
         .collect()
 }
 
-fn parse_one(subgraph: SubgraphId, file: &SubgraphFile, diagnostics: &mut Diagnostics) -> Document {
+fn parse_one(
+    subgraph: SubgraphId,
+    file: &SubgraphFile,
+    prefix: &str,
+    diagnostics: &mut Diagnostics,
+) -> Document {
     let places = Places::new(&file.file, &file.sdl);
     let mut ast = parse_syntax(file, &places, diagnostics);
     let names = names::of(&ast, file, &places, diagnostics);
     names.canonicalise(&mut ast);
     roots::canonicalise(&mut ast, &places, diagnostics);
+    built_in::add(&mut ast, prefix);
     Document {
         subgraph,
         name: file.name.clone(),

@@ -43,8 +43,8 @@ fn unsupported_in(
 ) -> Vec<(String, Place)> {
     let whole = |what: String| vec![(what, document.places.directive(directive))];
     match directive.name.as_str() {
-        name @ ("queue" | "event" | "lookup" | "is" | "require" | "internal"
-        | "interfaceObject" | "composeDirective") => whole(format!("@{name}")),
+        name @ ("event" | "lookup" | "is" | "require" | "internal" | "interfaceObject"
+        | "composeDirective") => whole(format!("@{name}")),
         name @ ("rest" | "graphql") if is_subscription(element) => {
             whole(format!("@{name} on a Subscription field"))
         }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_not_done_yet_is_refused_where_it_is_written() {
         for sdl in [
-            "type Mutation { a: Int @rest(POST: \"/a\") @queue }",
+            "type Mutation { a: Int @rest(POST: \"/a\") @event(topic: \"a\") }",
             "type Query { a: Int @lookup @rest(GET: \"/a\") }",
             "type Subscription { a: Int @rest(GET: \"/a\") }",
             "extend schema @source(name: \"b\", graphql: { url: \"http://b\", federation: true })",
@@ -91,10 +91,10 @@ mod tests {
             assert_eq!(said_of(&with_source(sdl)).codes(), ["UNSUPPORTED"], "{sdl}");
         }
         assert_eq!(
-            said_of(&with_source("type Mutation { a: Int @queue }")).to_string(),
-            "error[UNSUPPORTED] shop.graphql:2:24\n  \
-             2 | type Mutation { a: Int @queue }\n    \
-             |                        ^^^^^^ @queue is not supported by this release\n"
+            said_of(&with_source("type Query { a: Int @lookup }")).to_string(),
+            "error[UNSUPPORTED] shop.graphql:2:21\n  \
+             2 | type Query { a: Int @lookup }\n    \
+             |                     ^^^^^^^ @lookup is not supported by this release\n"
         );
     }
 

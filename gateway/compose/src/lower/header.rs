@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::model::{Expr, HeaderRule, Piece};
 
 /// Headers whose value identifies or authorises someone.
-const SECRETS: [&str; 6] = [
+pub(super) const SECRETS: [&str; 6] = [
     "authorization",
     "proxy-authorization",
     "cookie",

@@ -25,6 +25,7 @@ mod page;
 mod policy;
 pub(crate) mod print;
 mod query;
+mod queue;
 mod read;
 mod reply;
 mod resolver;
@@ -88,6 +89,7 @@ pub(crate) fn lower(
     lowering.check_given_headers();
     for document in documents {
         lowering.check_root_fields(document);
+        lowering.check_queues(document);
         lowering.resolvers_of(document);
     }
     lowering.finish()

@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Write};
 
 use crate::model::{
     Batch, BatchOrder, Encoding, EncodingId, Expr, FieldPath, GraphqlRequest, GraphqlValue,
-    GrpcRequest, HeaderRule, Outward, Page, Piece, Policy, Read, ReadPiece, ReplyRule, Request,
-    Resolver, RestRequest, Source, Target, View, ViewField, ViewId,
+    GrpcRequest, HeaderRule, Outward, Page, Piece, Policy, QueueRule, Read, ReadPiece, ReplyRule,
+    Request, Resolver, RestRequest, Source, Target, View, ViewField, ViewId,
 };
 
 /// Views are printed to this depth; those that contain themselves would not end.
@@ -37,6 +37,9 @@ impl Display for Printed<'_> {
         }
         if let Some(page) = &resolver.page {
             writeln!(f, "  page    {}", shown.page(page))?;
+        }
+        if let Some(queue) = &resolver.queue {
+            writeln!(f, "  queue   {}", shown.queue(queue))?;
         }
         writeln!(f, "  reply   {}", shown.reply(&resolver.reply))?;
         match policy(&resolver.policy).as_str() {
@@ -215,6 +218,27 @@ impl Shown<'_> {
         }
         let many = if batch.to_many { ", to many" } else { "" };
         text + many
+    }
+
+    fn queue(&self, queue: &QueueRule) -> String {
+        let mut words = vec![queue.name.clone()];
+        words.extend(
+            queue
+                .key
+                .iter()
+                .map(|key| format!("key {}", self.expr(key))),
+        );
+        let window = queue.dedupe_window;
+        let dedupe = queue.dedupe.iter();
+        words.extend(dedupe.map(|it| format!("dedupe {} for {window:?}", self.expr(it))));
+        words.extend(queue.delay.map(|delay| format!("after {delay:?}")));
+        words.push(format!("for at most {:?}", queue.ttl));
+        let attempts = queue.retry.as_ref().and_then(|it| it.attempts);
+        words.extend(attempts.map(|it| format!("{it} attempts")));
+        if queue.blocks {
+            words.push("blocks its key".to_owned());
+        }
+        words.join(", ")
     }
 
     fn page(&self, page: &Page) -> String {

@@ -34,9 +34,14 @@ impl<'a> Lowering<'a> {
         let Some(lowered) = lowered else {
             return;
         };
+        let queued = site.queue();
+        let queue = queued.and_then(|queued| self.queue(site, &queued, &input, &mut scope));
         self.check_unused(&scope);
         let target = self.target(site, &scope);
-        let reply = self.reply(site, &input, source, &lowered, scope.is_batch());
+        let reply = match queued {
+            Some(queued) => self.accepted(site, &queued, source, &lowered),
+            None => self.reply(site, &input, source, &lowered, scope.is_batch()),
+        };
         let (Some(target), Some(reply)) = (target, reply) else {
             return;
         };
@@ -67,6 +72,7 @@ impl<'a> Lowering<'a> {
             reply: reply.rule,
             page,
             policy,
+            queue: queue.map(Box::new),
             place: site.place().to_string(),
         });
     }

@@ -135,7 +135,7 @@ fn of<'a>(
 }
 
 /// The name, directives and fields of an object or interface.
-fn with_fields(
+pub(super) fn with_fields(
     ty: &ExtendedType,
 ) -> Option<(
     &Name,

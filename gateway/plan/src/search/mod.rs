@@ -53,6 +53,7 @@ use crate::model::OutField;
 use crate::model::OutKind;
 use crate::model::OutType;
 use crate::model::Selection;
+use crate::queued;
 use crate::refusal::Refusal;
 use crate::refusal::RequestError;
 use crate::search::budget::Budget;
@@ -147,6 +148,10 @@ impl<'d> Search<'d> {
         let collected = self.collected(ty, sets)?;
         let mut selection = self.selection(&collected);
         self.mutation = mutation;
+        let fields = collected.groups.values().map(|group| &group.field.name);
+        let fields = fields.filter(|name| !name.starts_with("__"));
+        // What is accepted as a whole is put together, not one after the other.
+        let in_order = mutation && !queued::all(self.graph, ty, fields);
         for (key, group) in &collected.groups {
             let field = match group.field.name.as_str() {
                 "__typename" => self.typename(key, group, ty),
@@ -154,7 +159,7 @@ impl<'d> Search<'d> {
                 _ => self.root_field(key, group, ty)?,
             };
             selection.fields.push(field);
-            if mutation {
+            if in_order {
                 self.barrier = (0..self.steps.len()).collect();
             }
         }

@@ -21,9 +21,16 @@ use crate::config::Environment;
 use crate::graph::reload::Origin;
 use crate::observe::log;
 
-const SERVICES: [&str; 5] = ["users", "products", "inventory", "reviews", "orders"];
+const SERVICES: [&str; 6] = [
+    "users",
+    "products",
+    "inventory",
+    "reviews",
+    "orders",
+    "notifications",
+];
 
-const QUERIES: [(&str, &str); 3] = [
+const QUERIES: [(&str, &str); 4] = [
     (
         "Four services, four calls, one round trip",
         "{ products(limit: 20) { name price stock: inventory { available } reviews { rating comment user { name } } } }",
@@ -35,6 +42,10 @@ const QUERIES: [(&str, &str); 3] = [
     (
         "Pages of orders, as a connection over numbered pages",
         "{ orders(first: 5, status: PAID) { totalCount nodes { id total user { name } payment { __typename amount } } pageInfo { hasNextPage endCursor } } }",
+    ),
+    (
+        "A call that is durable before it is answered, and delivered whenever its service is there",
+        "mutation { requestReceipt(orderId: 1, email: \"ada@example.com\") { id status duplicate } }",
     ),
 ];
 

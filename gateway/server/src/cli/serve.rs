@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::config::Edge;
 use crate::config::TlsFiles;
 use crate::deadline::until;
+use crate::durable;
 use crate::edge;
 use crate::edge::Phase;
 use crate::edge::Port;
@@ -93,6 +94,7 @@ impl Running {
         let tracer = tracer.map(|tracing| Tracer::start(tracing, graph.metrics.clone()));
         let tracer = tracer.transpose().map_err(anyhow::Error::msg)?;
         let gateway = Arc::new(Gateway::new(graph).traced(tracer));
+        durable::start(&gateway, &gateway.graph.load()).await?;
         tokio::spawn(plan_trusted(gateway.graph.load_full()));
         Ok(Self {
             public: listen(config.listen).await?,
@@ -141,7 +143,7 @@ impl Running {
         let drain = self.config.drain;
         let server = edge::public(self.gateway.clone(), pages.clone(), settings);
         let public = edge::serve(self.public, port(server, public), phases, drain);
-        let server = edge::admin(self.gateway.clone(), pages, settings, reload, None);
+        let server = edge::admin(self.gateway.clone(), pages, settings, reload);
         let admin = edge::serve(self.admin, port(server, admin), operators_phases, drain);
         // Operators see the gateway until the last client has gone.
         let clients = async {
@@ -150,6 +152,9 @@ impl Running {
         };
         let served = async {
             tokio::join!(clients, admin);
+            if let Some(durable) = self.gateway.durable.get() {
+                durable.queue.deliveries.stop(Instant::now() + drain).await;
+            }
             if let Some(tracer) = &self.gateway.tracer {
                 tracer.finish().await;
             }

@@ -4,6 +4,7 @@ mod documents;
 mod faults;
 mod headers;
 mod limits;
+mod queue;
 mod rate_limits;
 mod resilience;
 
@@ -34,6 +35,7 @@ use super::credentials;
 use super::edge;
 use super::file;
 use super::file::File;
+use super::file::Replicas;
 use super::observe;
 use super::problem::only;
 use super::subscriptions;
@@ -53,6 +55,7 @@ pub(super) fn convert(
     }
     let authentication =
         authentication::authentication(path, std::mem::take(&mut file.authentication))?;
+    check_replicas(&file)?;
     Ok(Config {
         subscriptions: subscriptions::subscriptions(&file.subscriptions, &authentication)?,
         path: path.into(),
@@ -94,6 +97,7 @@ pub(super) fn convert(
         upstream_calls: file.limits.upstream_calls,
         request_timeout: file.timeouts.request.0,
         request_minimum: file.timeouts.request_minimum.0,
+        queue: queue::settings(path, file.queue, file.replicas)?,
         admission: admission(&file.admission),
         grace: file.shutdown.grace.0,
         drain: file.shutdown.drain.0,
@@ -111,6 +115,21 @@ pub(super) fn convert(
         slow_log: file.slow_log.above.map(|span| span.0),
         access_log: observe::access_log(file.access_log)?,
     })
+}
+
+/// Each gateway would grant the whole of every limit.
+fn check_replicas(file: &File) -> Result<(), Diagnostics> {
+    let local = file.rate_limit_store.redis.is_none() && !file.rate_limits.is_empty();
+    match file.replicas {
+        Replicas::Many if local => Err(only(
+            Diagnostic::error(
+                "LOCAL_STORE",
+                "replicas: many, and each gateway would grant the whole of every rate limit",
+            )
+            .help("count in Redis: rate_limit_store: { redis: { url: \"redis://...\" } }"),
+        )),
+        Replicas::Many | Replicas::One => Ok(()),
+    }
 }
 
 fn convert_subgraph(

@@ -15,6 +15,7 @@ pub(super) mod faults;
 pub(super) mod headers;
 pub(super) mod limits;
 pub(super) mod observe;
+pub(super) mod queue;
 mod rate_limits;
 pub(super) mod resilience;
 pub(super) mod subscriptions;
@@ -131,6 +132,12 @@ pub(super) struct File {
     /// Which identical work is shared while it is in flight.
     #[serde(default)]
     pub(super) coalesce: Coalesce,
+    /// Calls that are made durable and delivered later: `@queue`.
+    #[serde(default)]
+    pub(super) queue: queue::Queue,
+    /// How many gateways serve this graph. `many` refuses what only one process can keep: the embedded queue, and rate limits that are counted locally.
+    #[serde(default)]
+    pub(super) replicas: Replicas,
     /// How many requests run at once, and which are refused.
     #[serde(default)]
     pub(super) admission: admission::Admission,
@@ -159,6 +166,17 @@ pub(super) struct File {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 4000))
+}
+
+/// How many gateways serve one graph.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Replicas {
+    /// This one.
+    #[default]
+    One,
+    /// Several.
+    Many,
 }
 
 /// What operators connect to.

@@ -36,6 +36,7 @@ use sources::SourcesConfig;
 use crate::admission;
 use crate::cost::CostSettings;
 use crate::documents;
+use crate::durable::DurableSettings;
 use crate::limits::ClientLimits;
 use crate::observe::share::Share;
 use crate::observe::trace::TraceSettings;
@@ -113,6 +114,8 @@ pub(crate) struct Config {
     pub(crate) request_timeout: Duration,
     /// What a request has at least, whatever its client says.
     pub(crate) request_minimum: Duration,
+    /// Durable calls. The store is opened once.
+    pub(crate) queue: DurableSettings,
     /// How many requests run at once. Read when the process starts.
     pub(crate) admission: admission::Settings,
     /// How long requests are still accepted after SIGTERM.

@@ -140,6 +140,9 @@ async fn get(
     run.answer(params, head.headers, false).await
 }
 
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
 /// What services have said to the client. What is not whole is nothing to keep, whatever they say; and nobody but the client keeps it.
 fn propagated(given: Vec<(HeaderName, HeaderValue)>, whole: bool, headers: &mut HeaderMap) {
     for (name, value) in given {
@@ -221,6 +224,25 @@ pub(super) fn rehearsal(
         .rehearsals
         .of(headers, Timestamp::now().seconds(), is_source);
     rehearsal.map_err(|refused| Problem::new(Kind::Forbidden, refused.to_string()))
+}
+
+/// `Prefer: respond-async`: <https://www.rfc-editor.org/rfc/rfc7240#section-4.1>
+fn prefers_respond_async(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(PREFER).iter();
+    let mut preferences = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    preferences.any(|preference| {
+        let name = preference.split(';').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("respond-async")
+    })
+}
+
+/// Nothing was asked but what was accepted, and is not done yet.
+fn say_accepted(response: &mut Response) {
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let applied = HeaderValue::from_static("respond-async");
+    response.headers_mut().insert(PREFERENCE_APPLIED, applied);
 }
 
 /// `x-switchboard-cost: 1`, for clients that cannot send extensions.
@@ -345,6 +367,7 @@ impl<'r> Run<'r> {
         mutations: bool,
     ) -> Result<Response, Problem> {
         let caller = self.caller(headers)?;
+        let prefers_202 = self.graph.queues && prefers_respond_async(&caller.headers);
         let mut seen = self.seen(&caller);
         let mut standings = Standings::default();
         let variables = std::mem::take(&mut params.variables);
@@ -366,7 +389,14 @@ impl<'r> Run<'r> {
             seen: &mut seen,
         };
         let mut response = match self.arrival.gateway.run(&self.graph, request).await {
-            Ok(answer) => self.executed(seen, answer),
+            Ok(answer) => {
+                let accepted = prefers_202 && answer.queued && answer.faults.is_empty();
+                let mut response = self.executed(seen, answer);
+                if accepted {
+                    say_accepted(&mut response);
+                }
+                response
+            }
             Err(NotRun::Refused(refusal)) => self.refused(seen, &refusal),
             Err(NotRun::Denied(denied)) => {
                 return Err(seen.problem(denied::problem(&denied, &standings)));
@@ -396,6 +426,7 @@ impl<'r> Run<'r> {
             principal: self.principal.clone(),
             address: self.graph.settings.client_address.of(peer, &headers),
             correlation_id: ids.correlation.clone(),
+            request_id: ids.request,
             trace: self.trace.clone(),
             headers,
             received: self.arrival.received,

@@ -30,7 +30,7 @@ mod socket;
 mod status;
 mod taken;
 pub(crate) mod tls;
-mod trace_context;
+pub(crate) mod trace_context;
 
 pub(crate) use routes::admin;
 pub(crate) use routes::public;

@@ -12,15 +12,15 @@ use std::time::Duration;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::extract::Path;
 use axum::extract::Query;
-use axum::extract::State;
 use axum::extract::rejection::PathRejection;
 use axum::extract::rejection::QueryRejection;
-use axum::routing::any;
 use axum::routing::delete;
 use axum::routing::get;
 use axum::routing::post;
+use http::request::Parts;
 use http_body_util::Full;
 use queue::Queue;
 use queue::store::NotRetried;
@@ -50,11 +50,22 @@ const LARGEST_PAGE: usize = 1_000;
 /// Of a reason for a pause.
 const LONGEST_REASON: usize = 500;
 
-/// What is answered where there is a queue, and where there is none.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>(queue: Option<Arc<Queue>>) -> Router<S> {
-    let Some(queue) = queue else {
-        return without();
-    };
+/// The queue of this process: there is none until a graph queues calls.
+pub(super) type Find = Arc<dyn Fn() -> Option<Arc<Queue>> + Send + Sync>;
+
+/// The queue, where there is one.
+struct Here(Arc<Queue>);
+
+impl FromRequestParts<Find> for Here {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, find: &Find) -> Result<Self, Problem> {
+        find().map(Self).ok_or_else(no_queue)
+    }
+}
+
+/// What operators ask of the queue and tell it.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(find: Find) -> Router<S> {
     Router::new()
         .route("/queues", get(list))
         .route("/queues/{queue}/pause", post(pause).fallback(post_only))
@@ -68,18 +79,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(queue: Option<Arc<Queue>>
             "/callers/{caller}/deliveries",
             delete(erase).fallback(delete_only),
         )
-        .with_state(queue)
-}
-
-fn without<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let none = || any(no_queue);
-    Router::new()
-        .route("/queues", none())
-        .route("/queues/{*rest}", none())
-        .route("/deliveries/{*rest}", none())
-        .route("/dead-letters", none())
-        .route("/dead-letters/{*rest}", none())
-        .route("/callers/{*rest}", none())
+        .with_state(find)
 }
 
 type Answer = Result<Response, Problem>;
@@ -124,14 +124,14 @@ struct Why {
     reason: Option<String>,
 }
 
-async fn list(State(queue): State<Arc<Queue>>) -> Answer {
+async fn list(Here(queue): Here) -> Answer {
     let standings = queue.standings().await.map_err(unavailable)?;
     let queues: Vec<Json> = standings.iter().map(told::standing).collect();
     Ok(answer(&json!({ "queues": queues })))
 }
 
 async fn show(
-    State(queue): State<Arc<Queue>>,
+    Here(queue): Here,
     Extension(operator): Extension<Operator>,
     id: Named,
     look: Asked<Look>,
@@ -146,7 +146,7 @@ async fn show(
     Ok(answer(&told::shown(&shown, reveal)))
 }
 
-async fn dead_letters(State(queue): State<Arc<Queue>>, letters: Asked<Letters>) -> Answer {
+async fn dead_letters(Here(queue): Here, letters: Asked<Letters>) -> Answer {
     let Query(asked) = letters.map_err(malformed)?;
     let most = asked.most.clamp(1, LARGEST_PAGE);
     let letters = queue
@@ -160,7 +160,7 @@ async fn dead_letters(State(queue): State<Arc<Queue>>, letters: Asked<Letters>) 
 }
 
 async fn retry(
-    State(queue): State<Arc<Queue>>,
+    Here(queue): Here,
     Extension(operator): Extension<Operator>,
     id: Named,
     request: http::Request<Body>,
@@ -178,7 +178,7 @@ async fn retry(
 }
 
 async fn retry_all(
-    State(queue): State<Arc<Queue>>,
+    Here(queue): Here,
     Extension(operator): Extension<Operator>,
     request: http::Request<Body>,
 ) -> Answer {
@@ -198,11 +198,7 @@ async fn retry_all(
     })))
 }
 
-async fn purge(
-    State(queue): State<Arc<Queue>>,
-    Extension(operator): Extension<Operator>,
-    id: Named,
-) -> Answer {
+async fn purge(Here(queue): Here, Extension(operator): Extension<Operator>, id: Named) -> Answer {
     let id = message(id)?;
     let purged = queue.store.purge(id).await;
     acted(&operator, &format!("queue purge {id}"), outcome(&purged));
@@ -213,7 +209,7 @@ async fn purge(
 }
 
 async fn pause(
-    State(queue): State<Arc<Queue>>,
+    Here(queue): Here,
     Extension(operator): Extension<Operator>,
     name: Named,
     request: http::Request<Body>,
@@ -233,7 +229,7 @@ async fn pause(
 }
 
 async fn resume(
-    State(queue): State<Arc<Queue>>,
+    Here(queue): Here,
     Extension(operator): Extension<Operator>,
     name: Named,
 ) -> Answer {
@@ -250,7 +246,7 @@ async fn resume(
 }
 
 async fn erase(
-    State(queue): State<Arc<Queue>>,
+    Here(queue): Here,
     Extension(operator): Extension<Operator>,
     caller: Named,
 ) -> Answer {
@@ -347,7 +343,7 @@ fn no_dead_letter() -> Problem {
     )
 }
 
-async fn no_queue() -> Problem {
+fn no_queue() -> Problem {
     Problem::new(
         Kind::NotFound,
         "This gateway has no durable queue: no field of its graph is marked with @queue.",

@@ -10,7 +10,6 @@ use axum::routing::post;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use http_body_util::Full;
-use queue::Queue;
 use tokio::sync::mpsc;
 
 use super::Response;
@@ -57,8 +56,9 @@ pub(crate) fn admin(
     pages: Pages,
     edge: &Edge,
     reloads: mpsc::Sender<Wanted>,
-    queue: Option<Arc<Queue>>,
 ) -> Server {
+    let durable = gateway.clone();
+    let queue = move || durable.durable.get().map(|durable| durable.queue.clone());
     let reload_now = move |operator| reload(reloads.clone(), operator);
     let routes = Router::new()
         .route("/health/live", get(async || health::live()))
@@ -66,7 +66,7 @@ pub(crate) fn admin(
         .route("/metrics", get(numbers))
         .route("/reload", post(reload_now).fallback(post_only))
         .route("/cache/purge", post(purge).fallback(post_only))
-        .merge(queues::routes(queue));
+        .merge(queues::routes(Arc::new(queue)));
     Server {
         routes: finish(routes).with_state(gateway.clone()),
         graphql: None,
@@ -100,7 +100,7 @@ async fn numbers(State(gateway): State<Arc<Gateway>>) -> Result<Response, Proble
     if !gateway.metrics.shown {
         return Err(nothing_here());
     }
-    let page = metrics::page(&gateway);
+    let page = metrics::page(&gateway).await;
     let mut response = Response::new(Full::from(page));
     let media = HeaderValue::from_static(metrics::MEDIA_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, media);

@@ -12,7 +12,7 @@ const MEMBERS: usize = 32;
 const RANDOM: u8 = 0x02;
 
 /// The trace that a request belongs to: the client's, or a new one that is named like the request.
-pub(super) fn of(headers: &HeaderMap, request: Uuid) -> TraceContext {
+pub(crate) fn of(headers: &HeaderMap, request: Uuid) -> TraceContext {
     let mut parents = headers.get_all("traceparent").iter();
     let given = match (parents.next(), parents.next()) {
         (Some(parent), None) => parse(parent.as_bytes()),

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use compose::Diagnostics;
+use compose::GivenQueue;
 use compose::Reference;
 use compose::ReferenceKind;
 use compose::SchemaFiles;
@@ -35,6 +36,10 @@ pub(crate) async fn load(config: &Config) -> Loaded {
         config: config.values.clone(),
         request_timeout: Some(config.request_timeout),
         headers: config.headers.clone(),
+        queue: GivenQueue {
+            prefix: config.queue.prefix.clone(),
+            captures_credentials: config.queue.captures_credentials,
+        },
         ..SchemaFiles::default()
     };
     for subgraph in &config.subgraphs {

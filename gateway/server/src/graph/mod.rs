@@ -12,10 +12,14 @@ use std::sync::Arc;
 use compose::Diagnostics;
 use compose::Supergraph;
 use compose::diagnostic::Diagnostic;
+use compose::model::Resolver;
 use compose::model::SourceId;
+use plan::outbox::Deferred;
 use plan::rehearsal::Fault;
 use plan::source::Sources;
 use sources::ConnectedSources;
+use sources::Label;
+use sources::NotDelivered;
 use sources::Purge;
 use sources::Secret;
 use sources::SourceNumbers;
@@ -46,6 +50,8 @@ pub(crate) struct Graph {
     pub(crate) rehearsals: Rehearsals,
     /// Outlive every graph.
     pub(crate) metrics: Arc<Metrics>,
+    /// Whether any of its fields is queued.
+    pub(crate) queues: bool,
     sources: ConnectedSources,
 }
 
@@ -93,6 +99,7 @@ impl Graph {
             plans: Plans::new(planner, settings.plans),
             costs: Costs::new(&settings.cost, &supergraph),
             reach: reach::Sources::of(&supergraph, &settings.sources),
+            queues: supergraph.resolvers().iter().any(|it| it.queue.is_some()),
             settings,
             supergraph,
             metrics,
@@ -123,6 +130,19 @@ impl Graph {
     /// What was counted of each source.
     pub(crate) fn numbers(&self) -> Vec<SourceNumbers> {
         self.sources.numbers()
+    }
+
+    /// Makes one attempt at a call that was made durable before.
+    pub(crate) async fn deliver(
+        &self,
+        call: &Deferred,
+        resolver: Option<&Resolver>,
+        label: Label,
+    ) -> Result<(), NotDelivered> {
+        let delivered = self
+            .sources
+            .deliver(&self.supergraph, call, resolver, label);
+        delivered.await
     }
 
     /// Takes kept replies away; how many that were.

@@ -25,6 +25,7 @@ use super::load::load;
 use crate::config;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::durable;
 use crate::pipeline::Gateway;
 
 /// Plans that are made for a new graph before it takes over.
@@ -77,6 +78,7 @@ impl Reloader {
         let new = Graph::after(Some(&old), settings, supergraph, self.pool.clone())?;
         let plans = new.plans.warm_from(&old.plans, WARM).await;
         tell_trusted(&new.plan_trusted().await);
+        durable::start(&self.gateway, &new).await?;
         let version = format!("{:016x}", new.supergraph.version());
         needs_restart(&old.settings, &new.settings);
         self.gateway.metrics.keep_fields_of(&new.supergraph);
@@ -217,6 +219,7 @@ fn needs_restart(old: &Config, new: &Config) {
             (config.grace, config.drain),
             config.edge.clone(),
             config.metrics.clone(),
+            config.queue.store.clone(),
             config
                 .tracing
                 .as_ref()
@@ -225,7 +228,7 @@ fn needs_restart(old: &Config, new: &Config) {
     };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin`, `admission`, `shutdown`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics` and `tracing` are read at the start only: restart to change them"
+            "`listen`, `admin`, `admission`, `shutdown`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics`, `tracing` and `queue.store` are read at the start only: restart to change them"
         );
     }
 }

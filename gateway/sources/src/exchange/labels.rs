@@ -10,6 +10,8 @@ use http::header::AUTHORIZATION;
 use plan::source::Context;
 use plan::source::TraceContext;
 
+use super::delivery::Label;
+
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
@@ -24,17 +26,22 @@ struct Set {
     trace_id: [u8; 16],
     flags: u8,
     state: Option<HeaderValue>,
+    /// What goes with a durable call.
+    delivery: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Labels {
     /// Those of a request.
     pub(crate) fn of(context: &Context) -> Self {
-        let state = context.trace.state.as_deref();
+        Self(Some(Set::of(&context.correlation_id, &context.trace)))
+    }
+
+    /// Those of a durable call: its request's, and its own.
+    pub(super) fn of_delivery(label: &Label, own: Vec<(HeaderName, HeaderValue)>) -> Self {
+        let set = Set::of(&label.correlation_id, &label.trace);
         Self(Some(Set {
-            correlation_id: HeaderValue::from_str(&context.correlation_id).ok(),
-            trace_id: trace_id(&context.trace),
-            flags: context.trace.flags,
-            state: state.and_then(|state| HeaderValue::from_str(state).ok()),
+            delivery: own,
+            ..set
         }))
     }
 
@@ -53,6 +60,17 @@ impl Labels {
 }
 
 impl Set {
+    fn of(correlation_id: &str, trace: &TraceContext) -> Self {
+        let state = trace.state.as_deref();
+        Self {
+            correlation_id: HeaderValue::from_str(correlation_id).ok(),
+            trace_id: trace_id(trace),
+            flags: trace.flags,
+            state: state.and_then(|state| HeaderValue::from_str(state).ok()),
+            delivery: Vec::new(),
+        }
+    }
+
     /// Format: <https://www.w3.org/TR/trace-context/#traceparent-header>.
     fn add(&self, span: [u8; 8], headers: &mut HeaderMap) {
         if let Some(id) = &self.correlation_id {
@@ -65,6 +83,7 @@ impl Set {
         if let Some(state) = &self.state {
             headers.insert(TRACESTATE, state.clone());
         }
+        headers.extend(self.delivery.iter().cloned());
     }
 }
 

@@ -5,6 +5,7 @@
 //! offers it, the last good one. Every attempt is written down.
 
 mod attempt;
+mod delivery;
 mod labels;
 mod pursuit;
 mod until;
@@ -39,6 +40,11 @@ use crate::resilience::Outcome;
 use crate::service::CallPolicy;
 pub(crate) use attempt::Attempt;
 pub(crate) use attempt::Pursued;
+pub use delivery::Fate;
+pub use delivery::Label;
+pub use delivery::NotDelivered;
+pub(crate) use delivery::deliver;
+pub(crate) use delivery::no_such_source;
 pub(crate) use labels::Labels;
 pub(crate) use labels::span;
 use pursuit::Pursuit;
@@ -262,6 +268,7 @@ impl<P: Protocol> Exchange<'_, P> {
         Pursuit {
             protocol: self.protocol.clone(),
             policy: self.policy.clone(),
+            watched: true,
             call: self.call.clone(),
             labels,
             idempotency_key: twice.then(idempotency_key).flatten(),

@@ -56,6 +56,8 @@ const ADDRESSES: usize = 3;
 pub(super) struct Pursuit<P: Protocol> {
     pub(super) protocol: Arc<P>,
     pub(super) policy: Arc<CallPolicy>,
+    /// Whether the source's breaker decides about it, and learns from it.
+    pub(super) watched: bool,
     pub(super) call: P::Call,
     pub(super) labels: Labels,
     /// Where it is a mutation that may be made twice.
@@ -302,7 +304,8 @@ impl<P: Protocol> Pursuit<P> {
         }
         let open = |wait| failed(Unanswered::CircuitOpen, "the breaker is open").after(wait);
         // Nobody queues for a source that is left in peace.
-        if let Some(wait) = link.guard.breaker.refuses(now()) {
+        let refuses = || link.guard.breaker.refuses(now());
+        if let Some(wait) = self.watched.then(refuses).flatten() {
             return Err(open(wait));
         }
         let seat = link.guard.bulkhead.enter(deadline).await.map_err(|why| {
@@ -320,7 +323,11 @@ impl<P: Protocol> Pursuit<P> {
             None => return Err(failed(Unanswered::NotBegun, "no credentials in time")),
         };
         // Last: who tries a source for all others does not wait for anything else.
-        let passage = link.guard.breaker.admit(now(), self.time()).map_err(open)?;
+        let (breaker, time) = (&link.guard.breaker, self.time());
+        let passage = match self.watched {
+            true => breaker.admit(now(), time).map_err(open)?,
+            false => Passage::unwatched(now(), time),
+        };
         Ok(Ready {
             _seat: seat,
             passage,

@@ -140,6 +140,7 @@ impl<P: Protocol> Fetcher<P> {
             stale: Stale::default(),
             calls_left: fetch.context.calls_left.anew(),
             propagated: Propagated::default(),
+            outbox: None,
         };
         move |rows, deadline| {
             context.deadline = deadline;

@@ -15,12 +15,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use compose::model::Page;
 use compose::model::Request;
+use compose::model::Resolver;
 use compose::model::RestMethod;
 use http::HeaderMap;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use http::header::CONTENT_TYPE;
 use plan::code::Code;
+use plan::outbox::Deferred;
 use plan::source::Fetch;
 use plan::source::Row;
 use plan::source::SourceError;
@@ -398,6 +400,19 @@ impl Protocol for Graphql {
             }
             _ => Ok(tape),
         }
+    }
+
+    /// Composition queues no GraphQL call: what its field returns there nobody has said.
+    fn defer(&self, _job: &Job<'_>, _rows: &[Row]) -> Result<Deferred, SourceError> {
+        Err(self.failed(Code::InternalError, "a GraphQL call cannot be queued"))
+    }
+
+    fn resume(&self, _call: &Deferred, _resolver: Option<&Resolver>) -> Result<Self::Call, String> {
+        Err("the source speaks GraphQL now, which cannot be queued".to_owned())
+    }
+
+    fn refusal(&self, _reply: &GraphqlReply, _resolver: Option<&Resolver>) -> Option<SourceError> {
+        None
     }
 
     /// What one item was asked for, another operation may not have been.

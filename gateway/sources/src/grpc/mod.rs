@@ -30,6 +30,7 @@ use http::HeaderName;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 use plan::code::Code;
+use plan::outbox::Deferred;
 use plan::shape::Shape;
 use plan::source::Events;
 use plan::source::Fetch;
@@ -269,7 +270,7 @@ impl Protocol for Grpc {
 
     fn shown<'c>(&self, call: &'c Arc<Rendered>) -> Shown<'c> {
         Shown {
-            method: "gRPC",
+            method: request::VERB,
             target: &call.target,
         }
     }
@@ -296,6 +297,36 @@ impl Protocol for Grpc {
 
     fn events<'a>(&'a self, fetch: Fetch<'a>) -> Events<'a> {
         events::listen(self, fetch)
+    }
+
+    fn defer(&self, job: &Job<'_>, rows: &[Row]) -> Result<Deferred, SourceError> {
+        let request = self.request(job.resolver)?;
+        let Service {
+            name,
+            rules,
+            encodings,
+            ..
+        } = &self.service;
+        let scope = job.scope(rows, encodings);
+        request::defer(name, request, rules, &scope).map_err(|error| error.of(name))
+    }
+
+    fn resume(&self, call: &Deferred, resolver: Option<&Resolver>) -> Result<Self::Call, String> {
+        let request = resolver.and_then(|resolver| self.request(resolver).ok());
+        let rules = Rules {
+            configured: &self.service.settings.headers,
+            source: &self.service.rules,
+        };
+        let scope = self.service.nobody();
+        let address = self.link.peers.address();
+        request::resume(call, request, rules, &scope, address).map(Arc::new)
+    }
+
+    fn refusal(&self, raw: &Self::Raw, resolver: Option<&Resolver>) -> Option<SourceError> {
+        let refusal = raw.as_ref().err()?;
+        let source = &self.service.errors;
+        let own = resolver.map(|resolver| &resolver.policy.errors);
+        Some(refusal.told(own.unwrap_or(source), source))
     }
 
     fn items(&self) -> Option<&dyn Items<Incoming>> {

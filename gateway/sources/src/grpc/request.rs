@@ -11,6 +11,7 @@ use compose::model::GrpcRequest;
 use compose::model::HeaderRule;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
+use plan::outbox::Deferred;
 use plan::shape::ReplyShape;
 use prost_reflect::prost::Message;
 use serde_json::Map;
@@ -20,6 +21,7 @@ use super::GrpcCall;
 use super::call::Take;
 use super::encode;
 use super::mask;
+use crate::deferred;
 use crate::page::Ask;
 use crate::peers::Address;
 use crate::protocol::Job;
@@ -27,6 +29,9 @@ use crate::render;
 use crate::render::RenderError;
 use crate::render::Scope;
 use crate::render::headers;
+
+/// What stands for the method of HTTP.
+pub(super) const VERB: &str = "gRPC";
 
 /// A call, ready to be made. Two are the same where the service sees the same.
 #[derive(Debug)]
@@ -74,7 +79,7 @@ pub(super) fn render(
     let method = &request.method;
     let message =
         encode::message(&method.input(), &json).map_err(|unfit| RenderError(unfit.to_string()))?;
-    let target = format!("{}/{}", method.parent_service().full_name(), method.name());
+    let target = target(request);
     let metadata = metadata(request, rules, scope)?;
     let metadata = metadata.iter();
     let call = GrpcCall {
@@ -95,6 +100,63 @@ pub(super) fn render(
         target,
         json,
     })
+}
+
+/// The call without what the configuration adds when it is made.
+pub(super) fn defer(
+    source: &Arc<str>,
+    request: &GrpcRequest,
+    rules: &[HeaderRule],
+    scope: &Scope<'_>,
+) -> Result<Deferred, RenderError> {
+    let json = render::value(&request.message, scope)?;
+    let message = encode::message(&request.method.input(), &json)
+        .map_err(|unfit| RenderError(unfit.to_string()))?;
+    Ok(Deferred {
+        source: source.clone(),
+        verb: VERB.to_owned(),
+        target: target(request),
+        headers: deferred::captured(rules, &request.metadata, scope)?,
+        body: message.encode_to_vec(),
+    })
+}
+
+/// A call that was to be made later, with what the configuration and the schema add now.
+pub(super) fn resume(
+    call: &Deferred,
+    request: Option<&GrpcRequest>,
+    rules: Rules<'_>,
+    scope: &Scope<'_>,
+    address: &Address,
+) -> Result<Rendered, String> {
+    if call.verb != VERB {
+        return Err(format!("a gRPC source knows no {}", call.verb));
+    }
+    let path = PathAndQuery::try_from(address.path(&call.target));
+    let own = request.map(|request| request.metadata.as_slice());
+    let mut metadata = rules.configured.clone();
+    deferred::resume_headers(call, rules.source, own, scope, &mut metadata)?;
+    let stream = request.filter(|request| request.method.is_server_streaming());
+    let made = GrpcCall {
+        path: path.map_err(|error| error.to_string())?,
+        take: stream.map_or(Take::One, |request| Take::UpTo(request.max_messages)),
+        message: call.body.clone().into(),
+        metadata: unreserved(metadata)
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    };
+    Ok(Rendered {
+        call: Arc::new(made),
+        target: call.target.clone(),
+        json: Json::Null,
+    })
+}
+
+/// `package.Service/Method`
+fn target(request: &GrpcRequest) -> String {
+    let method = &request.method;
+    format!("{}/{}", method.parent_service().full_name(), method.name())
 }
 
 fn turn_page(json: &mut Json, job: &Job<'_>, ask: Option<&Ask>) {
@@ -141,6 +203,10 @@ fn metadata(
     let mut metadata = rules.configured.clone();
     headers::apply(rules.source, scope, &mut metadata)?;
     headers::apply(&request.metadata, scope, &mut metadata)?;
+    Ok(unreserved(metadata))
+}
+
+fn unreserved(mut metadata: HeaderMap) -> HeaderMap {
     let reserved: Vec<_> = metadata
         .keys()
         .filter(|name| is_reserved(name.as_str()))
@@ -149,7 +215,7 @@ fn metadata(
     for name in reserved {
         metadata.remove(name);
     }
-    Ok(metadata)
+    metadata
 }
 
 /// Names that gRPC itself gives a meaning. <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>

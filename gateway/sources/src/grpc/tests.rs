@@ -145,6 +145,7 @@ fn resolver(request: GrpcRequest) -> Resolver {
             idempotent: true,
             ..Policy::default()
         },
+        queue: None,
         place: "things.graphql:1:1".to_owned(),
     }
 }
@@ -192,6 +193,7 @@ fn context() -> Context {
         stale: Default::default(),
         calls_left: Default::default(),
         propagated: Default::default(),
+        outbox: None,
     }
 }
 

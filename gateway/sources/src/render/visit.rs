@@ -36,23 +36,13 @@ pub(crate) fn rules(rules: &[HeaderRule], visit: &mut dyn FnMut(&Expr)) {
 }
 
 fn pieces(pieces: &[Piece], visit: &mut dyn FnMut(&Expr)) {
-    for piece in pieces {
-        if let Piece::Hole(expr) = piece {
-            leaves(expr, visit);
-        }
+    for expr in pieces.iter().filter_map(Piece::hole) {
+        leaves(expr, visit);
     }
 }
 
 fn leaves(expr: &Expr, visit: &mut dyn FnMut(&Expr)) {
-    match expr {
-        Expr::Each(item) => leaves(item, visit),
-        Expr::FirstOf(items) | Expr::List(items) => {
-            items.iter().for_each(|item| leaves(item, visit))
-        }
-        Expr::Template(text) => pieces(text, visit),
-        Expr::Object(fields) => fields.iter().for_each(|(_, expr)| leaves(expr, visit)),
-        leaf => visit(leaf),
-    }
+    expr.visit(&mut |part| visit(part));
 }
 
 /// The values of every claim and header that a request and the source's rules name: whose request it is, as far as upstream can tell.

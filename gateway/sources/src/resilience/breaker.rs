@@ -128,12 +128,7 @@ impl Breaker {
         now: Instant,
         limit: Duration,
     ) -> Result<Passage, Duration> {
-        let mut passage = Passage {
-            breaker: None,
-            era: 0,
-            start: now,
-            limit,
-        };
+        let mut passage = Passage::unwatched(now, limit);
         let Some(settings) = &self.settings else {
             return Ok(passage);
         };
@@ -287,6 +282,16 @@ impl Inner {
 }
 
 impl Passage {
+    /// Of a call that no breaker knows of.
+    pub(crate) fn unwatched(start: Instant, limit: Duration) -> Self {
+        Self {
+            breaker: None,
+            era: 0,
+            start,
+            limit,
+        }
+    }
+
     /// How long the call has taken so far.
     pub(crate) fn took(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.start)

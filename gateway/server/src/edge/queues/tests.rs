@@ -73,7 +73,7 @@ impl Desk {
             name: Some("ops".into()),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
-        let routes = routes::<()>(Some(queue)).layer(Extension(operator));
+        let routes = routes::<()>(Arc::new(move || Some(queue.clone()))).layer(Extension(operator));
         Self { routes, store }
     }
 
@@ -261,14 +261,16 @@ async fn a_store_that_is_away_is_a_problem_of_its_own() {
 
 #[tokio::test]
 async fn a_gateway_without_a_queue_says_so() {
-    let routes = routes::<()>(None);
-    for path in [
-        "/queues",
-        "/dead-letters",
-        "/queues/email/pause",
-        "/deliveries/7",
+    let routes = routes::<()>(Arc::new(|| None));
+    for (method, path) in [
+        ("GET", "/queues"),
+        ("GET", "/dead-letters"),
+        ("POST", "/queues/email/pause"),
+        ("GET", "/deliveries/7"),
+        ("DELETE", "/callers/a/deliveries"),
     ] {
-        let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Body::empty()).unwrap();
         let mut response = routes.clone().oneshot(request).await.unwrap();
         let problem = response.extensions_mut().remove::<Problem>().unwrap();
         assert_eq!(problem.status(), 404, "{path}");

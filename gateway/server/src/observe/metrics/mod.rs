@@ -11,6 +11,7 @@ mod number;
 mod operations;
 mod page;
 mod process;
+mod queues;
 mod sources;
 mod text;
 

@@ -5,11 +5,14 @@
 //! docs/observability.md.
 
 use plan::code::Code;
+use queue::Standing;
+use queue::clock::Clock;
 
 use super::Metrics;
 use super::Unsent;
 use super::number::Tally;
 use super::process;
+use super::queues;
 use super::sources;
 use super::text::Family;
 use super::text::Kept;
@@ -23,7 +26,8 @@ use crate::limits::Measured;
 use crate::pipeline::Gateway;
 
 /// Everything that is known now.
-pub(crate) fn page(gateway: &Gateway) -> String {
+pub(crate) async fn page(gateway: &Gateway) -> String {
+    let queues = queues(gateway).await;
     let (metrics, graph) = (&gateway.metrics, &gateway.graph.load_full());
     let mut text = Text::default();
     door(gateway, &mut text);
@@ -33,6 +37,7 @@ pub(crate) fn page(gateway: &Gateway) -> String {
     plans(metrics, graph, &mut text);
     limits(metrics, graph, &mut text);
     sources::write(&graph.numbers(), &mut text);
+    queues::write(&queues, Clock::default().now(), &mut text);
     if let Some(fields) = &metrics.fields {
         graph.plans.settle_fields();
         fields.write(&mut text);
@@ -41,6 +46,14 @@ pub(crate) fn page(gateway: &Gateway) -> String {
     traces(metrics, &mut text);
     process::write(&mut text);
     text.finish()
+}
+
+/// A store that does not answer is told by the numbers that are missing.
+async fn queues(gateway: &Gateway) -> Vec<Standing> {
+    match gateway.durable.get() {
+        Some(durable) => durable.queue.standings().await.unwrap_or_default(),
+        None => Vec::new(),
+    }
 }
 
 fn door(gateway: &Gateway, text: &mut Text) {

@@ -89,16 +89,28 @@ impl Family<'_> {
 
     /// The same, of what was counted elsewhere.
     pub(super) fn distribution(&mut self, labels: &[Label<'_>], counted: &Distribution) {
+        let bounds = counted.bounds.iter().map(ToString::to_string);
+        let bounds = bounds.chain(["+Inf".to_owned()]);
+        self.buckets(
+            labels,
+            bounds.zip(counted.counts.iter().copied()),
+            counted.sum,
+        );
+    }
+
+    /// The same, of bounds and how many stand below each and not below the one before.
+    pub(super) fn buckets(
+        &mut self,
+        labels: &[Label<'_>],
+        buckets: impl Iterator<Item = (String, u64)>,
+        sum: impl Display,
+    ) {
         let mut below = 0;
-        for (place, count) in counted.counts.iter().enumerate() {
+        for (bound, count) in buckets {
             below += count;
-            let bound = match counted.bounds.get(place) {
-                Some(bound) => bound.to_string(),
-                None => "+Inf".to_owned(),
-            };
             self.line("_bucket", labels, Some(("le", &bound)), below);
         }
-        self.line("_sum", labels, None, counted.sum);
+        self.line("_sum", labels, None, sum);
         self.line("_count", labels, None, below);
     }
 
