@@ -23,6 +23,7 @@ use super::binary::Gateway;
 use super::binary::body;
 use super::binary::run;
 use super::lifecycle::until;
+use crate::queue::brokers::Nats;
 
 const SUBGRAPH: &str = r#"extend schema @source(name: "mail", http: { baseURL: "{$env.MAIL_URL}" }, headers: [
   { name: "x-tenant", from: "x-tenant" }
@@ -572,4 +573,80 @@ async fn dead_letters_are_put_back_by_the_command_line_and_their_numbers_are_tol
     operators(&gateway, &page, |told| told["status"] == "DELIVERED").await;
     mail.has(2).await;
     assert_eq!(mail.targets(), ["PUT /mails/ada/0", "PUT /mails/ada/0"]);
+}
+
+/// A configuration over a broker.
+fn on_nats(url: &str, more: &str) -> Folder {
+    folder(&format!(
+        "replicas: many\nqueue: {{ nats: {{ url: \"{url}\", partitions: 4, durability: relaxed {more} }} }}"
+    ))
+}
+
+#[tokio::test]
+async fn several_gateways_share_a_queue_on_nats_and_go_on_when_one_dies() {
+    let broker = Nats::start().await;
+    let mut mail = Mail::closed().await;
+    let folder = on_nats(&broker.url(), "");
+    let (one, two) = tokio::join!(started(&folder, &mail), started(&folder, &mail));
+    for n in 0..10 {
+        let gateway = if n % 2 == 0 { &one } else { &two };
+        let query = format!("mutation {{ send(to: \"ada\", n: {n}) {{ id }} }}");
+        let answer = gateway.ask(&query).await;
+        assert!(answer["data"]["send"]["id"].is_string(), "{answer}");
+    }
+    // Dropped is killed.
+    drop(one);
+    mail.reopen().await;
+    let in_order = async {
+        while mail.targets().len() < 10 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let taken_over = tokio::time::timeout(Duration::from_secs(60), in_order).await;
+    assert!(taken_over.is_ok(), "{:?}", mail.targets());
+    let mut seen = mail.targets();
+    // One that was under way when its gateway died may come twice, under one key.
+    seen.dedup();
+    let expected: Vec<String> = (0..10).map(|n| format!("PUT /mails/ada/{n}")).collect();
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_away_accepts_nothing_and_says_when_to_come_again() {
+    let mut broker = Nats::start().await;
+    let mail = Mail::open().await;
+    let folder = on_nats(&broker.url(), "");
+    let gateway = started(&folder, &mail).await;
+    sent(&gateway, "ada").await;
+    mail.has(1).await;
+    broker.kill().await;
+    let asked = gateway.post(&json!({ "query": "mutation { send(to: \"bob\") { id } }" }));
+    let response = asked.send().await.expect("an answer");
+    assert!(response.headers().contains_key("retry-after"));
+    let answer = body(response).await;
+    assert_eq!(code(&answer), "QUEUE_UNAVAILABLE", "{answer}");
+    assert_eq!(mail.targets().len(), 1);
+}
+
+#[tokio::test]
+async fn a_broker_that_is_less_safe_than_promised_keeps_the_gateway_from_starting() {
+    let broker = Nats::start().await;
+    let mail = Mail::open().await;
+    let url = format!("http://{}", mail.address);
+    let env = [("MAIL_URL", url.as_str()), ("SECRET", "s")];
+    let folder = folder(&format!(
+        "queue: {{ nats: {{ url: \"{}\" }} }}",
+        broker.url()
+    ));
+    let config = folder.file("switchboard.yaml");
+    let (exit, _, said) = run(&["serve", "--config", &config.to_string_lossy()], &env).await;
+    assert_eq!(exit, 1);
+    assert!(said.contains("QUEUE_NOT_OPEN"), "{said}");
+    folder.write(
+        "switchboard.yaml",
+        "subgraphs: { mail: { schema: mail.graphql, env: [MAIL_URL, SECRET] } }\nqueue: { nats: { url: \"nats://127.0.0.1:1\", token: a, nkey: b } }\n",
+    );
+    let (exit, _, said) = run(&["check", "--config", &config.to_string_lossy()], &env).await;
+    assert_eq!(exit, 1);
+    assert!(said.contains("CONFIG_VALUE"), "{said}");
 }

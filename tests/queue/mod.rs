@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
-mod brokers;
+pub(crate) mod brokers;
 mod embedded;
 mod nats;
 pub(crate) mod suite;

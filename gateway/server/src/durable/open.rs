@@ -10,6 +10,7 @@ use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
 use queue::Store;
 use queue::embedded::Embedded;
+use queue::nats::Nats;
 use queue::seal::Seal;
 
 use super::settings::DurableSettings;
@@ -23,6 +24,10 @@ pub(super) async fn open(settings: &DurableSettings) -> Result<Arc<dyn Store>, D
         StoreSettings::Embedded { path, handover } => {
             embedded(settings, seal, path, *handover).await
         }
+        StoreSettings::Nats(options) => match Nats::connect((**options).clone(), seal).await {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(cannot_open(&error.to_string())),
+        },
     }
 }
 

@@ -1,12 +1,14 @@
 //! What an operator decides about durable calls, and what of it the graph adds.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use queue::deliver::QueueSettings;
 use queue::deliver::Settings;
+use queue::nats::Options;
 use queue::store::Limits;
 use sources::Secret;
 
@@ -30,7 +32,7 @@ pub(crate) struct DurableSettings {
 }
 
 /// Where messages wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum StoreSettings {
     /// In a file of this process.
     Embedded {
@@ -39,6 +41,25 @@ pub(crate) enum StoreSettings {
         /// How long to wait for another process to let go of it.
         handover: Duration,
     },
+    /// On NATS JetStream.
+    Nats(Box<Options>),
+}
+
+impl StoreSettings {
+    /// Where that is: a store is opened once, and another place needs another process.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Embedded { path, .. } => path.display().to_string(),
+            Self::Nats(options) => format!("{} {}", options.servers.join(","), options.prefix),
+        }
+    }
+}
+
+/// Without secrets.
+impl fmt::Debug for StoreSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
 }
 
 /// How fast a queue delivers.

@@ -219,7 +219,7 @@ fn needs_restart(old: &Config, new: &Config) {
             (config.grace, config.drain),
             config.edge.clone(),
             config.metrics.clone(),
-            config.queue.store.clone(),
+            config.queue.store.place(),
             config
                 .tracing
                 .as_ref()
@@ -228,7 +228,7 @@ fn needs_restart(old: &Config, new: &Config) {
     };
     if settled(old) != settled(new) {
         tracing::warn!(
-            "`listen`, `admin`, `admission`, `shutdown`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics`, `tracing` and `queue.store` are read at the start only: restart to change them"
+            "`listen`, `admin`, `admission`, `shutdown`, `log`, `problems`, `tls`, `cors`, `compression`, `http.hsts`, `metrics`, `tracing` and the place of the `queue` are read at the start only: restart to change them"
         );
     }
 }

@@ -6,14 +6,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
+use queue::nats::Credentials;
+use queue::nats::Options;
 use queue::seal::Seal;
 use queue::store;
 
 use super::beside;
 use super::file::Replicas;
+use super::file::queue::Durability;
+use super::file::queue::Nats;
 use super::file::queue::Pace;
 use super::file::queue::Queue;
-use super::file::queue::Store;
+use super::file::queue::Servers;
 use super::only;
 use crate::durable;
 use crate::durable::DurableSettings;
@@ -35,22 +39,24 @@ pub(super) fn settings(
             .help("letters, digits and underscores, the first of which is no digit"),
         ));
     }
+    let limits = store::Limits {
+        messages: file.limits.messages,
+        bytes: file.limits.bytes.0 as u64,
+        message: file.limits.message.0,
+        delivered: file.retention.delivered.0,
+        dead: file.retention.dead.0,
+    };
     let key = file.encryption_key.as_ref().map(|key| key.0.as_str());
     Ok(DurableSettings {
-        store: match file.store {
-            Store::Embedded => StoreSettings::Embedded {
+        store: match &file.nats {
+            Some(said) => StoreSettings::Nats(Box::new(nats(path, said, &limits)?)),
+            None => StoreSettings::Embedded {
                 path: beside(path, &file.path).into(),
                 handover: file.handover.0,
             },
         },
         several: replicas == Replicas::Many,
-        limits: store::Limits {
-            messages: file.limits.messages,
-            bytes: file.limits.bytes.0 as u64,
-            message: file.limits.message.0,
-            delivered: file.retention.delivered.0,
-            dead: file.retention.dead.0,
-        },
+        limits,
         key: key.map(secret).transpose()?.map(Into::into),
         prefix: file.types_prefix,
         captures_credentials: file.capture_credentials,
@@ -59,6 +65,84 @@ pub(super) fn settings(
             .iter()
             .map(|(name, said)| (name.clone(), pace(said)))
             .collect(),
+    })
+}
+
+fn nats(path: &Path, said: &Nats, limits: &store::Limits) -> Result<Options, Diagnostics> {
+    let servers = match &said.url {
+        Servers::One(server) => vec![server.clone()],
+        Servers::Several(servers) => servers.clone(),
+    };
+    if servers.is_empty() {
+        let message = "queue.nats.url: there is no address";
+        return Err(only(Diagnostic::error("CONFIG_VALUE", message)));
+    }
+    let file = |name: &Option<String>| name.as_ref().map(|name| beside(path, name).into());
+    let tls = said.tls.as_ref();
+    let identity = tls.map(|tls| (file(&tls.certificate), file(&tls.key)));
+    Ok(Options {
+        servers,
+        prefix: said.prefix.clone(),
+        partitions: said.partitions,
+        durability: match said.durability {
+            Durability::Replicated => queue::nats::Durability::Replicated,
+            Durability::SyncAlways => queue::nats::Durability::SyncAlways,
+            Durability::Relaxed => queue::nats::Durability::Relaxed,
+        },
+        monitoring: said.monitoring.clone(),
+        credentials: nats_credentials(path, said)?,
+        tls: queue::nats::Tls {
+            required: tls.is_some(),
+            authorities: tls.and_then(|tls| file(&tls.ca)),
+            identity: match identity {
+                Some((Some(certificate), Some(key))) => Some((certificate, key)),
+                None | Some((None, None)) => None,
+                Some(_) => {
+                    let message = "queue.nats: `tls.certificate` and `tls.key` go together";
+                    return Err(only(Diagnostic::error("CONFIG_VALUE", message)));
+                }
+            },
+        },
+        limits: limits.clone(),
+        ..Options::default()
+    })
+}
+
+fn nats_credentials(path: &Path, said: &Nats) -> Result<Credentials, Diagnostics> {
+    let password = said.user.is_some() || said.password.is_some();
+    let ways = [
+        password,
+        said.token.is_some(),
+        said.nkey.is_some(),
+        said.credentials_file.is_some(),
+    ];
+    if ways.into_iter().filter(|given| *given).count() > 1 {
+        let message = "queue.nats: a gateway is one: give `user` and `password`, `token`, `nkey` or `credentials_file`";
+        return Err(only(Diagnostic::error("CONFIG_VALUE", message)));
+    }
+    Ok(match said {
+        Nats {
+            token: Some(token), ..
+        } => Credentials::Token(token.0.clone()),
+        Nats {
+            nkey: Some(seed), ..
+        } => Credentials::Nkey(seed.0.clone()),
+        Nats {
+            credentials_file: Some(name),
+            ..
+        } => Credentials::Credentials(text_of(&beside(path, name))?),
+        _ if password => Credentials::Password {
+            user: said.user.clone().unwrap_or_default(),
+            password: said.password.clone().map_or_else(String::new, |it| it.0),
+        },
+        _ => Credentials::None,
+    })
+}
+
+fn text_of(path: &str) -> Result<String, Diagnostics> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let message = format!("queue.nats.credentials_file: {path} cannot be read: {error}");
+        only(Diagnostic::error("FILE_NOT_FOUND", message))
     })
 }
 

@@ -10,15 +10,16 @@ use serde::Serialize;
 use super::super::units::Size;
 use super::super::units::Span;
 use super::credentials::Secret;
+use super::credentials::Tls;
 
 /// Calls that are made durable and delivered later. Opened where a subgraph file says `@queue`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Queue {
-    /// Where messages wait.
-    pub(in crate::config) store: Store,
-    /// The directory of the embedded store, relative to this file. Read when the process starts.
+    /// The directory in which messages wait, relative to this file; unless they wait on `nats`. Read when the process starts.
     pub(in crate::config) path: String,
+    /// NATS JetStream, which many gateways share. Read when the process starts.
+    pub(in crate::config) nats: Option<Nats>,
     /// How long to wait at the start while another process still has that directory, as the one before does in a rolling restart.
     pub(in crate::config) handover: Span,
     /// With what stored messages are encrypted: 32 bytes in base64, from the environment.
@@ -38,8 +39,8 @@ pub(in crate::config) struct Queue {
 impl Default for Queue {
     fn default() -> Self {
         Self {
-            store: Store::Embedded,
             path: "./data/queue".into(),
+            nats: None,
             handover: Span::seconds(30),
             encryption_key: None,
             limits: Limits::default(),
@@ -51,12 +52,73 @@ impl Default for Queue {
     }
 }
 
-/// Where messages wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(in crate::config) enum Store {
-    /// In files of this process, with fsync before each answer.
-    Embedded,
+/// NATS JetStream, 2.9 or later.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Nats {
+    /// `nats://host:port` or `tls://host:port`; one of a cluster suffices to find the others.
+    pub(in crate::config) url: Servers,
+    /// Names of streams and subjects begin with it: deployments that share brokers need one each.
+    #[serde(default = "prefix")]
+    pub(in crate::config) prefix: String,
+    /// In how many parts each queue's work is shared between gateways. The streams remember it: another number is refused.
+    #[serde(default = "partitions")]
+    pub(in crate::config) partitions: NonZeroU32,
+    /// What protects acknowledged messages.
+    #[serde(default)]
+    pub(in crate::config) durability: Durability,
+    /// `http://host:port` of each server's monitoring, asked to confirm `sync-always`.
+    #[serde(default)]
+    pub(in crate::config) monitoring: Vec<String>,
+    /// Who the gateway is: a user with a password, a token, the seed of an nkey, or a credentials file.
+    #[serde(default)]
+    pub(in crate::config) user: Option<String>,
+    /// The user's password.
+    #[serde(default)]
+    pub(in crate::config) password: Option<Secret>,
+    /// A token.
+    #[serde(default)]
+    pub(in crate::config) token: Option<Secret>,
+    /// The seed of an nkey.
+    #[serde(default)]
+    pub(in crate::config) nkey: Option<Secret>,
+    /// A file with a JWT and the seed of its nkey, relative to this one.
+    #[serde(default)]
+    pub(in crate::config) credentials_file: Option<String>,
+    /// Whom to trust as a broker, and which certificate to show. Given, nothing is sent without TLS.
+    #[serde(default)]
+    pub(in crate::config) tls: Option<Tls>,
+}
+
+fn prefix() -> String {
+    "switchboard".into()
+}
+
+fn partitions() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(31)
+}
+
+/// One address, or several.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(in crate::config) enum Servers {
+    /// One.
+    One(String),
+    /// Several of one cluster.
+    Several(Vec<String>),
+}
+
+/// What protects acknowledged messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::config) enum Durability {
+    /// Three replicas.
+    #[default]
+    Replicated,
+    /// One server that writes to its disk before it acknowledges (`sync_interval: always`).
+    SyncAlways,
+    /// One server that does not: an outage of power may lose what was accepted last.
+    Relaxed,
 }
 
 /// How much may wait.
