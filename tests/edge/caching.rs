@@ -35,13 +35,15 @@ subgraphs:
   things: { schema: things.graphql, env: [THINGS_URL] }
 "#;
 
+/// An entry of a file of API keys: `sbk_` and the id is the key.
+pub(super) fn key(id: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, format!("sbk_{id}").as_bytes());
+    let hash = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    let hash: String = hash.collect();
+    format!("- {{ id: {id}, hash: {hash}, claims: {{ sub: {id} }} }}\n")
+}
+
 async fn gateway(service: &Scripted, more: &str) -> (Folder, Gateway) {
-    let key = |id: &str| {
-        let hash = digest::digest(&digest::SHA256, format!("sbk_{id}").as_bytes());
-        let hash = hash.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        let hash: String = hash.collect();
-        format!("- {{ id: {id}, hash: {hash}, claims: {{ sub: {id} }} }}\n")
-    };
     let folder = Folder::new(&[
         ("switchboard.yaml", &format!("{CONFIG}{more}\n")),
         ("things.graphql", SDL),

@@ -131,6 +131,9 @@ fn the_compose_file_mounts_files_that_are_there_and_prometheus_asks_the_port_of_
         let volumes = settings["volumes"].as_array().into_iter().flatten();
         for volume in volumes.filter_map(Json::as_str) {
             let source = volume.split(':').next().unwrap_or_default();
+            if compose["volumes"].get(source).is_some() {
+                continue;
+            }
             assert!(path(source).exists(), "{service}: {source}");
             mounted += 1;
         }

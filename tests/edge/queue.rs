@@ -92,16 +92,20 @@ impl Mail {
     }
 
     fn answers(&self, statuses: &[u16]) {
-        self.seen.statuses.lock().unwrap().extend(statuses);
+        self.seen
+            .statuses
+            .lock()
+            .expect("nobody panicked")
+            .extend(statuses);
     }
 
     fn targets(&self) -> Vec<String> {
-        let requests = self.seen.requests.lock().unwrap();
+        let requests = self.seen.requests.lock().expect("nobody panicked");
         requests.iter().map(|(target, _)| target.clone()).collect()
     }
 
     fn header(&self, at: usize, name: &str) -> String {
-        let requests = self.seen.requests.lock().unwrap();
+        let requests = self.seen.requests.lock().expect("nobody panicked");
         let value = requests[at].1.get(name);
         let value = value.and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
@@ -116,12 +120,15 @@ async fn answer(State(seen): State<Seen>, request: Request) -> StatusCode {
     let (head, body) = request.into_parts();
     to_bytes(body, usize::MAX).await.expect("a body");
     let target = format!("{} {}", head.method, head.uri);
-    seen.requests.lock().unwrap().push((target, head.headers));
+    seen.requests
+        .lock()
+        .expect("nobody panicked")
+        .push((target, head.headers));
     let mut held = seen.held.subscribe();
     held.wait_for(|held| !held)
         .await
         .expect("the sender is here");
-    let status = seen.statuses.lock().unwrap().pop_front();
+    let status = seen.statuses.lock().expect("nobody panicked").pop_front();
     StatusCode::from_u16(status.unwrap_or(204)).expect("a status")
 }
 
@@ -495,11 +502,13 @@ async fn refused_credentials_stop_the_deliveries_and_nothing_is_lost_or_counted(
         let resume = format!("{}/queues/mail/resume", gateway.admin);
         let resumed = reqwest::Client::new().post(resume).send().await;
         assert_eq!(resumed.expect("an answer").status(), 200);
-        for id in [&id, &other] {
-            let page = format!("/deliveries/{id}");
-            let told = operators(&gateway, &page, |told| told["status"] == "DELIVERED").await;
-            assert_eq!(told["attempts"], 1, "{told}");
-        }
+        let page = format!("/deliveries/{other}");
+        let told = operators(&gateway, &page, |told| told["status"] == "DELIVERED").await;
+        assert_eq!(told["attempts"], 1, "{told}");
+        // It waits for its own time, and no attempt was burnt.
+        let told = operators(&gateway, &format!("/deliveries/{id}"), |_| true).await;
+        assert_eq!(told["status"], "RETRYING", "{told}");
+        assert_eq!(told["attempts"], 0, "{told}");
     }
 }
 
@@ -649,4 +658,61 @@ async fn a_broker_that_is_less_safe_than_promised_keeps_the_gateway_from_startin
     let (exit, _, said) = run(&["check", "--config", &config.to_string_lossy()], &env).await;
     assert_eq!(exit, 1);
     assert!(said.contains("CONFIG_VALUE"), "{said}");
+}
+
+async fn followed(gateway: &Gateway, id: &str, key: Option<&str>) -> Json {
+    let query = format!(
+        "{{ delivery(id: \"{id}\") {{ status field queue attempts correlationId error {{ code }} }} }}"
+    );
+    let asked = gateway.post(&json!({ "query": query }));
+    let asked = match key {
+        Some(key) => asked.header("x-api-key", key),
+        None => asked,
+    };
+    let answer = body(asked.send().await.expect("an answer")).await;
+    assert!(answer.get("errors").is_none(), "{answer}");
+    answer["data"]["delivery"].clone()
+}
+
+#[tokio::test]
+async fn a_delivery_is_followed_by_whoever_holds_its_id_where_nobody_in_particular_made_it() {
+    let (mail, _folder, gateway) = scene("").await;
+    mail.answers(&[422]);
+    let id = sent(&gateway, "ada").await;
+    operators(&gateway, "/dead-letters", |told| {
+        letter(told, &id).is_some()
+    })
+    .await;
+    let told = followed(&gateway, &id, None).await;
+    assert_eq!(told["status"], "DEAD_LETTERED", "{told}");
+    assert_eq!(told["field"], "Mutation.send");
+    assert_eq!(told["queue"], "mail");
+    assert_eq!(told["attempts"], 1);
+    assert_eq!(told["error"]["code"], "BAD_USER_INPUT");
+    for unknown in ["0192f3a4-b5c6-7d8e-9fa0-b1c2d3e4f506", "seven"] {
+        assert_eq!(followed(&gateway, unknown, None).await, Json::Null);
+    }
+}
+
+#[tokio::test]
+async fn a_delivery_is_followed_by_the_caller_who_made_it_and_by_nobody_else() {
+    let mail = Mail::open().await;
+    let folder =
+        folder("queue: { path: ./queue }\nauthentication: { api_keys: { file: keys.yaml } }");
+    folder.write(
+        "keys.yaml",
+        &(super::caching::key("ada") + &super::caching::key("bob")),
+    );
+    let gateway = started(&folder, &mail).await;
+    let asked = gateway
+        .post(&json!({ "query": "mutation { send(to: \"ada\") { id } }" }))
+        .header("x-api-key", "sbk_ada");
+    let answer = body(asked.send().await.expect("an answer")).await;
+    let id = answer["data"]["send"]["id"].as_str().expect("an id");
+    assert_eq!(
+        followed(&gateway, id, Some("sbk_ada")).await["field"],
+        "Mutation.send"
+    );
+    assert_eq!(followed(&gateway, id, Some("sbk_bob")).await, Json::Null);
+    assert_eq!(followed(&gateway, id, None).await, Json::Null);
 }

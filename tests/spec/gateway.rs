@@ -328,14 +328,15 @@ impl<'c> Gateway<'c> {
         spec: &'s Spec,
         report: &mut Report<'s>,
     ) -> Vec<CallRecord> {
-        let began = self.context(spec);
+        let outbox = Arc::new(WrittenDown::default());
+        let began = self.context(spec, outbox.clone());
         let sources = &*self.sources;
         let events = execute::subscribe(plan, variables, sources, &began);
         let mut events = events.expect("a spec's caller may subscribe");
         let mut recorded = Vec::new();
         let mut responses = Vec::new();
         while let Some(event) = events.next().await {
-            let context = self.context(spec);
+            let context = self.context(spec, outbox.clone());
             let response = match event {
                 Ok(event) => {
                     let answer = execute::answer(event, plan, variables, sources, &context);

@@ -193,6 +193,16 @@ pub fn references(files: &SchemaFiles) -> Vec<Reference> {
     found.into_iter().collect()
 }
 
+/// Whether any field is queued.
+pub fn queues(files: &SchemaFiles) -> bool {
+    let suspect = |it: &SubgraphFile| it.sdl.contains("queue");
+    if !files.subgraphs.iter().any(suspect) {
+        return false;
+    }
+    let documents = document::parse(files, &mut Diagnostics::default());
+    documents.iter().any(Document::queues)
+}
+
 fn references_of_source(
     files: &SchemaFiles,
     subgraph: &SubgraphFile,

@@ -23,7 +23,9 @@ use indexmap::IndexMap;
 
 pub use diagnostic::Diagnostics;
 pub use files::{GivenHeader, GivenHeaders, GivenQueue, GivenValue};
-pub use files::{Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, references};
+pub use files::{
+    Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, queues, references,
+};
 pub use model::Supergraph;
 use model::{FieldDef, Resolver, Target, TypeDef};
 

@@ -45,6 +45,8 @@ pub struct Plan {
     /// Whether the last good reply may stand for one that fails.
     pub(crate) may_be_stale: bool,
     pub(crate) queued: Queued,
+    /// Whether the gateway itself answers a part of it.
+    pub(crate) asks_here: bool,
 }
 
 impl Plan {

@@ -49,6 +49,7 @@ pub fn plan(
     let demands = search.finish_demands();
     let conditions = search.conditions;
     let queued = queued::of(supergraph, &steps);
+    let asks_here = queued::asks_here(supergraph, &steps);
     Ok(Plan {
         supergraph: supergraph.clone(),
         mutation,
@@ -66,6 +67,7 @@ pub fn plan(
         keeps: false,
         may_be_stale: false,
         queued,
+        asks_here,
     }
     .priced(limits.list_size)
     .with_cache_policy())

@@ -29,6 +29,11 @@ impl Plan {
         self.queued
     }
 
+    /// Whether the gateway itself answers a part of it: what that is may depend on who asks.
+    pub fn asks_here(&self) -> bool {
+        self.asks_here
+    }
+
     /// Of an operation that is queued as a whole, how many calls are made durable with these
     /// variables; none where one of its root fields is not to be had, and so none of them.
     pub fn queued_together(&self, variables: &Variables) -> Option<usize> {
@@ -55,6 +60,14 @@ pub(crate) fn all<'f>(
     };
     let mut fields = fields;
     fields.all(queued) && any
+}
+
+/// Whether a step calls a source within this process.
+pub(crate) fn asks_here(graph: &Supergraph, steps: &[Step]) -> bool {
+    let mut sources = steps
+        .iter()
+        .map(|step| graph.resolver(step.resolver).source);
+    sources.any(|source| graph.source(source).kind.is_local())
 }
 
 /// How much of some steps is queued.

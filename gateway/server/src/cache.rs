@@ -40,12 +40,12 @@ pub(crate) fn principal(
     caching: Option<&Caching>,
     caller: &Principal,
 ) -> Option<Arc<[u8]>> {
-    let matters = caching.is_some() || plan.may_be_stale();
+    let matters = caching.is_some() || plan.may_be_stale() || plan.asks_here();
     matters.then(|| key_of(caller)).flatten()
 }
 
 /// A caller in a form that no other has: the API key and the token's issuer and subject. A token without a subject is known by all that it claims.
-fn key_of(caller: &Principal) -> Option<Arc<[u8]>> {
+pub(crate) fn key_of(caller: &Principal) -> Option<Arc<[u8]>> {
     if !caller.is_authenticated() {
         return None;
     }

@@ -95,7 +95,7 @@ pub(crate) struct Gateway {
     /// Told each time another graph is in service.
     replaced: watch::Sender<()>,
     /// Where calls wait that are queued; empty while no graph has queued any.
-    pub(crate) durable: OnceLock<Durable>,
+    pub(crate) durable: Arc<OnceLock<Durable>>,
 }
 
 /// One operation and on whose behalf it runs.
@@ -203,12 +203,12 @@ impl Gateway {
         Self {
             metrics: graph.metrics.clone(),
             admission: Arc::new(Admission::new(graph.settings.admission)),
+            durable: graph.durable.clone(),
             graph: ArcSwap::from_pointee(graph),
             flights: Flights::new(),
             epoch: AtomicU64::new(0),
             tracer: None,
             replaced: watch::channel(()).0,
-            durable: OnceLock::new(),
         }
     }
 

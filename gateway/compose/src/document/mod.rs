@@ -57,6 +57,13 @@ pub(crate) enum Federation {
 }
 
 impl Document {
+    /// Whether any of its fields is queued.
+    pub(crate) fn queues(&self) -> bool {
+        let objects = self.schema.types.values().filter_map(|ty| ty.as_object());
+        let mut fields = objects.flat_map(|object| object.fields.values());
+        fields.any(|field| first(&field.directives, "queue").is_some())
+    }
+
     /// The directives of one canonical name on the schema itself.
     pub(crate) fn schema_directives<'a>(
         &'a self,

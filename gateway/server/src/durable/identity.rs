@@ -17,6 +17,31 @@ pub(crate) fn caller_of(principal: &Principal) -> Option<String> {
     }
 }
 
+/// The same, from the form in which sources know a caller: the key's id, issuer and subject.
+pub(super) fn caller_of_key(key: &[u8]) -> Option<String> {
+    let mut rest = key;
+    let [api_key, issuer, subject] = [part(&mut rest)?, part(&mut rest)?, part(&mut rest)?];
+    match (subject, api_key) {
+        (Some(subject), _) => Some(format!("{}|{subject}", issuer.unwrap_or_default())),
+        (None, Some(api_key)) => Some(format!("key|{api_key}")),
+        (None, None) => None,
+    }
+}
+
+/// A text behind its length, or none.
+fn part<'k>(rest: &mut &'k [u8]) -> Option<Option<&'k str>> {
+    let (there, after) = rest.split_first()?;
+    if *there == 0 {
+        *rest = after;
+        return Some(None);
+    }
+    let (length, after) = after.split_first_chunk()?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+    let (text, after) = after.split_at_checked(length)?;
+    *rest = after;
+    Some(Some(std::str::from_utf8(text).ok()?))
+}
+
 /// A hash of several parts, which no other parts have; 32 letters and digits.
 pub(super) fn hash(parts: &[&[u8]]) -> String {
     let mut context = Context::new(&SHA256);
@@ -59,5 +84,15 @@ mod tests {
         );
         assert_eq!(of(json!(null), Some("k")).as_deref(), Some("key|k"));
         assert_eq!(caller_of(&Principal::anonymous()), None);
+        for (claims, key) in [
+            (json!({ "iss": "a", "sub": "b" }), Some("k")),
+            (json!({ "sub": "b" }), None),
+            (json!(null), Some("k")),
+        ] {
+            let principal = Principal::for_tests(claims, key);
+            let known = crate::cache::key_of(&principal).unwrap();
+            assert_eq!(caller_of_key(&known), caller_of(&principal));
+        }
+        assert_eq!(caller_of_key(b"\x01\xff"), None);
     }
 }

@@ -6,6 +6,7 @@
 //! when they are attempted is the queue's; how a call is made the sources'.
 
 mod deliver;
+pub(crate) mod following;
 mod identity;
 mod open;
 mod outbox;

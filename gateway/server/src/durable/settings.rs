@@ -27,6 +27,8 @@ pub(crate) struct DurableSettings {
     pub(crate) prefix: String,
     /// Whether what identifies a client may be stored.
     pub(crate) captures_credentials: bool,
+    /// Whoever has it sees every delivery.
+    pub(crate) follow_scope: Option<String>,
     /// By the queue's name; others have the usual ones.
     pub(crate) queues: BTreeMap<String, Pace>,
 }

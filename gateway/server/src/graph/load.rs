@@ -20,6 +20,7 @@ use sources::SourcesConfig;
 
 use crate::config::Config;
 use crate::config::Subgraph;
+use crate::durable::following;
 
 /// What became of a configuration.
 pub(crate) struct Loaded {
@@ -48,6 +49,11 @@ pub(crate) async fn load(config: &Config) -> Loaded {
             Ok(file) => files.subgraphs.push(file),
             Err(problem) => problems.push(*problem),
         }
+    }
+    if compose::queues(&files) {
+        files
+            .subgraphs
+            .push(following::subgraph(&config.queue.prefix));
     }
     read_references(&config.sources, &mut files, &mut opened, &mut problems).await;
     Loaded {

@@ -8,6 +8,7 @@ pub(crate) mod reach;
 pub(crate) mod reload;
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use compose::Diagnostics;
 use compose::Supergraph;
@@ -30,6 +31,9 @@ use crate::authorize::Authorization;
 use crate::config::Config;
 use crate::cost::Costs;
 use crate::documents::Documents;
+use crate::durable::Durable;
+use crate::durable::following;
+use crate::durable::following::Following;
 use crate::observe::metrics::Metrics;
 use crate::plans::Planner;
 use crate::plans::Plans;
@@ -52,6 +56,8 @@ pub(crate) struct Graph {
     pub(crate) metrics: Arc<Metrics>,
     /// Whether any of its fields is queued.
     pub(crate) queues: bool,
+    /// Where its queued calls wait; outlives every graph.
+    pub(crate) durable: Arc<OnceLock<Durable>>,
     sources: ConnectedSources,
 }
 
@@ -83,6 +89,13 @@ impl Graph {
             None => Metrics::new(&settings.metrics),
         };
         let supergraph = Arc::new(supergraph);
+        let durable = old.map(|old| old.durable.clone()).unwrap_or_default();
+        let mut settings = settings;
+        let following = Following::new(durable.clone(), settings.queue.follow_scope.clone());
+        settings
+            .sources
+            .local
+            .serve(following::NAME, Arc::new(following));
         let sources = sources::connect(&supergraph, &settings.sources, old.map(|old| &old.sources))
             .map_err(|error| Diagnostics(vec![cannot_connect(&error)]))?;
         let planner = Planner {
@@ -100,6 +113,7 @@ impl Graph {
             costs: Costs::new(&settings.cost, &supergraph),
             reach: reach::Sources::of(&supergraph, &settings.sources),
             queues: supergraph.resolvers().iter().any(|it| it.queue.is_some()),
+            durable,
             settings,
             supergraph,
             metrics,

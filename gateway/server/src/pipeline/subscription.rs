@@ -174,6 +174,7 @@ impl Subscription {
             stale: Stale::default(),
             calls_left: context.calls_left.anew(),
             propagated: Propagated::default(),
+            outbox: None,
         }
     }
 }

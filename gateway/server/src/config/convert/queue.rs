@@ -60,6 +60,7 @@ pub(super) fn settings(
         key: key.map(secret).transpose()?.map(Into::into),
         prefix: file.types_prefix,
         captures_credentials: file.capture_credentials,
+        follow_scope: file.follow_scope,
         queues: file
             .queues
             .iter()

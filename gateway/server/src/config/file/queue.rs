@@ -32,6 +32,8 @@ pub(in crate::config) struct Queue {
     pub(in crate::config) types_prefix: String,
     /// Whether what identifies a client (`authorization`, cookies, keys) may be stored with a call.
     pub(in crate::config) capture_credentials: bool,
+    /// Whoever has this scope in a token sees every delivery; else callers see their own alone.
+    pub(in crate::config) follow_scope: Option<String>,
     /// How fast each queue delivers, by name.
     pub(in crate::config) queues: BTreeMap<String, Pace>,
 }
@@ -47,6 +49,7 @@ impl Default for Queue {
             retention: Retention::default(),
             types_prefix: String::new(),
             capture_credentials: false,
+            follow_scope: None,
             queues: BTreeMap::new(),
         }
     }

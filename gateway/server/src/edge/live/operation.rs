@@ -219,6 +219,7 @@ impl Operation {
             principal,
             address: self.client.address,
             correlation_id: self.ids.correlation.clone(),
+            request_id: self.ids.request,
             trace,
             headers,
             received,
