@@ -585,9 +585,9 @@ async fn dead_letters_are_put_back_by_the_command_line_and_their_numbers_are_tol
 }
 
 /// A configuration over a broker.
-fn on_nats(url: &str, more: &str) -> Folder {
+fn on_nats(url: &str) -> Folder {
     folder(&format!(
-        "replicas: many\nqueue: {{ nats: {{ url: \"{url}\", partitions: 4, durability: relaxed {more} }} }}"
+        "replicas: many\nqueue: {{ nats: {{ url: \"{url}\", partitions: 4, durability: relaxed }}, limits: {{ bytes: 16MiB, messages: 10000 }} }}"
     ))
 }
 
@@ -595,7 +595,7 @@ fn on_nats(url: &str, more: &str) -> Folder {
 async fn several_gateways_share_a_queue_on_nats_and_go_on_when_one_dies() {
     let broker = Nats::start().await;
     let mut mail = Mail::closed().await;
-    let folder = on_nats(&broker.url(), "");
+    let folder = on_nats(&broker.url());
     let (one, two) = tokio::join!(started(&folder, &mail), started(&folder, &mail));
     for n in 0..10 {
         let gateway = if n % 2 == 0 { &one } else { &two };
@@ -624,7 +624,7 @@ async fn several_gateways_share_a_queue_on_nats_and_go_on_when_one_dies() {
 async fn a_broker_that_is_away_accepts_nothing_and_says_when_to_come_again() {
     let mut broker = Nats::start().await;
     let mail = Mail::open().await;
-    let folder = on_nats(&broker.url(), "");
+    let folder = on_nats(&broker.url());
     let gateway = started(&folder, &mail).await;
     sent(&gateway, "ada").await;
     mail.has(1).await;
