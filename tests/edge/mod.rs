@@ -16,6 +16,7 @@ mod faults;
 mod floods;
 mod hang_up;
 mod headers;
+mod idempotency;
 mod identity;
 mod lifecycle;
 mod limits;

@@ -364,14 +364,17 @@ async fn a_second_process_is_refused_until_the_first_lets_go() {
 #[tokio::test]
 async fn several_gateways_do_not_keep_messages_each_for_itself() {
     let mail = Mail::open().await;
-    let folder = folder("replicas: many");
+    let folder = folder("replicas: many\nidempotency: { mode: off }");
     let url = format!("http://{}", mail.address);
     let env = [("MAIL_URL", url.as_str()), ("SECRET", "s")];
     let config = folder.file("switchboard.yaml");
     let config = config.to_string_lossy();
     let (exit, _, said) = run(&["serve", "--config", &config], &env).await;
     assert_eq!(exit, 1);
-    assert!(said.contains("LOCAL_STORE"), "{said}");
+    assert!(
+        said.contains("LOCAL_STORE") && said.contains("broker"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -587,7 +590,7 @@ async fn dead_letters_are_put_back_by_the_command_line_and_their_numbers_are_tol
 /// A configuration over a broker.
 fn on_nats(url: &str) -> Folder {
     folder(&format!(
-        "replicas: many\nqueue: {{ nats: {{ url: \"{url}\", partitions: 4, durability: relaxed }}, limits: {{ bytes: 16MiB, messages: 10000 }} }}"
+        "replicas: many\nidempotency: {{ mode: off }}\nqueue: {{ nats: {{ url: \"{url}\", partitions: 4, durability: relaxed }}, limits: {{ bytes: 16MiB, messages: 10000 }} }}"
     ))
 }
 

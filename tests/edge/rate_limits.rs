@@ -281,7 +281,7 @@ async fn a_source_gets_no_more_calls_than_its_limit_says() {
 }
 
 /// A `redis-server` on a socket of the folder.
-async fn redis(folder: &Folder) -> tokio::process::Child {
+pub(super) async fn redis(folder: &Folder) -> tokio::process::Child {
     let socket = folder.file("redis.sock");
     let process = tokio::process::Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--appendonly", "no"])

@@ -279,6 +279,7 @@ async fn gateway(asked: &Asked<'_>, sources: &dyn Sources) -> Answer {
         calls_left: Default::default(),
         propagated: Default::default(),
         outbox: None,
+        effects: None,
     };
     let arrived = execute::arrive(plan, &variables, sources, &context).await;
     let actual = arrived.cost();

@@ -416,6 +416,7 @@ impl<'c> Gateway<'c> {
             calls_left: Default::default(),
             propagated: Default::default(),
             outbox: Some(outbox),
+            effects: None,
         }
     }
 }

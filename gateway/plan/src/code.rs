@@ -86,6 +86,8 @@ pub enum Code {
     TooManySubscriptions,
     /// Events came faster than a subscriber took them.
     SubscriberTooSlow,
+    /// Its key was used before, and nobody knows whether that was done.
+    OutcomeUnknown,
     /// As much waits to be delivered as may.
     QueueFull,
     /// A call could not be made durable.
@@ -141,6 +143,7 @@ impl Code {
         Code::NotStarted,
         Code::TooManySubscriptions,
         Code::SubscriberTooSlow,
+        Code::OutcomeUnknown,
         Code::QueueFull,
         Code::QueueUnavailable,
         Code::InternalError,
@@ -190,6 +193,7 @@ impl Code {
             Code::NotStarted => "NOT_STARTED",
             Code::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
             Code::SubscriberTooSlow => "SUBSCRIBER_TOO_SLOW",
+            Code::OutcomeUnknown => "OUTCOME_UNKNOWN",
             Code::QueueFull => "QUEUE_FULL",
             Code::QueueUnavailable => "QUEUE_UNAVAILABLE",
             Code::InternalError => "INTERNAL_ERROR",
@@ -224,7 +228,7 @@ impl Code {
             Code::Unauthenticated => 401,
             Code::Forbidden => 403,
             Code::NotFound | Code::PersistedQueryNotFound => 404,
-            Code::Conflict => 409,
+            Code::Conflict | Code::OutcomeUnknown => 409,
             Code::RateLimited | Code::TooManySubscriptions | Code::SubscriberTooSlow => 429,
             Code::Cancelled => 499,
             Code::UpstreamError | Code::InternalError => 500,

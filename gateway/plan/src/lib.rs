@@ -11,6 +11,7 @@ mod collect;
 mod condition;
 pub mod cost;
 mod document;
+pub mod effects;
 mod input;
 mod introspection;
 pub mod limits;

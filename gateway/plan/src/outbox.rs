@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use compose::model::QueueRule;
 
+use crate::effects::Effect;
 use crate::source::BoxFuture;
 use crate::source::SourceError;
 
@@ -34,6 +35,8 @@ pub struct Order<'a> {
     pub key: Option<String>,
     /// The same text means the same effect.
     pub dedupe: Option<String>,
+    /// What it is recognised by, where the client's request had an `Idempotency-Key`.
+    pub effect: Option<Effect>,
     /// What makes two calls the same for `dedupe`: everything that the client gave.
     pub payload: Vec<u8>,
     /// The call.

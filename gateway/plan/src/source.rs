@@ -26,6 +26,7 @@ use smallvec::SmallVec;
 
 use crate::cache::Caching;
 use crate::code::Code;
+use crate::effects::Effects;
 use crate::model::Prepared;
 use crate::model::Step;
 use crate::outbox::Outbox;
@@ -255,6 +256,8 @@ pub struct Context {
     pub propagated: Propagated,
     /// Where its queued calls go; none where the plan has none.
     pub outbox: Option<Arc<dyn Outbox>>,
+    /// What a mutation's calls are recognised by; none where its client gave no key.
+    pub effects: Option<Arc<dyn Effects>>,
 }
 
 /// How many calls a request may still cause, whatever they are for: calls that find their reply

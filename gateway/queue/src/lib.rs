@@ -18,6 +18,7 @@
 pub mod clock;
 pub mod deliver;
 pub mod embedded;
+pub mod keys;
 mod lines;
 pub mod message;
 pub mod nats;
@@ -25,6 +26,7 @@ mod operate;
 mod partition;
 #[cfg(any(test, feature = "testing"))]
 pub mod plain;
+pub mod redis;
 pub mod seal;
 pub mod store;
 

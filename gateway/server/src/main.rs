@@ -19,6 +19,7 @@ mod edge;
 mod faults;
 mod graph;
 mod hashed;
+mod idempotency;
 mod identity;
 mod limits;
 mod observe;

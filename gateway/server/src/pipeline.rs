@@ -61,6 +61,11 @@ use crate::durable::OnBehalf;
 use crate::durable::RequestOutbox;
 use crate::faults::Faults;
 use crate::graph::Graph;
+use crate::idempotency;
+use crate::idempotency::Idempotency;
+use crate::idempotency::Start;
+use crate::idempotency::Stored;
+use crate::idempotency::Used;
 use crate::observe::log;
 use crate::observe::metrics::Metrics;
 use crate::observe::report;
@@ -96,6 +101,8 @@ pub(crate) struct Gateway {
     replaced: watch::Sender<()>,
     /// Where calls wait that are queued; empty while no graph has queued any.
     pub(crate) durable: Arc<OnceLock<Durable>>,
+    /// What clients' keys stand for.
+    pub(crate) idempotency: Idempotency,
 }
 
 /// One operation and on whose behalf it runs.
@@ -167,6 +174,8 @@ pub(crate) struct Answer {
     pub(crate) cost: Cost,
     /// Nothing was asked but that calls are made durable.
     pub(crate) queued: bool,
+    /// It was answered before, to the same key.
+    pub(crate) replayed: bool,
 }
 
 /// A request that is not executed.
@@ -180,6 +189,8 @@ pub(crate) enum NotRun {
     NotTrusted,
     /// More than a rate limit grants.
     Denied(Denied),
+    /// What its idempotency key stands for is not to be had, or it has none.
+    Key(idempotency::Refused),
 }
 
 /// What is shared between callers of one piece of work.
@@ -196,10 +207,13 @@ struct Done {
     late: bool,
     /// What the answer has cost, where it was counted.
     actual: Option<u64>,
+    /// It was answered before, to the same key.
+    replayed: bool,
 }
 
 impl Gateway {
     pub(crate) fn new(graph: Graph) -> Self {
+        let idempotency = graph.settings.idempotency.clone();
         Self {
             metrics: graph.metrics.clone(),
             admission: Arc::new(Admission::new(graph.settings.admission)),
@@ -209,6 +223,7 @@ impl Gateway {
             epoch: AtomicU64::new(0),
             tracer: None,
             replaced: watch::channel(()).0,
+            idempotency: Idempotency::new(idempotency),
         }
     }
 
@@ -287,6 +302,11 @@ impl Gateway {
         if planned.plan.is_subscription() && !request.carries.subscriptions {
             return Err(needs_a_stream().into());
         }
+        let keys = &graph.settings.idempotency;
+        let key = match planned.plan.is_mutation() {
+            true => idempotency::key_of(keys.mode, &caller.headers)?,
+            false => None,
+        };
         limits.check_variables(&request.variables, &planned.told())?;
         let mut variables = planned.plan.coerce(&request.variables)?;
         let wants = request.wants.allowed(graph);
@@ -308,6 +328,16 @@ impl Gateway {
             enough_time(&planned.plan, &variables, caller.deadline)?;
         }
         request.seen.ended(Stage::Admit);
+        let used = key.map(|key| {
+            let mutation = idempotency::Mutation {
+                document: meant.text(),
+                operation_name: request.operation_name,
+                variables: &request.variables,
+                plan: &planned.plan,
+                decided: &variables,
+            };
+            Used::new(&key, &caller.principal, &mutation, keys.keep)
+        });
         let new = || CallLog::new(caller.received.into_std());
         let calls = request.seen.calls().or_else(|| wants.trace.then(new));
         let time = caller.deadline - caller.received;
@@ -319,9 +349,11 @@ impl Gateway {
             stages: request.seen.stages(),
             context: Context {
                 outbox: outbox.clone().map(|outbox| outbox as Arc<dyn Outbox>),
+                effects: used.as_ref().map(Used::effects),
                 ..self.context(graph, &planned.plan, caller, calls)
             },
             outbox,
+            used,
             graph: graph.clone(),
             planned,
             variables,
@@ -337,7 +369,7 @@ impl Gateway {
         // Boxed, so that what is awaited around it stays small enough to move cheaply.
         match work.is_worth_sharing() {
             true => Ok(Box::pin(self.share(work)).await?),
-            false => Ok(Box::pin(self.run_alone(work, admitted)).await),
+            false => Box::pin(self.run_alone(work, admitted)).await,
         }
     }
 
@@ -381,6 +413,7 @@ impl Gateway {
             stale: Stale::default(),
             propagated: Propagated::default(),
             outbox: None,
+            effects: None,
             calls_left: CallsLeft::new(graph.settings.upstream_calls),
             calls,
             correlation_id: caller.correlation_id,
@@ -394,17 +427,21 @@ impl Gateway {
         }
     }
 
-    async fn run_alone(self: &Arc<Self>, work: Work, admitted: &Admitted<'_>) -> Answer {
+    async fn run_alone(
+        self: &Arc<Self>,
+        work: Work,
+        admitted: &Admitted<'_>,
+    ) -> Result<Answer, NotRun> {
         let requested = work.charge.requested;
         let queued = work.planned.plan.queued() == Queued::All;
         let done = match work.planned.plan.is_mutation() {
-            true => self.mutate(work, admitted.stay()).await,
+            true => self.mutate(work, admitted.stay()).await?,
             false => work.execute().await,
         };
-        Answer {
+        Ok(Answer {
             queued,
             ..done.answer(Role::Leader, requested)
-        }
+        })
     }
 
     /// Runs the work, or joins equal work that is in flight.
@@ -430,22 +467,47 @@ impl Gateway {
     }
 
     /// A mutation that has begun is finished, whoever still listens: half of it would help nobody. Until then it holds its room.
-    async fn mutate(self: &Arc<Self>, work: Work, room: Arc<Stays>) -> Done {
+    async fn mutate(self: &Arc<Self>, mut work: Work, room: Arc<Stays>) -> Result<Done, NotRun> {
         let gateway = self.clone();
         let correlation_id = work.context.correlation_id.clone();
         let task = async move {
             let _room = room;
-            let (graph, planned) = (work.graph.clone(), work.planned.clone());
-            let _epoch = NextEpoch(&gateway.epoch);
-            let _written = cache::Written {
-                graph: &graph,
-                plan: &planned.plan,
-                current: &gateway.graph,
+            let Some(used) = work.used.take() else {
+                return Ok(gateway.change(work).await);
             };
-            work.execute().await
+            // Boxed, so that mutations without a key do not carry its room along.
+            Box::pin(gateway.change_once(&used, work)).await
         };
         let task = tokio::spawn(log::on_same_behalf(task));
-        task.await.unwrap_or_else(|_| Done::failed(correlation_id))
+        let done = task.await;
+        done.unwrap_or_else(|_| Ok(Done::failed(correlation_id)))
+    }
+
+    /// What a key stands for: what was answered before, or what is done now.
+    async fn change_once(&self, used: &Used, work: Work) -> Result<Done, NotRun> {
+        let guard = match self.idempotency.begin(used).await? {
+            Start::Replay(stored) => {
+                work.stages.ended(Stage::Execute);
+                return Ok(Done::again(stored, work.context.correlation_id));
+            }
+            Start::Run(guard) => guard,
+        };
+        let done = self.change(work).await;
+        if let Some(guard) = guard {
+            guard.end(&done.stored(used.denied())).await;
+        }
+        Ok(done)
+    }
+
+    async fn change(&self, work: Work) -> Done {
+        let (graph, planned) = (work.graph.clone(), work.planned.clone());
+        let _epoch = NextEpoch(&self.epoch);
+        let _written = cache::Written {
+            graph: &graph,
+            plan: &planned.plan,
+            current: &self.graph,
+        };
+        work.execute().await
     }
 }
 
@@ -550,6 +612,8 @@ struct Work {
     context: Context,
     /// Where its queued calls go; the context's, too.
     outbox: Option<Arc<RequestOutbox>>,
+    /// Of a mutation whose client gave a key.
+    used: Option<Used>,
     /// From its arrival to its deadline.
     time: Duration,
     wants: Wants,
@@ -641,6 +705,7 @@ impl Work {
         self.stages.ended(Stage::Write);
         Done {
             actual,
+            replayed: false,
             body,
             fresh: cache::freshness(&self.planned, caching, self.context.principal.is_some()),
             headers: self.headers(),
@@ -667,6 +732,32 @@ impl Done {
             headers: Vec::new(),
             late: false,
             actual: None,
+            replayed: false,
+        }
+    }
+
+    /// What was answered before; its errors name the request that it was answered to first.
+    fn again(stored: Stored, correlation_id: Arc<str>) -> Self {
+        Self {
+            body: stored.body,
+            correlation_id,
+            faults: stored.faults,
+            fresh: None,
+            headers: stored.headers,
+            late: false,
+            actual: stored.actual,
+            replayed: true,
+        }
+    }
+
+    /// What is kept of it, to be answered again.
+    fn stored(&self, denied: Vec<String>) -> Stored {
+        Stored {
+            body: self.body.clone(),
+            faults: self.faults.clone(),
+            headers: self.headers.clone(),
+            actual: self.actual,
+            denied,
         }
     }
 
@@ -690,6 +781,7 @@ impl Done {
             fresh: self.fresh,
             headers: self.headers,
             queued: false,
+            replayed: self.replayed,
         }
     }
 }
@@ -774,6 +866,23 @@ fn enough_time(plan: &Plan, variables: &Variables, deadline: Instant) -> Result<
 impl From<Refusal> for NotRun {
     fn from(refusal: Refusal) -> Self {
         NotRun::Refused(refusal)
+    }
+}
+
+impl From<idempotency::Refused> for NotRun {
+    fn from(refused: idempotency::Refused) -> Self {
+        use idempotency::Refused as Key;
+        match refused {
+            Key::Unknown => NotRun::Refused(Refusal::new(
+                Code::OutcomeUnknown,
+                "It was begun before under this Idempotency-Key, and nobody knows whether it was done. Ask for its effect before sending it under another key.",
+            )),
+            Key::Denied(code) => NotRun::Refused(Refusal::new(
+                code,
+                "It was answered before under this Idempotency-Key, with something that may not be seen now.",
+            )),
+            refused => NotRun::Key(refused),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use compose::model::QueueRule;
 use compose::model::Target;
 use http::HeaderMap;
 use plan::code::Code;
+use plan::effects::Effect;
 use plan::outbox::Accepted;
 use plan::outbox::Deferred;
 use plan::outbox::Order;
@@ -63,6 +64,9 @@ impl<P: Protocol> Put<'_, P> {
         };
         let order = self.order().inspect_err(|_| outbox.withdraw(self.job.step));
         let accepted = outbox.put(order?).await?;
+        if let Some(effects) = &self.job.context.effects {
+            effects.sending();
+        }
         let answer = Bytes::from(answer(&accepted));
         json::decode(answer, self.fetch.shape, 200).map_err(|bad| self.failed(&bad.0))
     }
@@ -81,9 +85,16 @@ impl<P: Protocol> Put<'_, P> {
             rule: self.rule,
             key: text(&self.rule.key)?.flatten(),
             dedupe: text(&self.rule.dedupe)?.flatten(),
+            effect: self.effect(),
             payload: payload(&call.target, &call.headers, self.job),
             call,
         })
+    }
+
+    /// Of the client's key, where it gave one.
+    fn effect(&self) -> Option<Effect> {
+        let effects = self.job.context.effects.as_ref();
+        effects.map(|effects| effects.of(self.job.step))
     }
 
     fn failed(&self, why: &str) -> SourceError {

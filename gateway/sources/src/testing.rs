@@ -305,6 +305,7 @@ pub(crate) fn context() -> Context {
         calls_left: Default::default(),
         propagated: Default::default(),
         outbox: None,
+        effects: None,
     }
 }
 

@@ -29,7 +29,7 @@ use super::tables::Broken;
 const LARGE: u64 = 16 << 20;
 /// What is copied at most, in bytes: a tenth of a second on a common disk.
 const MOST: u64 = 4 << 20;
-/// The least that a message and its indexes take.
+/// The least that a message or a key and its indexes take.
 const LEAST: u64 = 256;
 
 /// Writes what lives in this file into the next one, where that is worth it.
@@ -55,7 +55,8 @@ pub(super) fn copy(directory: &Directory, database: &Database) -> Result<bool, B
 fn is_small(database: &Database) -> Result<bool, Broken> {
     let transaction = database.begin_read()?;
     let messages = transaction.open_table(tables::MESSAGES)?.len()?;
-    Ok(messages <= MOST / LEAST)
+    let keys = transaction.open_table(tables::KEYS)?.len()?;
+    Ok(messages + keys <= MOST / LEAST)
 }
 
 fn copy_tables(from: &Database, to: &Database) -> Result<bool, Broken> {
@@ -78,6 +79,8 @@ fn copy_tables(from: &Database, to: &Database) -> Result<bool, Broken> {
         && copy.table(tables::HELD)?
         && copy.table(tables::DAMAGED)?
         && copy.table(tables::QUEUES)?
+        && copy.table(tables::KEYS)?
+        && copy.table(tables::KEYS_UNTIL)?
         && copy.table(tables::META)?;
     match done {
         true => written.commit()?,

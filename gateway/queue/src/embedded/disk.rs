@@ -92,23 +92,42 @@ impl Disk for FileDisk {
     }
 }
 
+/// What a file of a directory holds. Each has a file of its own: what befalls one leaves the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    Messages,
+    Keys,
+}
+
+impl Contents {
+    fn name(self) -> &'static str {
+        match self {
+            Contents::Messages => "queue",
+            Contents::Keys => "idempotency",
+        }
+    }
+}
+
 /// The directory of a store, in the hands of this process until it is dropped.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    name: &'static str,
     _lock: File,
 }
 
 impl Directory {
     /// None while another process has it.
-    pub(super) fn lock(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn lock(path: &Path, contents: Contents) -> io::Result<Option<Self>> {
+        let name = contents.name();
         std::fs::create_dir_all(path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let lock = options.open(path.join("queue.lock"))?;
+        let lock = options.open(path.join(format!("{name}.lock")))?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(Self {
                 path: path.to_path_buf(),
+                name,
                 _lock: lock,
             })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -116,14 +135,14 @@ impl Directory {
         }
     }
 
-    /// Where the messages are.
+    /// Where it is.
     pub(super) fn file(&self) -> PathBuf {
-        self.path.join("queue.redb")
+        self.path.join(format!("{}.redb", self.name))
     }
 
     /// Where a file is made that will take its place.
     pub(super) fn next_file(&self) -> PathBuf {
-        self.path.join("queue.redb.new")
+        self.path.join(format!("{}.redb.new", self.name))
     }
 
     /// Puts the next file, whose content is durable, in the place of the file.

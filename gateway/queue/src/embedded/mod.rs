@@ -18,6 +18,7 @@ mod compact;
 mod dead;
 mod disk;
 mod file;
+mod keys;
 mod leaf;
 mod ledger;
 mod look;
@@ -43,11 +44,13 @@ use uuid::Uuid;
 use self::append::Prepared;
 use self::change::Change;
 use self::claims::lock;
+use self::disk::Contents;
 use self::disk::Directory;
 pub use self::disk::Disk;
 pub use self::disk::FileDisk;
 pub use self::file::OpenError;
 use self::file::Place;
+pub use self::keys::EmbeddedKeys;
 use self::ledger::Ledger;
 use self::record::Unreadable;
 pub use self::salvage::Salvaged;
@@ -93,7 +96,7 @@ impl Embedded {
     /// # Errors
     /// When another process has it, or when what it holds cannot be read.
     pub fn open(directory: &Path, limits: Limits, seal: Seal) -> Result<Self, OpenError> {
-        let place = lock_directory(directory)?;
+        let place = lock_directory(directory, Contents::Messages)?;
         place.make()?;
         Self::start(place, limits, seal)
     }
@@ -110,7 +113,7 @@ impl Embedded {
     ) -> Result<Self, OpenError> {
         let until = Instant::now() + patience;
         let place = loop {
-            match lock_directory(directory) {
+            match lock_directory(directory, Contents::Messages) {
                 Err(OpenError::InUse(_)) if Instant::now() < until => {
                     tokio::time::sleep(HAND_OVER).await;
                 }
@@ -149,7 +152,7 @@ impl Embedded {
     /// When another process has the directory, there is no room for another file, or the messages
     /// are sealed with another key. The damaged file is where it was, then.
     pub fn salvage(directory: &Path, seal: &Seal) -> Result<Salvaged, OpenError> {
-        let place = lock_directory(directory)?;
+        let place = lock_directory(directory, Contents::Messages)?;
         salvage::salvage(&place, seal, Clock::default().now())
     }
 
@@ -231,8 +234,8 @@ impl Embedded {
     }
 }
 
-fn lock_directory(path: &Path) -> Result<Place, OpenError> {
-    let locked = Directory::lock(path).map_err(|error| OpenError::Io {
+fn lock_directory(path: &Path, contents: Contents) -> Result<Place, OpenError> {
+    let locked = Directory::lock(path, contents).map_err(|error| OpenError::Io {
         file: path.to_path_buf(),
         error,
     })?;

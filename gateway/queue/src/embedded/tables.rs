@@ -9,6 +9,8 @@ use redb::Table;
 use redb::TableDefinition;
 use redb::WriteTransaction;
 
+use super::keys::Kept;
+
 /// The version of these tables.
 pub(super) const VERSION: u64 = 1;
 /// Messages alone, without any index: what salvage writes.
@@ -42,6 +44,10 @@ pub(super) const HELD: TableDefinition<u128, (&str, u64, u64, Standing)> =
 pub(super) const DAMAGED: TableDefinition<u128, &[u8]> = TableDefinition::new("damaged");
 /// Queue → its account.
 pub(super) const QUEUES: TableDefinition<&str, &[u8]> = TableDefinition::new("queues");
+/// Keys of clients: name → what is kept of it.
+pub(super) const KEYS: TableDefinition<u128, Kept> = TableDefinition::new("keys");
+/// Kept until, name.
+pub(super) const KEYS_UNTIL: TableDefinition<(u64, u128), ()> = TableDefinition::new("keys until");
 /// Version of the tables, and the next place.
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 
@@ -89,6 +95,8 @@ pub(super) struct Tables<'t> {
     pub(super) held: Table<'t, u128, (&'static str, u64, u64, Standing)>,
     pub(super) damaged: Table<'t, u128, &'static [u8]>,
     pub(super) queues: Table<'t, &'static str, &'static [u8]>,
+    pub(super) keys: Table<'t, u128, Kept>,
+    pub(super) keys_until: Table<'t, (u64, u128), ()>,
     pub(super) meta: Table<'t, &'static str, u64>,
 }
 
@@ -107,6 +115,8 @@ impl<'t> Tables<'t> {
             held: transaction.open_table(HELD)?,
             damaged: transaction.open_table(DAMAGED)?,
             queues: transaction.open_table(QUEUES)?,
+            keys: transaction.open_table(KEYS)?,
+            keys_until: transaction.open_table(KEYS_UNTIL)?,
             meta: transaction.open_table(META)?,
         })
     }

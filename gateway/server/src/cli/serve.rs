@@ -155,6 +155,7 @@ impl Running {
             if let Some(durable) = self.gateway.durable.get() {
                 durable.queue.deliveries.stop(Instant::now() + drain).await;
             }
+            self.gateway.idempotency.close().await;
             if let Some(tracer) = &self.gateway.tracer {
                 tracer.finish().await;
             }

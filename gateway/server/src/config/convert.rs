@@ -3,6 +3,7 @@
 mod documents;
 mod faults;
 mod headers;
+mod idempotency;
 mod limits;
 mod queue;
 mod rate_limits;
@@ -58,6 +59,7 @@ pub(super) fn convert(
     check_replicas(&file)?;
     Ok(Config {
         subscriptions: subscriptions::subscriptions(&file.subscriptions, &authentication)?,
+        idempotency: idempotency::settings(path, &file)?,
         path: path.into(),
         listen: file.listen,
         admin: file.admin.listen,

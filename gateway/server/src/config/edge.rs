@@ -25,8 +25,7 @@ const HEADERS: &str = "content-type, authorization, apollo-require-preflight, \
     graphql-client-version, graphql-require-preflight, grpc-timeout, idempotency-key, traceparent, tracestate, \
     x-apollo-operation-name, x-correlation-id, x-request-timeout-ms";
 /// Ours.
-const EXPOSED: &str =
-    "age, ratelimit, ratelimit-policy, retry-after, x-correlation-id, x-request-id";
+const EXPOSED: &str = "age, idempotency-replayed, ratelimit, ratelimit-policy, retry-after, x-correlation-id, x-request-id";
 /// Shorter tokens are guessed.
 const TOKEN: usize = 16;
 

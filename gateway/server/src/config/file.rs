@@ -13,6 +13,7 @@ mod documents;
 pub(super) mod edge;
 pub(super) mod faults;
 pub(super) mod headers;
+pub(super) mod idempotency;
 pub(super) mod limits;
 pub(super) mod observe;
 pub(super) mod queue;
@@ -135,7 +136,10 @@ pub(super) struct File {
     /// Calls that are made durable and delivered later: `@queue`.
     #[serde(default)]
     pub(super) queue: queue::Queue,
-    /// How many gateways serve this graph. `many` refuses what only one process can keep: the embedded queue, and rate limits that are counted locally.
+    /// What a client's `Idempotency-Key` on a mutation is worth.
+    #[serde(default)]
+    pub(super) idempotency: idempotency::Idempotency,
+    /// How many gateways serve this graph. `many` refuses what only one process can keep: the embedded queue, idempotency keys in a file, and rate limits that are counted locally.
     #[serde(default)]
     pub(super) replicas: Replicas,
     /// How many requests run at once, and which are refused.

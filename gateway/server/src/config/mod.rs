@@ -37,6 +37,7 @@ use crate::admission;
 use crate::cost::CostSettings;
 use crate::documents;
 use crate::durable::DurableSettings;
+use crate::idempotency::IdempotencySettings;
 use crate::limits::ClientLimits;
 use crate::observe::share::Share;
 use crate::observe::trace::TraceSettings;
@@ -116,6 +117,8 @@ pub(crate) struct Config {
     pub(crate) request_minimum: Duration,
     /// Durable calls. The store is opened once.
     pub(crate) queue: DurableSettings,
+    /// What clients' keys are worth. The store is opened once.
+    pub(crate) idempotency: IdempotencySettings,
     /// How many requests run at once. Read when the process starts.
     pub(crate) admission: admission::Settings,
     /// How long requests are still accepted after SIGTERM.

@@ -43,7 +43,7 @@ fn part<'k>(rest: &mut &'k [u8]) -> Option<Option<&'k str>> {
 }
 
 /// A hash of several parts, which no other parts have; 32 letters and digits.
-pub(super) fn hash(parts: &[&[u8]]) -> String {
+pub(crate) fn hash(parts: &[&[u8]]) -> String {
     let mut context = Context::new(&SHA256);
     for part in parts {
         // Lengths go before, so that no part can pass for the end of another.

@@ -24,6 +24,7 @@ use crate::pipeline::Gateway;
 use deliver::Deliver;
 
 pub(crate) use identity::caller_of;
+pub(crate) use identity::hash;
 pub(crate) use outbox::OnBehalf;
 pub(crate) use outbox::Place;
 pub(crate) use outbox::RequestOutbox;

@@ -166,15 +166,20 @@ impl RequestOutbox {
             caller.as_bytes(),
         ];
         let same = |text: &[u8]| hash(&[scope[0], scope[1], scope[2], text]);
-        let dedupe = order.dedupe.as_deref().map(|text| Dedupe {
-            key: same(text.as_bytes()),
-            fingerprint: hash(&[&order.payload]),
-            window: millis(order.rule.dedupe_window),
-        });
-        let effect = match &order.dedupe {
-            Some(text) => same(text.as_bytes()),
-            None => hash(&[scope[1], scope[2], id.as_bytes()]),
+        // What the schema says goes before what the client says.
+        let own = order.rule.dedupe_window;
+        let known = match (&order.dedupe, order.effect) {
+            (Some(text), _) => Some((same(text.as_bytes()), own)),
+            (None, Some(effect)) => Some((effect.key, own.max(effect.remembered))),
+            (None, None) => None,
         };
+        let dedupe = known.as_ref().map(|(key, window)| Dedupe {
+            key: key.clone(),
+            fingerprint: hash(&[&order.payload]),
+            window: millis(*window),
+        });
+        let of_its_own = || hash(&[scope[1], scope[2], id.as_bytes()]);
+        let effect = known.map_or_else(of_its_own, |(key, _)| key);
         Message {
             id,
             queue: order.rule.name.clone(),
@@ -355,6 +360,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use compose::model::QueueRule;
+    use plan::effects::Effect;
     use plan::outbox::Deferred;
     use queue::plain::PlainStore;
     use queue::store::Limits;
@@ -383,6 +389,7 @@ mod tests {
             rule,
             key: Some("k".to_owned()),
             dedupe: dedupe.map(str::to_owned),
+            effect: None,
             payload: b"payload".to_vec(),
             call: Deferred {
                 source: "mail".into(),
@@ -452,6 +459,38 @@ mod tests {
             message.trace.as_deref(),
             Some("00-07070707070707070707070707070707-0101010101010101-01")
         );
+    }
+
+    #[tokio::test]
+    async fn the_clients_key_says_what_is_the_same_where_the_schema_does_not() {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let effect = |key: &str| {
+            Some(Effect {
+                key: key.to_owned(),
+                remembered: DAY,
+            })
+        };
+        let place = place(Limits::default());
+        let outbox = RequestOutbox::one_by_one(place.clone(), ada());
+        let rule = rule();
+        let keyed = |step, key: &str, dedupe| Order {
+            effect: effect(key),
+            ..order(&rule, step, dedupe)
+        };
+        let first = outbox.put(keyed(0, "a", None)).await.unwrap();
+        let again = outbox.put(keyed(0, "a", None)).await.unwrap();
+        assert_eq!((again.id, again.duplicate), (first.id, true));
+        let other = outbox.put(keyed(1, "b", None)).await.unwrap();
+        assert!(!other.duplicate);
+        let named = outbox.put(keyed(2, "c", Some("7"))).await.unwrap();
+        let same = outbox.put(keyed(2, "d", Some("7"))).await.unwrap();
+        assert_eq!((same.id, same.duplicate), (named.id, true));
+        let messages = stored(&place).await;
+        let keys: Vec<&str> = messages.iter().map(|it| &*it.idempotency_key).collect();
+        assert_eq!((keys[0], keys[1]), ("a", "b"));
+        assert!(keys[2] != "c" && keys[2].len() == 32);
+        let window = messages[0].dedupe.as_ref().map(|dedupe| dedupe.window);
+        assert_eq!(window, Some(millis(DAY)));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use http_body_util::BodyExt as _;
 
 use super::Response;
 use super::graphql::Run;
+use super::keyed;
 use super::params::Params;
 use super::problem::Kind;
 use super::problem::Problem;
@@ -23,6 +24,8 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let settings = &run.graph.settings;
     let max = settings.batching.ok_or_else(off)?;
+    let keyed = keyed::check_list(settings.idempotency.mode, headers);
+    run.charging(headers, keyed).await?;
     let list = Params::of_list(body, settings.http.json_depth, max);
     let list = run.charging(headers, list).await?;
     let answers = list.into_iter().map(async |params| {

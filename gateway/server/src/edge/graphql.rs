@@ -35,6 +35,7 @@ use super::client_deadline::Granted;
 use super::csrf;
 use super::denied;
 use super::ids::Ids;
+use super::keyed;
 use super::negotiate;
 use super::negotiate::ContentType;
 use super::negotiate::MediaType;
@@ -401,6 +402,7 @@ impl<'r> Run<'r> {
             Err(NotRun::Denied(denied)) => {
                 return Err(seen.problem(denied::problem(&denied, &standings)));
             }
+            Err(NotRun::Key(refused)) => return Err(seen.problem(keyed::problem(refused))),
             Err(NotRun::NotTrusted) => return Err(seen.problem(not_trusted())),
             Err(NotRun::MutationOverGet) => return Err(seen.problem(mutation_over_get())),
         };
@@ -440,6 +442,9 @@ impl<'r> Run<'r> {
         seen.answered(&answer, status);
         let whole = answer.faults.is_empty();
         let mut response = self.respond(status, answer.body);
+        if answer.replayed {
+            keyed::say_replayed(response.headers_mut());
+        }
         if let Some(fresh) = answer.fresh {
             cache::write(fresh, response.headers_mut());
         }

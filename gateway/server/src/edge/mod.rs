@@ -17,6 +17,7 @@ mod denied;
 mod graphql;
 mod health;
 mod ids;
+mod keyed;
 mod live;
 mod negotiate;
 mod params;

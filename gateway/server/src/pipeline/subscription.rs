@@ -175,6 +175,7 @@ impl Subscription {
             calls_left: context.calls_left.anew(),
             propagated: Propagated::default(),
             outbox: None,
+            effects: None,
         }
     }
 }

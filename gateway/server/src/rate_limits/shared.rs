@@ -6,14 +6,10 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use redis::Client;
-use redis::IntoConnectionInfo;
+use queue::redis::Redis;
 use redis::Script;
-use redis::aio::ConnectionManager;
-use redis::aio::ConnectionManagerConfig;
 use ring::digest;
 
 use super::Charge;
@@ -60,23 +56,17 @@ pub(super) struct Away;
 
 /// The buckets in Redis.
 pub(super) struct Shared {
-    client: Client,
+    redis: Redis,
     settings: RedisSettings,
-    /// Made at the first charge: nothing is dialled before.
-    connection: OnceLock<ConnectionManager>,
     script: Script,
     breaker: Breaker,
 }
 
 impl Shared {
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, String> {
-        let info = settings.url.as_str().into_connection_info();
-        let client = info.and_then(Client::open);
         Ok(Self {
-            // The address may hold a password, and the parser's words do not repeat it.
-            client: client.map_err(|error| format!("the address of Redis: {error}"))?,
+            redis: Redis::at(&settings.url, settings.timeout)?,
             settings: settings.clone(),
-            connection: OnceLock::new(),
             script: Script::new(include_str!("shared.lua")),
             breaker: Breaker::new(),
         })
@@ -105,7 +95,7 @@ impl Shared {
     }
 
     async fn call(&self, charges: &[Charge<'_>]) -> redis::RedisResult<Vec<i64>> {
-        let mut connection = self.connection()?;
+        let mut connection = self.redis.connection()?;
         let mut call = self.script.prepare_invoke();
         for charge in charges {
             let policy = charge.policy();
@@ -117,18 +107,6 @@ impl Shared {
                 .arg(u8::from(policy.mode == Mode::Enforce));
         }
         call.invoke_async(&mut connection).await
-    }
-
-    fn connection(&self) -> redis::RedisResult<ConnectionManager> {
-        if let Some(connection) = self.connection.get() {
-            return Ok(connection.clone());
-        }
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(self.settings.timeout))
-            .set_response_timeout(Some(self.settings.timeout))
-            .set_number_of_retries(0);
-        let made = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
-        Ok(self.connection.get_or_init(|| made).clone())
     }
 
     /// Keys are hashed: an identity is nobody's to read in a store, and a name's length is bounded. The

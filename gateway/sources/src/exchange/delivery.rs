@@ -83,6 +83,7 @@ pub(crate) async fn deliver<P: Protocol>(
     let until = Until::At(now() + longest(&policy));
     let pursuit = Pursuit {
         protocol: protocol.clone(),
+        effects: None,
         idempotency_key: HeaderValue::try_from(&label.idempotency_key).ok(),
         labels: Labels::of_delivery(&label, extra(&label)),
         fault: protocol.service().settings.fault,

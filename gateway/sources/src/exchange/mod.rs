@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 use plan::code::Code;
+use plan::effects::Effects;
 use plan::rehearsal::Fault;
 use plan::source::SourceError;
 use smallvec::SmallVec;
@@ -271,9 +272,24 @@ impl<P: Protocol> Exchange<'_, P> {
             watched: true,
             call: self.call.clone(),
             labels,
-            idempotency_key: twice.then(idempotency_key).flatten(),
+            idempotency_key: twice.then(|| self.idempotency_key()).flatten(),
+            effects: self.effects().cloned(),
             fault: self.fault(),
             until,
+        }
+    }
+
+    /// Those of the request, where the call has one.
+    fn effects(&self) -> Option<&Arc<dyn Effects>> {
+        let effects = self.job.context.effects.as_ref();
+        effects.filter(|_| self.policy.mutation)
+    }
+
+    /// Of the client's key, where it gave one: it stays the same when the client repeats itself.
+    fn idempotency_key(&self) -> Option<HeaderValue> {
+        match self.effects() {
+            Some(effects) => structured(&effects.of(self.job.step).key),
+            None => structured(&format!("{:032x}", rand::random::<u128>())),
         }
     }
 
@@ -405,8 +421,8 @@ impl<P: Protocol> Exchange<'_, P> {
 }
 
 /// A key that all attempts of one call share, as a structured string: <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>.
-fn idempotency_key() -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("\"{:032x}\"", rand::random::<u128>())).ok()
+fn structured(key: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("\"{key}\"")).ok()
 }
 
 /// The source is at fault, or cannot be asked.

@@ -18,6 +18,7 @@ use std::time::Instant;
 use futures_util::future::Either;
 use futures_util::future::select;
 use http::HeaderValue;
+use plan::effects::Effects;
 use plan::rehearsal::Fault;
 use smallvec::SmallVec;
 
@@ -62,6 +63,8 @@ pub(super) struct Pursuit<P: Protocol> {
     pub(super) labels: Labels,
     /// Where it is a mutation that may be made twice.
     pub(super) idempotency_key: Option<HeaderValue>,
+    /// Who wants to know whether anything was sent, of a mutation whose client gave a key.
+    pub(super) effects: Option<Arc<dyn Effects>>,
     /// What goes wrong on purpose.
     pub(super) fault: Option<Fault>,
     pub(super) until: Until,
@@ -463,7 +466,16 @@ impl<P: Protocol> Pursuit<P> {
                 return self.protocol.aborted(status);
             }
         }
-        self.protocol.send(transport, &self.call, with).await
+        if let Some(effects) = &self.effects {
+            effects.sending();
+        }
+        let brought = self.protocol.send(transport, &self.call, with).await;
+        if let (Some(effects), Err(failed)) = (&self.effects, &brought)
+            && !failed.how.maybe_done()
+        {
+            effects.unsent();
+        }
+        brought
     }
 
     /// How long one attempt may take, of itself.

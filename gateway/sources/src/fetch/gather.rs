@@ -141,6 +141,7 @@ impl<P: Protocol> Fetcher<P> {
             calls_left: fetch.context.calls_left.anew(),
             propagated: Propagated::default(),
             outbox: None,
+            effects: None,
         };
         move |rows, deadline| {
             context.deadline = deadline;

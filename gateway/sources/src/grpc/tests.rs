@@ -194,6 +194,7 @@ fn context() -> Context {
         calls_left: Default::default(),
         propagated: Default::default(),
         outbox: None,
+        effects: None,
     }
 }
 

@@ -157,7 +157,7 @@ fn pace(said: &Pace) -> durable::Pace {
 }
 
 /// Refused here, so that a wrong key is told with the rest of the file, and not when the store is opened.
-fn secret(text: &str) -> Result<String, Diagnostics> {
+pub(super) fn secret(text: &str) -> Result<String, Diagnostics> {
     let bad = |why: String| {
         only(
             Diagnostic::error("CONFIG_VALUE", format!("queue.encryption_key: {why}"))

@@ -114,11 +114,12 @@ fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = 
     texts.flat_map(|text| text.split(',')).map(str::trim)
 }
 
-/// What was said of this connection says nothing of its operations.
+/// What was said of this connection says nothing of its operations, and a key names none of them.
 fn without_hop(mut headers: HeaderMap) -> HeaderMap {
     let of_hop = |name: &&HeaderName| {
         let name = name.as_str();
-        name.starts_with("sec-websocket-") || matches!(name, "connection" | "upgrade")
+        let of_one = matches!(name, "connection" | "upgrade" | "idempotency-key");
+        of_one || name.starts_with("sec-websocket-")
     };
     let names: Vec<HeaderName> = headers.keys().filter(of_hop).cloned().collect();
     for name in names {
@@ -195,6 +196,7 @@ mod tests {
             ("connection", "Upgrade"),
             ("upgrade", "websocket"),
             ("sec-websocket-key", "k"),
+            ("idempotency-key", "k"),
             ("x-tenant", "seven"),
         ]));
         assert_eq!(left, headers(&[("x-tenant", "seven")]));

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::super::denied;
 use super::super::graphql;
 use super::super::ids::Ids;
+use super::super::keyed;
 use super::super::params::Params;
 use super::super::problem::Problem;
 use super::super::trace_context;
@@ -169,6 +170,7 @@ impl Operation {
             Err(NotRun::Denied(denied)) => {
                 return Err(seen.problem(denied::problem(&denied, &standings)));
             }
+            Err(NotRun::Key(refused)) => return Err(seen.problem(keyed::problem(refused))),
             Err(NotRun::NotTrusted) => return Err(seen.problem(graphql::not_trusted())),
             Err(NotRun::MutationOverGet) => {
                 return Err(seen.problem(graphql::mutation_over_get()));

@@ -57,6 +57,10 @@ kinds! {
     CrossSiteRequest = BAD_REQUEST "cross-site-request" "Cross-site request refused" Useless;
     /// A list of operations, where lists are not accepted.
     BatchingOff = BAD_REQUEST "batching-off" "Request batching is off" Useless;
+    /// Its `Idempotency-Key` is none, or stands where none belongs.
+    MalformedIdempotencyKey = BAD_REQUEST "malformed-idempotency-key" "Malformed idempotency key" Useless;
+    /// A mutation without an `Idempotency-Key`, where each has to have one.
+    MissingIdempotencyKey = BAD_REQUEST "missing-idempotency-key" "Missing idempotency key" Useless;
     /// It costs more than the whole budget, however long the client waits.
     CostAboveBurst = BAD_REQUEST "cost-above-burst" "Cost above the budget" Useless;
     /// No identity, or one that could not be verified.
@@ -75,6 +79,8 @@ kinds! {
     NotRetried = CONFLICT "not-retried" "Dead letter not put back" Useless;
     /// The request did not arrive in time.
     RequestTimeout = REQUEST_TIMEOUT "request-timeout" "Request timeout" Later;
+    /// The same mutation is being done at this moment.
+    IdempotencyKeyInFlight = CONFLICT "idempotency-key-in-flight" "Idempotency key in flight" Later;
     /// More bytes than are read.
     BodyTooLarge = PAYLOAD_TOO_LARGE "body-too-large" "Body too large" Useless;
     /// More operations in one request than are accepted.
@@ -83,6 +89,8 @@ kinds! {
     UriTooLong = URI_TOO_LONG "uri-too-long" "URI too long" Useless;
     /// A body that is not JSON in UTF-8.
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Unsupported media type" Useless;
+    /// The key was used for something else.
+    ReusedIdempotencyKey = UNPROCESSABLE_ENTITY "reused-idempotency-key" "Reused idempotency key" Useless;
     /// What the operator asked to put in service cannot be.
     ReloadRefused = UNPROCESSABLE_ENTITY "reload-refused" "Reload refused" Useless;
     /// A rate limit.
@@ -93,6 +101,8 @@ kinds! {
     KeysUnavailable = SERVICE_UNAVAILABLE "keys-unavailable" "Identity cannot be verified" Later;
     /// The store of the durable queue does not answer.
     QueueUnavailable = SERVICE_UNAVAILABLE "queue-unavailable" "Queue unavailable" Later;
+    /// Whether a mutation was done before cannot be told.
+    IdempotencyUnavailable = SERVICE_UNAVAILABLE "idempotency-unavailable" "Idempotency keys unavailable" Later;
     /// The gateway, or what it needs to decide, has no room for this request now.
     Overloaded = SERVICE_UNAVAILABLE "overloaded" "Overloaded" Later;
 }
