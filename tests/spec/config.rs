@@ -20,6 +20,8 @@ pub(crate) struct Config {
     /// `$config` values.
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) sources: BTreeMap<String, SourceConfig>,
+    /// Subgraphs that are GraphQL services of their own: `subgraphs.NAME.url`.
+    pub(crate) served: Vec<String>,
     /// Milliseconds until the request's deadline.
     pub(crate) deadline: Option<u64>,
     /// How often the operation is run, one run after the other; the response is that of the last.

@@ -79,12 +79,28 @@ async fn bind(spec: &Spec, config: &Config) -> Vec<Upstream> {
         return upstreams;
     }
     for block in spec.subgraphs() {
-        for source in source_names(&block.text) {
+        for source in sources_of(block, config) {
             let down = config.sources.get(source).is_some_and(|it| it.down);
             upstreams.push(Upstream::bind(source, down).await);
         }
     }
     upstreams
+}
+
+/// The sources of a file: itself, where it is served as a whole.
+fn sources_of<'b>(block: &'b Block, config: &Config) -> Vec<&'b str> {
+    match is_served(block, config) {
+        true => vec![subgraph_name(block)],
+        false => source_names(&block.text),
+    }
+}
+
+fn is_served(block: &Block, config: &Config) -> bool {
+    config.served.iter().any(|it| it == subgraph_name(block))
+}
+
+fn subgraph_name(block: &Block) -> &str {
+    block.name.trim_end_matches(".graphql")
 }
 
 /// The names that the `@source`s of a file declare.
@@ -102,12 +118,12 @@ fn source_names(sdl: &str) -> Vec<&str> {
 
 fn files(spec: &Spec, config: &Config, upstreams: &[Upstream]) -> SchemaFiles {
     let subgraph = |block: &Block| SubgraphFile {
-        name: block.name.trim_end_matches(".graphql").to_owned(),
+        name: subgraph_name(block).to_owned(),
         file: block.name.clone(),
         sdl: block.text.clone(),
         env: environment(&block.text, config, upstreams),
         sources: overrides(&block.text, config, upstreams),
-        url: None,
+        url: is_served(block, config).then(|| address_of(subgraph_name(block), upstreams)),
     };
     let document = |block: &Block| (block.name.clone(), block.text.clone().into_bytes());
     SchemaFiles {
@@ -117,6 +133,12 @@ fn files(spec: &Spec, config: &Config, upstreams: &[Upstream]) -> SchemaFiles {
         request_timeout: Some(Duration::from_secs(30)),
         ..SchemaFiles::default()
     }
+}
+
+/// Of a subgraph's own service; any where none is bound, since nothing is asked.
+fn address_of(subgraph: &str, upstreams: &[Upstream]) -> String {
+    let bound = upstreams.iter().find(|it| it.source == subgraph);
+    bound.map_or_else(|| format!("http://{subgraph}"), Upstream::url)
 }
 
 /// `USERS_URL` is the address of the source `users`, for files that ask for it.

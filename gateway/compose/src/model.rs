@@ -776,6 +776,8 @@ pub struct GraphqlRequest {
     pub field: String,
     /// Its arguments.
     pub args: Vec<(String, GraphqlValue)>,
+    /// The one type of what it gives that is asked for, where its own type is wider: `_entities`.
+    pub on: Option<Name>,
 }
 
 /// An argument's value: written into the operation's text, with a variable where it differs from call to call.

@@ -10,11 +10,13 @@ mod elements;
 mod names;
 mod places;
 mod roots;
+mod served;
 mod unsupported;
 mod validity;
 mod vocabulary;
 
 pub(crate) use places::Places;
+pub(crate) use served::is_machinery;
 
 use apollo_compiler::Node;
 use apollo_compiler::Schema;
@@ -39,6 +41,9 @@ pub(crate) struct Document {
     pub(crate) file: String,
     /// Whether Federation v1 or v2 says what a type in several files means.
     pub(crate) federation: Federation,
+    /// The source of the GraphQL service that serves the whole file: it answers root fields and
+    /// resolves entities by `_entities`. None where each field says who answers it.
+    pub(crate) served_by: Option<String>,
     /// What the file declares, extensions folded in. Directives carry their
     /// canonical names (`rest`, `key`), whatever the file calls them, and the
     /// root types are `Query`, `Mutation` and `Subscription`.
@@ -95,7 +100,7 @@ pub(crate) fn read(files: &SchemaFiles, diagnostics: &mut Diagnostics) -> Option
     }
     for (document, file) in documents.iter().zip(&files.subgraphs) {
         directives::check(document, diagnostics);
-        unsupported::check(document, file, diagnostics);
+        unsupported::check(document, diagnostics);
         validity::check(document, file, diagnostics);
     }
     Some(documents)
@@ -120,12 +125,14 @@ fn parse_one(
     let names = names::of(&ast, file, &places, diagnostics);
     names.canonicalise(&mut ast);
     roots::canonicalise(&mut ast, &places, diagnostics);
+    let served_by = served::add(&mut ast, file);
     built_in::add(&mut ast, prefix);
     Document {
         subgraph,
         name: file.name.clone(),
         file: file.file.clone(),
         federation: names.federation,
+        served_by,
         schema: build(&ast, &places, diagnostics),
         places,
     }

@@ -9,16 +9,9 @@ use apollo_compiler::ast::{Directive, DirectiveLocation};
 use super::Document;
 use super::elements::{self, Element};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::files::SubgraphFile;
 
 /// Refuses what this release would not obey.
-pub(super) fn check(document: &Document, file: &SubgraphFile, diagnostics: &mut Diagnostics) {
-    if file.url.is_some() && document.schema_directives("source").next().is_none() {
-        diagnostics.push(unsupported(
-            "a subgraph served by a GraphQL service (`url`)",
-            document.places.bytes(0..0),
-        ));
-    }
+pub(super) fn check(document: &Document, diagnostics: &mut Diagnostics) {
     elements::visit(&document.schema, &mut |element| {
         for directive in element.directives.iter() {
             for (what, place) in unsupported_in(directive, &element, document) {
@@ -60,13 +53,6 @@ fn unsupported_source(directive: &Node<Directive>, document: &Document) -> Vec<(
         let place = document.places.name(&events.name);
         found.push(("a source of kind `events`".to_owned(), place));
     }
-    let fields = kind("graphql").and_then(|graphql| graphql.value.as_object());
-    let mut fields = fields.into_iter().flatten();
-    let federation = fields.find(|(name, _)| *name == "federation");
-    if let Some((name, _)) = federation.filter(|(_, value)| value.to_bool() == Some(true)) {
-        let place = document.places.name(name);
-        found.push(("a federated GraphQL source".to_owned(), place));
-    }
     found
 }
 
@@ -85,7 +71,6 @@ mod tests {
             "type Mutation { a: Int @rest(POST: \"/a\") @event(topic: \"a\") }",
             "type Query { a: Int @lookup @rest(GET: \"/a\") }",
             "type Subscription { a: Int @rest(GET: \"/a\") }",
-            "extend schema @source(name: \"b\", graphql: { url: \"http://b\", federation: true })",
             "type Subscription { a: Int @graphql }",
         ] {
             assert_eq!(said_of(&with_source(sdl)).codes(), ["UNSUPPORTED"], "{sdl}");
@@ -96,14 +81,5 @@ mod tests {
              2 | type Query { a: Int @lookup }\n    \
              |                     ^^^^^^^ @lookup is not supported by this release\n"
         );
-    }
-
-    #[test]
-    fn a_subgraph_with_a_service_of_its_own_is_refused() {
-        let mut files = files("type Query { a: Int }");
-        files.subgraphs[0].url = Some("http://a".into());
-        let mut diagnostics = Default::default();
-        super::super::read(&files, &mut diagnostics);
-        assert_eq!(diagnostics.codes(), ["UNSUPPORTED"]);
     }
 }

@@ -71,7 +71,7 @@ impl Encodings<'_> {
     }
 
     /// The id of an encoding; equal ones are one.
-    fn id(&mut self, encoding: Encoding) -> EncodingId {
+    pub(super) fn id(&mut self, encoding: Encoding) -> EncodingId {
         let known = self.all.iter().position(|it| *it == encoding);
         let index = known.unwrap_or_else(|| {
             self.all.push(encoding);

@@ -395,7 +395,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn parent_encoding(
+    pub(super) fn parent_encoding(
         &mut self,
         scope: &Scope<'a>,
         ty: &Type,

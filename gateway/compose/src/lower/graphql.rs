@@ -39,6 +39,7 @@ impl<'a> Lowering<'a> {
                 mutation: site.on.is_mutation(),
                 field,
                 args,
+                on: None,
             }),
             call: Call::Unknown,
             reply: None,

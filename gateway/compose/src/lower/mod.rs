@@ -33,6 +33,7 @@ mod rest;
 mod scope;
 mod site;
 mod source;
+mod subgraph;
 mod subscription;
 #[cfg(test)]
 mod tests;

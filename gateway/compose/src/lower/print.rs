@@ -70,9 +70,13 @@ impl Shown<'_> {
             "query"
         };
         let text = format!("{operation} {}", graphql.field);
-        match graphql.args.as_slice() {
+        let text = match graphql.args.as_slice() {
             [] => text,
             args => format!("{text}({})", self.graphql_fields(args)),
+        };
+        match &graphql.on {
+            Some(on) => format!("{text} {{ ... on {on} }}"),
+            None => text,
         }
     }
 

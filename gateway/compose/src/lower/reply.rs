@@ -72,7 +72,7 @@ impl<'a> Lowering<'a> {
             ty,
             contract: if batched { item } else { result },
             batched,
-            positional: order == Some("POSITIONAL"),
+            positional: order == Some("POSITIONAL") || site.is_key(),
         };
         let shape = connection::shape(site.document, &whole.ty).filter(|_| input.has("page"));
         if shape.is_none() {

@@ -7,6 +7,7 @@ use super::origin::Origin;
 use super::scope::Scope;
 use super::site::{On, Site};
 use super::source::Spoken;
+use super::subgraph;
 use crate::diagnostic::Place;
 use crate::model::{Resolver, ResolverId, SourceId, Target};
 
@@ -15,7 +16,11 @@ impl<'a> Lowering<'a> {
     pub(super) fn resolver(&mut self, site: &Site<'a>) {
         let input = Input::of(site.document, site.directive);
         let protocol = Spoken::of(&site.directive.name);
-        let Some(source) = self.source_for(&input, protocol) else {
+        let source = match site.is_key() {
+            true => self.serving(site.document),
+            false => self.source_for(&input, protocol),
+        };
+        let Some(source) = source else {
             return;
         };
         let mut scope = site.scope(source);
@@ -25,6 +30,7 @@ impl<'a> Lowering<'a> {
         let lowered = match protocol {
             Spoken::Rest => self.rest(&input, &mut scope),
             Spoken::Grpc => self.grpc(&input, &mut scope),
+            Spoken::Graphql if site.is_key() => self.entities(site, &mut scope),
             Spoken::Graphql => self.graphql(site, &input, &mut scope),
         };
         let lowered = match site.on.is_subscription() {
@@ -50,7 +56,10 @@ impl<'a> Lowering<'a> {
             value: &reply.rule.value,
             to_many: reply.to_many,
         };
-        let batch = self.batch(site, &input, &scope, &items, limit);
+        let batch = match site.is_key() {
+            true => Some(subgraph::batch()),
+            false => self.batch(site, &input, &scope, &items, limit),
+        };
         let policy = self.policy(site, &input, source, &lowered.call);
         self.lowered.origins.push(Origin {
             subgraph: site.document.subgraph,

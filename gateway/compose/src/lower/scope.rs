@@ -113,7 +113,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The index of a parent's input; the same path is one input.
-    fn input(&mut self, path: FieldPath, ty: Type, spot: &Spot, batch: bool) -> usize {
+    pub(super) fn input(&mut self, path: FieldPath, ty: Type, spot: &Spot, batch: bool) -> usize {
         if let Some(known) = self.inputs.iter().position(|input| input.path == path) {
             return known;
         }

@@ -1,4 +1,5 @@
-//! Where resolvers stand: the fields and types that carry `@rest`, `@grpc` or `@graphql`.
+//! Where resolvers stand: the fields and types that carry `@rest`, `@grpc` or `@graphql`, and
+//! the keys by which a subgraph's own service gives entities.
 
 use apollo_compiler::ast::{Directive, DirectiveList, FieldDefinition, OperationType};
 use apollo_compiler::schema::ExtendedType;
@@ -6,13 +7,20 @@ use apollo_compiler::{Name, Node};
 
 use super::Lowering;
 use crate::diagnostic::Diagnostic;
-use crate::document::Document;
+use crate::document::{self, Document};
 
 /// A directive that declares a resolver, and what it stands on.
 pub(super) struct Site<'a> {
     pub(super) document: &'a Document,
     pub(super) directive: &'a Node<Directive>,
     pub(super) on: On<'a>,
+}
+
+impl Site<'_> {
+    /// Whether it is a key, by which the subgraph's own service gives the entity.
+    pub(super) fn is_key(&self) -> bool {
+        self.directive.name == "key"
+    }
 }
 
 /// What a resolver's directive stands on.
@@ -96,6 +104,7 @@ pub(super) fn all(document: &Document) -> Vec<Site<'_>> {
         if root.is_none() {
             let on = On::Entity { ty: name };
             sites.extend(of(document, directives, on));
+            sites.extend(keys(document, directives, on));
         }
         for field in fields {
             sites.extend(of(document, &field.directives, on_field(name, field, root)));
@@ -134,6 +143,25 @@ fn of<'a>(
     })
 }
 
+/// The keys by which the service of a subgraph gives entities.
+fn keys<'a>(
+    document: &'a Document,
+    directives: &'a DirectiveList,
+    on: On<'a>,
+) -> impl Iterator<Item = Site<'a>> {
+    let is_resolvable = |key: &&Node<Directive>| {
+        let stated = key.specified_argument_by_name("resolvable");
+        stated.and_then(|it| it.to_bool()).unwrap_or(true)
+    };
+    let served = document.served_by.is_some();
+    let keys = document::all(directives, "key").filter(move |key| served && is_resolvable(key));
+    keys.map(move |directive| Site {
+        document,
+        directive,
+        on,
+    })
+}
+
 /// The name, directives and fields of an object or interface.
 pub(super) fn with_fields(
     ty: &ExtendedType,
@@ -163,10 +191,7 @@ fn root_of(name: &str) -> Option<OperationType> {
 impl Lowering<'_> {
     pub(super) fn check_root_fields(&mut self, document: &Document) {
         // A GraphQL service answers its own root fields.
-        if self.files.subgraphs[document.subgraph.index()]
-            .url
-            .is_some()
-        {
+        if document.served_by.is_some() {
             return;
         }
         for ty in document

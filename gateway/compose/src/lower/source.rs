@@ -281,7 +281,7 @@ impl Spoken {
     pub(super) fn of(directive: &str) -> Self {
         match directive {
             "grpc" => Spoken::Grpc,
-            "graphql" => Spoken::Graphql,
+            "graphql" | "key" => Spoken::Graphql,
             _ => Spoken::Rest,
         }
     }
@@ -341,6 +341,13 @@ impl Lowering<'_> {
                 None
             }
         }
+    }
+
+    /// The source that serves a whole file.
+    pub(super) fn serving(&self, document: &Document) -> Option<SourceId> {
+        let wanted = document.served_by.as_deref()?;
+        let mut own = self.sources_in(document).into_iter();
+        own.find(|it| self.source_name(*it) == wanted)
     }
 
     fn sources_in(&self, document: &Document) -> Vec<SourceId> {

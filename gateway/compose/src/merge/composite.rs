@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use super::declared::Part;
 use super::field::FieldPart;
 use super::{Merging, attributes, cache};
-use crate::document::first;
+use crate::document::{first, is_machinery};
 use crate::model::{CompositeKind, FieldDef, TypeDef, TypeInSubgraph};
 
 /// Fields as clients see them, and what is known of each.
@@ -129,11 +129,6 @@ fn declared_fields(ty: &ExtendedType) -> Box<dyn Iterator<Item = &Node<FieldDefi
         ExtendedType::Interface(it) => Box::new(it.fields.values()),
         _ => Box::new(std::iter::empty()),
     }
-}
-
-/// What Federation libraries add to a service's Query.
-fn is_machinery(ty: &str, field: &str) -> bool {
-    ty == "Query" && matches!(field, "_service" | "_entities")
 }
 
 fn united<'a>(sets: impl Iterator<Item = &'a ApolloSet<Node<Name>>>) -> ApolloSet<Node<Name>> {

@@ -175,7 +175,10 @@ impl Writer {
         for name in way {
             let _ = write!(self.text, " {{ {name}");
         }
-        self.selection(&shape.root);
+        match &request.on {
+            Some(on) => self.entities(on, &shape.root),
+            None => self.selection(&shape.root),
+        }
         self.text.push_str(&" }".repeat(way.len() + 1));
     }
 
@@ -241,6 +244,18 @@ impl Writer {
         let mut candidates = std::iter::once(wanted.to_owned()).chain(numbered);
         let is_free = |name: &String| self.variables.iter().all(|known| known.name != *name);
         candidates.find(is_free).unwrap_or_default()
+    }
+
+    /// What is selected of the entities of one type; those of an interface are told apart anyway.
+    fn entities(&mut self, on: &str, shape: &Shape) {
+        match shape {
+            Shape::List(item) => self.entities(on, item),
+            Shape::Object(object) => self.braces(|writer| {
+                let _ = write!(writer.text, "... on {on}");
+                writer.braces(|writer| writer.props(&object.props));
+            }),
+            other => self.selection(other),
+        }
     }
 
     /// What is selected below a field; nothing below a leaf. Recursion follows the shape, and so is bounded by it.
