@@ -228,7 +228,7 @@ fn composed(url: &str, people: String, posts: String) -> Arc<Supergraph> {
         sdl,
         env: BTreeMap::from([("WORLD_URL".to_owned(), Some(url.to_owned()))]),
         sources: BTreeMap::new(),
-        url: None,
+        ..SubgraphFile::default()
     };
     let files = SchemaFiles {
         subgraphs: vec![file("people", people), file("posts", posts)],

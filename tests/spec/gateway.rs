@@ -124,6 +124,7 @@ fn files(spec: &Spec, config: &Config, upstreams: &[Upstream]) -> SchemaFiles {
         env: environment(&block.text, config, upstreams),
         sources: overrides(&block.text, config, upstreams),
         url: is_served(block, config).then(|| address_of(subgraph_name(block), upstreams)),
+        ..SubgraphFile::default()
     };
     let document = |block: &Block| (block.name.clone(), block.text.clone().into_bytes());
     SchemaFiles {

@@ -83,7 +83,7 @@ fn subgraph(service: &Running) -> SubgraphFile {
         file,
         env: [(format!("{}_URL", service.name().to_uppercase()), None)].into(),
         sources: [(service.name().to_owned(), source)].into(),
-        url: None,
+        ..SubgraphFile::default()
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`references`] names and asks again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use apollo_compiler::Node;
@@ -13,6 +14,7 @@ use serde_json::Value as Json;
 
 use crate::Diagnostics;
 use crate::document::{self, Document};
+use crate::join::Origin;
 use crate::model::{Expr, HeaderRule, ResponseRule};
 
 /// Everything that composition reads.
@@ -132,6 +134,8 @@ pub struct SubgraphFile {
     pub sources: BTreeMap<String, SourceOverride>,
     /// The address of a GraphQL service that serves this subgraph itself.
     pub url: Option<String>,
+    /// What people wrote, where they did not write this text.
+    pub origin: Option<Arc<Origin>>,
 }
 
 /// What the configuration says of one source.

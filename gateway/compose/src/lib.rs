@@ -10,6 +10,7 @@ pub mod contract;
 pub mod diagnostic;
 mod document;
 mod files;
+pub mod join;
 mod lower;
 mod mapping;
 mod merge;

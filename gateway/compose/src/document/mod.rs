@@ -120,8 +120,8 @@ fn parse_one(
     prefix: &str,
     diagnostics: &mut Diagnostics,
 ) -> Document {
-    let places = Places::new(&file.file, &file.sdl);
-    let mut ast = parse_syntax(file, &places, diagnostics);
+    let places = Places::of(file);
+    let mut ast = parse_syntax(&file.file, &file.sdl, &places, diagnostics);
     let names = names::of(&ast, file, &places, diagnostics);
     names.canonicalise(&mut ast);
     roots::canonicalise(&mut ast, &places, diagnostics);
@@ -138,13 +138,30 @@ fn parse_one(
     }
 }
 
+/// Parses a file that is no subgraph: nothing in it has a canonical name.
+pub(crate) fn parse_plain(
+    file: &str,
+    sdl: &str,
+    diagnostics: &mut Diagnostics,
+) -> (Schema, Places) {
+    let places = Places::new(file, sdl);
+    let ast = parse_syntax(file, sdl, &places, diagnostics);
+    (build(&ast, &places, diagnostics), places)
+}
+
+/// Whether the vocabulary has a directive of this name.
+pub(crate) fn is_known_directive(name: &str) -> bool {
+    vocabulary::directive(name).is_some()
+}
+
 fn parse_syntax(
-    file: &SubgraphFile,
+    name: &str,
+    sdl: &str,
     places: &Places,
     diagnostics: &mut Diagnostics,
 ) -> ast::Document {
     Parser::new()
-        .parse_ast(&file.sdl, &file.file)
+        .parse_ast(sdl, name)
         .unwrap_or_else(|invalid| {
             for (message, span) in first_of_each_mistake(findings(&invalid.errors)) {
                 diagnostics.push(syntax_error(&message).at(places.span(span)));

@@ -4,12 +4,15 @@
 //! to the characters in the file that spell it. Must not know what is wrong there.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use apollo_compiler::ast::{Directive, Value};
 use apollo_compiler::parser::SourceSpan;
 use apollo_compiler::{Name, Node};
 
 use crate::diagnostic::Place;
+use crate::files::SubgraphFile;
+use crate::join::Origin;
 
 /// The text of one file and where its lines begin.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(crate) struct Places {
     /// How many characters stand before each block of bytes: a generated file may be one line
     /// of megabytes, in which columns are not to be counted from its beginning each time.
     blocks: Vec<usize>,
+    /// What people wrote, where they did not write this.
+    origin: Option<Arc<Origin>>,
 }
 
 /// Bytes of a block.
@@ -42,6 +47,15 @@ impl Places {
             text: text.to_owned(),
             lines: lines.collect(),
             blocks,
+            origin: None,
+        }
+    }
+
+    /// The places of a subgraph: in what people wrote, where it was read out of something else.
+    pub(crate) fn of(file: &SubgraphFile) -> Self {
+        Self {
+            origin: file.origin.clone(),
+            ..Self::new(&file.file, &file.sdl)
         }
     }
 
@@ -57,15 +71,44 @@ impl Places {
 
     /// The place of a directive's name, `@` included.
     pub(crate) fn directive(&self, directive: &Node<Directive>) -> Place {
+        self.bytes(self.directive_range(directive))
+    }
+
+    /// The bytes of a directive's name, `@` included.
+    pub(crate) fn directive_range(&self, directive: &Node<Directive>) -> Range<usize> {
         let Some(span) = directive.location() else {
-            return self.span(None);
+            return 0..0;
         };
-        let text = self
-            .text
-            .get(span.offset()..span.end_offset())
-            .unwrap_or("");
+        let text = self.slice(span.offset()..span.end_offset()).unwrap_or("");
         let name = text.find(|c: char| c != '@' && c != '_' && !c.is_ascii_alphanumeric());
-        self.bytes(span.offset()..span.offset() + name.unwrap_or(text.len()))
+        span.offset()..span.offset() + name.unwrap_or(text.len())
+    }
+
+    /// The bytes of a node.
+    pub(crate) fn node_range<T: ?Sized>(&self, node: &Node<T>) -> Range<usize> {
+        node.location()
+            .map_or(0..0, |span| self.without_trivia(span))
+    }
+
+    /// The bytes of a span without what GraphQL ignores around it.
+    pub(crate) fn without_trivia(&self, span: SourceSpan) -> Range<usize> {
+        let mut start = span.offset();
+        let end = span.end_offset();
+        while let Some(rest) = self.slice(start..end) {
+            let blank = |c: char| matches!(c, ',' | ' ' | '\t' | '\r' | '\n' | '\u{feff}');
+            let trimmed = rest.trim_start_matches(blank);
+            start += rest.len() - trimmed.len();
+            if !trimmed.starts_with('#') {
+                return start..start + trimmed.trim_end_matches(blank).len();
+            }
+            start += trimmed.find(['\r', '\n']).unwrap_or(trimmed.len());
+        }
+        start..end
+    }
+
+    /// The text of a range of bytes.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Option<&str> {
+        self.text.get(range)
     }
 
     /// The text of a span.
@@ -102,6 +145,9 @@ impl Places {
 
     /// The place of a range of bytes of the file.
     pub(crate) fn bytes(&self, range: Range<usize>) -> Place {
+        if let Some(origin) = &self.origin {
+            return origin.place(range);
+        }
         let start = floor(&self.text, range.start);
         let line = self.lines.partition_point(|begin| *begin <= start).max(1) - 1;
         let begin = self.lines[line];

@@ -17,7 +17,7 @@ fn file(name: &str, env: &str, sdl: &str) -> SubgraphFile {
         sdl: sdl.into(),
         env: BTreeMap::from([(env.to_owned(), Some("http://localhost:1".to_owned()))]),
         sources: BTreeMap::new(),
-        url: None,
+        ..SubgraphFile::default()
     }
 }
 

@@ -91,7 +91,7 @@ fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, B
         sdl,
         env: subgraph.env.clone(),
         sources: subgraph.sources.clone(),
-        url: None,
+        ..SubgraphFile::default()
     })
 }
 

@@ -1,0 +1,374 @@
+//! Supergraphs read back, as the SDL of their subgraphs.
+
+use super::*;
+use crate::files::SchemaFiles;
+
+const HEAD: &str = r#"schema
+  @link(url: "https://specs.apollo.dev/link/v1.0")
+  @link(url: "https://specs.apollo.dev/join/v0.3", for: EXECUTION) { query: Query }
+directive @join__type(graph: join__Graph!) on OBJECT
+scalar join__FieldSet
+enum join__Graph { A @join__graph(name: "a", url: "http://a") B @join__graph(name: "b", url: "http://b") }
+"#;
+
+fn file(sdl: &str) -> SupergraphFile {
+    SupergraphFile {
+        file: "supergraph.graphql".into(),
+        sdl: sdl.into(),
+        ..Default::default()
+    }
+}
+
+/// The SDL of each subgraph, without the links, on one line.
+fn subgraphs_of(sdl: &str) -> Vec<String> {
+    let read = subgraphs(&file(sdl)).unwrap_or_else(|said| panic!("{said}"));
+    let plain = |file: SubgraphFile| {
+        let document = apollo_compiler::ast::Document::parse(&file.sdl, "a").expect("valid SDL");
+        let mut document = document;
+        document
+            .definitions
+            .retain(|it| it.as_schema_extension().is_none());
+        let text = document.serialize().no_indent().to_string();
+        text.replace("@federation__", "@")
+    };
+    read.into_iter().map(plain).collect()
+}
+
+/// What reading a supergraph of two subgraphs gives.
+fn of_two(types: &str) -> [String; 2] {
+    let read = subgraphs_of(&format!("{HEAD}{types}"));
+    read.try_into().expect("two subgraphs")
+}
+
+/// What reading refuses.
+fn said_of(sdl: &str) -> String {
+    match subgraphs(&file(sdl)) {
+        Ok(_) => String::new(),
+        Err(said) => said.to_string(),
+    }
+}
+
+/// The schema that clients see of what was read, and what was said.
+fn composed(sdl: &str) -> Result<String, Diagnostics> {
+    let files = SchemaFiles {
+        subgraphs: subgraphs(&file(sdl)).unwrap_or_else(|said| panic!("{said}")),
+        ..Default::default()
+    };
+    let graph = crate::compose(&files)?;
+    let warnings = graph.warnings().codes();
+    assert!(
+        warnings.iter().all(|it| *it == "UNSIZED_LIST"),
+        "{warnings:?}"
+    );
+    Ok(graph.api().serialize().no_indent().to_string())
+}
+
+#[test]
+fn a_field_without_a_join_belongs_to_every_subgraph_of_its_type() {
+    let [a, b] = of_two(
+        r#"type Query @join__type(graph: A) @join__type(graph: B) { t: T @join__field(graph: A) }
+           type T @join__type(graph: A, key: "id") @join__type(graph: B, key: "id", extension: true) {
+             id: ID! x: Int @join__field(graph: A) y(n: Int = 1): Int @join__field(graph: B, requires: "x") }"#,
+    );
+    assert_eq!(
+        a,
+        "type Query { t: T } type T @key(fields: \"id\") { id: ID! @shareable x: Int }"
+    );
+    assert_eq!(
+        b,
+        "type T @key(fields: \"id\") @extends { id: ID! @shareable x: Int @external y(n: Int = 1): Int @requires(fields: \"x\") }"
+    );
+}
+
+#[test]
+fn what_each_subgraph_says_of_a_field_is_said_there() {
+    let [a, b] = of_two(
+        r#"type Query @join__type(graph: A) @join__type(graph: B) { t: T @join__field(graph: A, provides: "x") }
+           type T @join__type(graph: A, key: "id", resolvable: false) @join__type(graph: B, key: "id") {
+             id: ID!
+             x: Int @join__field(graph: A, external: true) @join__field(graph: B)
+             y: [Int!] @join__field(graph: A, type: "[Int!]!") @join__field(graph: B, type: "[Int!]")
+             z: Int @join__field(graph: B, override: "a", overrideLabel: "percent(5)") @join__field(graph: A)
+             w: Int @join__field(graph: B, override: "gone") }"#,
+    );
+    assert_eq!(
+        a,
+        "type Query { t: T @provides(fields: \"x\") } type T @key(fields: \"id\", resolvable: false) \
+         { id: ID! @shareable x: Int @external y: [Int!]! @shareable z: Int }"
+    );
+    assert_eq!(
+        b,
+        "type T @key(fields: \"id\") { id: ID! @shareable x: Int y: [Int!] @shareable \
+         z: Int @override(from: \"a\", label: \"percent(5)\") w: Int }"
+    );
+}
+
+#[test]
+fn members_values_and_interfaces_are_those_of_the_subgraph() {
+    let [a, b] = of_two(
+        r#"type Query @join__type(graph: A) @join__type(graph: B) { u: U e: E }
+           interface I @join__type(graph: A) @join__type(graph: B) { i: Int j: Int @join__field(graph: A) }
+           type X implements I @join__implements(graph: A, interface: "I") @join__type(graph: A) @join__type(graph: B) { i: Int j: Int @join__field(graph: A) }
+           type Y @join__type(graph: B) { y: Int }
+           union U @join__type(graph: A) @join__type(graph: B) @join__unionMember(graph: A, member: "X") @join__unionMember(graph: B, member: "X") @join__unionMember(graph: B, member: "Y") = X | Y
+           enum E @join__type(graph: A) @join__type(graph: B) { V @join__enumValue(graph: A) @join__enumValue(graph: B) W @join__enumValue(graph: B) }
+           input N @join__type(graph: A) { n: Int @join__field(graph: A, type: "Int!") }
+           scalar S @join__type(graph: B) @specifiedBy(url: "https://s")"#,
+    );
+    assert_eq!(
+        a,
+        "type Query { u: U @shareable e: E @shareable } interface I { i: Int j: Int } \
+         type X implements I { i: Int @shareable j: Int } union U = X enum E { V } input N { n: Int! }"
+    );
+    assert_eq!(
+        b,
+        "type Query { u: U @shareable e: E @shareable } interface I { i: Int } \
+         type X { i: Int @shareable } type Y { y: Int } union U = X | Y enum E { V W } \
+         scalar S @specifiedBy(url: \"https://s\")"
+    );
+}
+
+#[test]
+fn an_interface_object_is_an_object_in_its_subgraph() {
+    let [a, b] = of_two(
+        r#"type Query @join__type(graph: A) @join__type(graph: B) { m: M @join__field(graph: A) }
+           interface M @join__type(graph: A, key: "id") @join__type(graph: B, key: "id", isInterfaceObject: true) {
+             id: ID! t: String @join__field(graph: A) r: Int @join__field(graph: B) }
+           type Book implements M @join__implements(graph: A, interface: "M") @join__type(graph: A, key: "id") {
+             id: ID! t: String r: Int @join__field }"#,
+    );
+    assert_eq!(
+        a,
+        "type Query { m: M } interface M @key(fields: \"id\") { id: ID! t: String } \
+         type Book implements M @key(fields: \"id\") { id: ID! @shareable t: String }"
+    );
+    assert_eq!(
+        b,
+        "type M @key(fields: \"id\") @interfaceObject { id: ID! @shareable r: Int }"
+    );
+}
+
+#[test]
+fn what_the_supergraph_says_of_an_element_is_said_by_one_subgraph_that_answers_it() {
+    let sdl = format!(
+        "{}{}",
+        HEAD.replace(
+            "@link(url: \"https://specs.apollo.dev/join",
+            "@link(url: \"https://specs.apollo.dev/tag/v0.3\", as: \"label\") @link(url: \"https://specs.apollo.dev/cost/v0.1\", import: [\"@cost\"]) @link(url: \"https://specs.apollo.dev/join"
+        ),
+        r#"type Query @join__type(graph: A) @join__type(graph: B) {
+             a(x: Int @label(name: "x")): Int @label(name: "l") @deprecated(reason: "old")
+             b: Int @join__field(graph: A, usedOverridden: true) @join__field(graph: B, override: "a") @cost(weight: 3) }"#
+    );
+    let [a, b]: [String; 2] = subgraphs_of(&sdl).try_into().expect("two subgraphs");
+    assert_eq!(
+        a,
+        "type Query { a(x: Int @label(name: \"x\")): Int @shareable @label(name: \"l\") @deprecated(reason: \"old\") b: Int }"
+    );
+    assert_eq!(
+        b,
+        "type Query { a(x: Int): Int @shareable @deprecated(reason: \"old\") b: Int @override(from: \"a\") @cost(weight: 3) }"
+    );
+    let files = SchemaFiles {
+        subgraphs: subgraphs(&file(&sdl)).expect("a supergraph"),
+        ..Default::default()
+    };
+    let documents = document::read(&files, &mut Diagnostics::default()).expect("valid syntax");
+    let merged = crate::merge::merge(&documents, &mut Diagnostics::default());
+    let query = &merged.types["Query"];
+    assert_eq!(query.fields["a"].tags, ["l"]);
+    assert_eq!(query.fields["b"].cost, Some(3.0));
+    let external: Vec<bool> = query.fields["b"]
+        .subgraphs
+        .iter()
+        .map(|it| it.external)
+        .collect();
+    assert_eq!(external, [true, false]);
+}
+
+#[test]
+fn directives_that_join_does_not_know_go_to_their_subgraphs() {
+    let sdl = format!(
+        "{}{}",
+        HEAD.replace("v0.3", "v0.5").replace(
+            "{ query: Query }",
+            r#"@join__directive(graphs: [A], name: "source", args: { name: "s", http: { baseURL: "http://s" } }) { query: Query }"#
+        ),
+        r#"type Query @join__type(graph: A) @join__type(graph: B) {
+             a: Int @join__field(graph: A) @join__directive(graphs: [A], name: "rest", args: { GET: "/a" })
+             b: Int @join__field(graph: B) }"#
+    );
+    let read = subgraphs(&file(&sdl)).expect("a supergraph");
+    assert!(
+        read[0].sdl.contains("@source(name: \"s\""),
+        "{}",
+        read[0].sdl
+    );
+    assert!(
+        read[0].sdl.contains("a: Int @rest(GET: \"/a\" )"),
+        "{}",
+        read[0].sdl
+    );
+    assert_eq!(read[0].url, None);
+    assert_eq!(read[1].url.as_deref(), Some("http://b"));
+    assert!(!read[1].sdl.contains("source"));
+}
+
+#[test]
+fn arguments_that_a_context_fills_in_come_back() {
+    let sdl = format!(
+        "{}{}",
+        HEAD.replace("v0.3", "v0.5"),
+        r#"type Query @join__type(graph: A) { t: T }
+           type T @join__type(graph: A) { p: String
+             f(n: Int): Int @join__field(graph: A, contextArguments: [{ context: "a__ctx", name: "c", type: "String!", selection: "{ p }" }]) }"#
+    );
+    assert_eq!(
+        subgraphs_of(&sdl)[0],
+        "type Query { t: T } type T { p: String f(n: Int, c: String! @fromContext(field: \"$ctx { p }\")): Int }"
+    );
+}
+
+const V1: &str = r#"schema @core(feature: "https://specs.apollo.dev/core/v0.1") @core(feature: "https://specs.apollo.dev/join/v0.1") { query: Query }
+directive @join__owner(graph: join__Graph!) on OBJECT
+enum join__Graph {
+  AUTH @join__graph(name: "auth" url: "http://auth")
+  ALBUMS @join__graph(name: "albums" url: "http://albums")
+  IMAGES @join__graph(name: "images" url: "http://images")
+}
+type Query { me: User @join__field(graph: AUTH) images: [Image] @join__field(graph: IMAGES) first: Image @join__field(graph: ALBUMS, provides: "type") }
+type User @join__owner(graph: AUTH) @join__type(graph: AUTH, key: "id") @join__type(graph: ALBUMS, key: "id") {
+  id: ID! @join__field(graph: AUTH) name: Name albums(order: Order): [Album!] @join__field(graph: ALBUMS, requires: "name { first }") }
+type Name { first: String }
+type Album implements Node @join__owner(graph: ALBUMS) @join__type(graph: ALBUMS, key: "id") { id: ID! user: User }
+type Image implements Node @join__owner(graph: IMAGES) @join__type(graph: IMAGES, key: "url") @join__type(graph: ALBUMS, key: "url") {
+  id: ID! url: Url @join__field(graph: IMAGES) type: MimeType @join__field(graph: IMAGES) album: Album @join__field(graph: ALBUMS) }
+interface Node { id: ID! }
+enum Order { NEW OLD }
+scalar Url
+scalar MimeType
+"#;
+
+#[test]
+fn owners_and_value_types_of_v0_1_are_understood() {
+    let read = subgraphs_of(V1);
+    assert_eq!(
+        read[0],
+        "type Query { me: User } type User @key(fields: \"id\") { id: ID! @shareable name: Name } \
+         type Name { first: String @shareable }"
+    );
+    assert_eq!(
+        read[1],
+        "type Query { first: Image @provides(fields: \"type\") } type User @key(fields: \"id\") { id: ID! @shareable \
+         name: Name @external albums(order: Order): [Album!] @requires(fields: \"name { first }\") } \
+         type Name { first: String @shareable } type Album implements Node @key(fields: \"id\") { id: ID! user: User } \
+         type Image @key(fields: \"url\") { url: Url @shareable type: MimeType @external album: Album } \
+         interface Node { id: ID! } enum Order { NEW OLD } scalar Url scalar MimeType"
+    );
+    assert_eq!(
+        read[2],
+        "type Query { images: [Image] } type Image implements Node @key(fields: \"url\") { id: ID! url: Url @shareable type: MimeType } \
+         interface Node { id: ID! } scalar Url scalar MimeType"
+    );
+    let schema = composed(V1).unwrap_or_else(|said| panic!("{said}"));
+    assert!(
+        schema.contains(
+            "type Image implements Node { url: Url type: MimeType album: Album id: ID! }"
+        ),
+        "{schema}"
+    );
+}
+
+#[test]
+fn a_prefix_of_its_own_is_understood() {
+    let sdl = HEAD
+        .replace("v0.3\"", "v0.3\", as: \"j\"")
+        .replace("join__", "j__")
+        + "type Query @j__type(graph: A) @j__type(graph: B) { a: Int @j__field(graph: B) }";
+    assert_eq!(subgraphs_of(&sdl), ["", "type Query { a: Int }"]);
+}
+
+#[test]
+fn roots_of_other_names_stay_roots() {
+    let sdl =
+        HEAD.replace("query: Query", "query: Root") + "type Root @join__type(graph: A) { a: Int }";
+    assert_eq!(composed(&sdl).unwrap_or_default(), "type Query { a: Int }");
+}
+
+#[test]
+fn what_is_wrong_in_a_subgraph_is_shown_in_the_supergraph() {
+    let said = composed(&format!(
+        "{HEAD}type Query @join__type(graph: A) {{ t: T }}\ntype T @join__type(graph: A, key: \"id nmae\") {{\n  id: ID!\n  name: Sting\n}}"
+    ))
+    .expect_err("a wrong supergraph");
+    assert_eq!(
+        said.to_string(),
+        "error[INVALID_GRAPHQL] supergraph.graphql:10:9\n  \
+         10 |   name: Sting\n     \
+         |         ^^^^^ cannot find type `Sting` in this document\n  \
+         help: did you mean `String`?\n\n\
+         error[KEY_INVALID_FIELDS] supergraph.graphql:8:39\n  \
+         8 | type T @join__type(graph: A, key: \"id nmae\") {\n    \
+         |                                       ^^^^ `T` has no field `nmae` in this file\n  \
+         help: did you mean `name`?\n"
+    );
+}
+
+#[test]
+fn what_is_no_supergraph_is_refused_with_its_reason() {
+    for (sdl, said) in [
+        (
+            "type Query { a: Int }",
+            "does not link the join specification",
+        ),
+        (&HEAD.replace("v0.3", "v0.9"), "join v0.9 is not known here"),
+        (
+            &HEAD.replace("enum join__Graph", "enum Graph"),
+            "it has no enum `join__Graph`",
+        ),
+        (
+            &HEAD.replace("name: \"b\"", "name: \"a\""),
+            "two subgraphs are called `a`",
+        ),
+        (
+            &HEAD.replace("@join__graph(name: \"b\", url: \"http://b\")", ""),
+            "`B` does not say which subgraph it is",
+        ),
+        (
+            &HEAD.replace("http://b", ""),
+            "the subgraph `b` has no address",
+        ),
+        (
+            &format!("{HEAD}type Query @join__type(graph: C) {{ a: Int }}"),
+            "the supergraph names no such subgraph",
+        ),
+        (
+            &format!(
+                "{HEAD}type Query @join__type(graph: A) {{ a: Int @join__field(graph: A, type: \"Int @b\") }}"
+            ),
+            "not a type",
+        ),
+        (
+            &HEAD.replace(
+                "@link(url: \"https://specs.apollo.dev/link/v1.0\")",
+                "@link(url: \"https://specs.apollo.dev/connect/v0.1\", for: EXECUTION)",
+            ),
+            "is not supported by this release",
+        ),
+        ("type Query {", "error[SYNTAX]"),
+    ] {
+        assert!(said_of(sdl).contains(said), "{said}: {}", said_of(sdl));
+    }
+}
+
+#[test]
+fn an_address_may_come_from_the_configuration() {
+    let mut file =
+        file(&(HEAD.replace("http://b", "") + "type Query @join__type(graph: A) { a: Int }"));
+    let given = SourceOverride {
+        url: Some("http://elsewhere".into()),
+        ..SourceOverride::default()
+    };
+    file.sources.insert("b".into(), given);
+    assert!(subgraphs(&file).is_ok());
+}
