@@ -11,6 +11,7 @@ use std::sync::Arc;
 use apollo_compiler::Name;
 use apollo_compiler::Schema;
 use apollo_compiler::ast::Type;
+use apollo_compiler::executable::{Selection, SelectionSet};
 use apollo_compiler::validation::Valid;
 use indexmap::IndexMap;
 use serde_json::Value as Json;
@@ -333,6 +334,34 @@ pub struct Key {
 /// Field names from a composite type down to a leaf: `org.id`.
 pub type FieldPath = Vec<Name>;
 
+/// The leaf paths of a selection, whatever types and arguments stand on the way.
+pub fn paths_of(set: &SelectionSet) -> Vec<FieldPath> {
+    let mut found = Vec::new();
+    gather(set, &mut Vec::new(), &mut found);
+    found
+}
+
+/// The text has been parsed, which bounds its depth.
+fn gather(set: &SelectionSet, way: &mut FieldPath, found: &mut Vec<FieldPath>) {
+    for selection in &set.selections {
+        match selection {
+            Selection::Field(field) => {
+                way.push(field.name.clone());
+                match &field.selection_set {
+                    Some(below) => gather(below, way, found),
+                    None if field.name == "__typename" => {}
+                    None if found.contains(way) => {}
+                    None => found.push(way.clone()),
+                }
+                way.pop();
+            }
+            Selection::InlineFragment(inline) => gather(&inline.selection_set, way, found),
+            // A field set has no fragments of its own name.
+            Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
 /// A field over all subgraphs.
 #[derive(Debug, Clone)]
 pub struct FieldDef {
@@ -463,8 +492,10 @@ pub struct FieldInSubgraph {
     pub external: bool,
     /// `@shareable` on the field or its type.
     pub shareable: bool,
-    /// `@requires(fields:)`, as written; leaf paths.
+    /// `@requires(fields:)`: leaf paths, whatever types and arguments stand on the way.
     pub requires: Vec<FieldPath>,
+    /// `@requires(fields:)`, as written.
+    pub required: Option<Arc<SelectionSet>>,
     /// `@provides(fields:)`, leaf paths below this field.
     pub provides: Vec<FieldPath>,
     /// `@override(from:, label:)`.
@@ -514,6 +545,9 @@ pub struct ViewField {
     pub enum_values: Option<Arc<IndexMap<String, Name>>>,
     /// Arguments that go upstream with the field, where the source takes selections.
     pub args: Vec<ViewArg>,
+    /// What its service wants to be sent of the entity, beside its key, to answer the field: `@requires`.
+    /// Only in the views of `_entities`.
+    pub requires: Option<Arc<SelectionSet>>,
 }
 
 /// An argument that a source takes at a field of its reply.
@@ -850,6 +884,8 @@ pub enum Expr {
     },
     /// `[{ id: "$batch.id", region: "$batch.region" }]`: the object once for each distinct key; inside, `Batch` is that key's value.
     Each(Box<Expr>),
+    /// The same with what the fields that are asked for require of the entity, which a plan appends to each row.
+    Representations(Box<Expr>),
     /// `$claims.name`
     Claim(Vec<String>),
     /// `$request.headers.name`, lower case.
@@ -871,7 +907,7 @@ impl Expr {
         while let Some(expr) = open.pop() {
             visitor(expr);
             match expr {
-                Expr::Each(item) => open.push(item),
+                Expr::Each(item) | Expr::Representations(item) => open.push(item),
                 Expr::FirstOf(all) | Expr::List(all) => open.extend(all.iter().rev()),
                 Expr::Object(entries) => open.extend(entries.iter().rev().map(|(_, it)| it)),
                 Expr::Template(pieces) => open.extend(pieces.iter().rev().filter_map(Piece::hole)),

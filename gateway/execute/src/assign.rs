@@ -301,6 +301,11 @@ fn join_parents(store: &mut Store, step: &Step, rows: &Rows, values: &[Value], h
         store.steps[step.id].root = values.first().copied().unwrap_or(Value::Null);
         return;
     };
+    for (parent, error) in &rows.failed {
+        let failed = store.steps[step.id].fail(error.clone());
+        let tapes = &mut store.steps[parents.step].tapes;
+        tapes[parent.tape as usize].set(parent.at + parents.join, failed);
+    }
     let tapes = &mut store.steps[parents.step].tapes;
     for (parent, row) in &rows.parents {
         let value = match row.map(|row| values[row as usize]) {

@@ -11,6 +11,7 @@ use plan::model::OutLeaf;
 use plan::model::Parents;
 use plan::source::KeyPart;
 use plan::source::Row;
+use plan::source::SourceError;
 use plan::tape::Tape;
 use plan::tape::Value;
 use smallvec::SmallVec;
@@ -35,7 +36,26 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
     /// Each parent with its row; `None` where a part of its key is null.
     pub(crate) parents: Vec<(ObjectAt, Option<u32>)>,
+    /// Parents that nothing is asked for, since what would be sent of them could not be had.
+    pub(crate) failed: Vec<(ObjectAt, SourceError)>,
     pub(crate) keys: KeyIndex,
+}
+
+impl Key {
+    /// The key together with what is sent beside it.
+    fn with(self, text: &[u8]) -> Self {
+        let mut spelled = match self {
+            Key::Int(value) => {
+                let mut spelled = SmallVec::new();
+                digits(&mut spelled, value);
+                spelled
+            }
+            Key::Text(spelled) => spelled,
+        };
+        spelled.push(NEXT);
+        spelled.extend_from_slice(text);
+        Key::Text(spelled)
+    }
 }
 
 /// Keys to row numbers.
@@ -152,6 +172,58 @@ pub(crate) fn gather(
         rows.parents.push((parent, row));
     }
     rows
+}
+
+/// Reads every parent's key and what is sent beside it; equal ones become one row.
+pub(crate) fn gather_represented(
+    store: &Store,
+    step: usize,
+    parents: Vec<ObjectAt>,
+    (inputs, types): (&[Vec<Hop>], &[OutLeaf]),
+    represent: &mut dyn FnMut(ObjectAt) -> Represented,
+) -> Rows {
+    let mut rows = Rows::default();
+    for parent in parents {
+        let parts = inputs.iter().map(|hops| follow(store, step, parent, hops));
+        let (key, complete) = canonical(parts);
+        let represented = match complete {
+            true => represent(parent),
+            false => Represented::Nothing,
+        };
+        let row = match represented {
+            Represented::Nothing => None,
+            Represented::Failed(error) => {
+                rows.failed.push((parent, *error));
+                continue;
+            }
+            Represented::Fields(text) => {
+                let key = key.with(&text);
+                rows.keys.get(&key).or_else(|| {
+                    let mut row = read_row(store, step, parent, inputs, types);
+                    row.push(KeyPart::Representation(Box::new(fields(&text))));
+                    rows.rows.push(row);
+                    Some(rows.keys.insert(key))
+                })
+            }
+        };
+        rows.parents.push((parent, row));
+    }
+    rows
+}
+
+/// What is sent of one parent beside its key.
+pub(crate) enum Represented {
+    /// An object of fields: JSON text.
+    Fields(Vec<u8>),
+    /// A part of it does not exist, and so neither does what is asked for.
+    Nothing,
+    /// A part of it could not be had.
+    Failed(Box<SourceError>),
+}
+
+/// Written by ourselves: an object it is.
+fn fields(text: &[u8]) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_slice(text).unwrap_or_default()
 }
 
 /// Bytes that no text holds, so that no text is taken for them.
@@ -317,6 +389,7 @@ fn list_part(tape: &Tape, at: u32, len: u32, ty: Option<&OutLeaf>) -> serde_json
             KeyPart::Float(value) => value.into(),
             KeyPart::Text(text) => text.into_string().into(),
             KeyPart::Json(json) => *json,
+            KeyPart::Representation(fields) => serde_json::Value::Object(*fields),
         })
         .collect()
 }

@@ -4,6 +4,7 @@
 //! <https://spec.graphql.org/September2025/#sec-Response-Format>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plan::code::Code;
 use plan::source::Mapped;
@@ -114,6 +115,20 @@ impl FieldError {
             outcome_unknown: error.outcome_unknown,
             mapped: error.mapped.clone(),
             further: 0,
+        }
+    }
+
+    /// As the failure of what could not be asked for because of it.
+    pub(crate) fn as_source(self, service: &Arc<str>) -> SourceError {
+        SourceError {
+            code: self.code,
+            message: self.message,
+            internal: None,
+            service: self.service.unwrap_or_else(|| service.clone()),
+            problem: self.problem,
+            retry_after: self.retry_after_ms.map(Duration::from_millis),
+            outcome_unknown: self.outcome_unknown,
+            mapped: self.mapped,
         }
     }
 

@@ -38,6 +38,7 @@ use crate::parents::Rows;
 use crate::response::FieldError;
 use crate::response::Response;
 use crate::store::Store;
+use crate::write::Representations;
 use crate::write::write;
 
 /// Everything that a plan's steps have brought: what is left is to write it down.
@@ -263,7 +264,13 @@ impl<'r> Run<'r> {
         let found = parents::find(&self.store, at);
         let whole = needs_whole_key(chosen.resolver);
         let types = input_types(self.plan, chosen.resolver);
-        parents::gather(&self.store, at.step, found, chosen.inputs, &types, whole)
+        let Some(selection) = &step.representation else {
+            return parents::gather(&self.store, at.step, found, chosen.inputs, &types, whole);
+        };
+        let mut writer = Representations::new(self.plan, self.variables, &self.store);
+        let mut represent = |parent| writer.of(step, at.step, parent, selection);
+        let inputs = (chosen.inputs, &types[..]);
+        parents::gather_represented(&self.store, at.step, found, inputs, &mut represent)
     }
 
     /// The call for one parent may want its inputs in another order.

@@ -18,14 +18,17 @@ use plan::model::OutLeaf;
 use plan::model::OutType;
 use plan::model::Plan;
 use plan::model::Selection;
+use plan::model::Step;
 use plan::model::Variables;
 use plan::tape::Tape;
 use plan::tape::Value;
 use plan::tape::ValueError;
 
+use crate::parents::Represented;
 use crate::response::FieldError;
 use crate::response::PathSegment;
 use crate::store::Item;
+use crate::store::ObjectAt;
 use crate::store::Store;
 
 /// Null where null may not stand: the nearest nullable parent becomes null.
@@ -101,19 +104,8 @@ pub(crate) fn write(
     store: &Store,
     introspection: &[(String, String)],
 ) -> (Vec<u8>, bool, Vec<FieldError>) {
-    let holds = |condition: &Condition| condition.holds(variables);
-    let mut writer = Writer {
-        plan,
-        variables,
-        store,
-        introspection,
-        holds: plan.conditions().iter().map(holds).collect(),
-        out: Vec::with_capacity(size_hint(store)),
-        path: Vec::new(),
-        errors: Vec::new(),
-        denials: Vec::new(),
-        told_beside: Vec::new(),
-    };
+    let mut writer = Writer::new(plan, variables, store, introspection);
+    writer.out.reserve(size_hint(store));
     writer.out.extend_from_slice(b"{\"data\":");
     let mark = writer.out.len();
     let has_data = writer.selection(None, plan.output()).is_ok();
@@ -129,7 +121,68 @@ fn size_hint(store: &Store) -> usize {
     128 + tapes.map(|tape| tape.bytes().len()).sum::<usize>()
 }
 
+/// What is sent of objects: selections, written like a response.
+pub(crate) struct Representations<'w>(Writer<'w>);
+
+impl<'w> Representations<'w> {
+    pub(crate) fn new(plan: &'w Plan, variables: &'w Variables, store: &'w Store) -> Self {
+        Self(Writer::new(plan, variables, store, &[]))
+    }
+
+    /// What `step` sends of one of its parents.
+    pub(crate) fn of(
+        &mut self,
+        step: &'w Step,
+        of_step: usize,
+        parent: ObjectAt,
+        selection: &'w Selection,
+    ) -> Represented {
+        let writer = &mut self.0;
+        writer.out.clear();
+        writer.errors.clear();
+        // Each object's errors are its own.
+        writer.denials.clear();
+        writer.told_beside.clear();
+        let object = At {
+            step: of_step,
+            tape: writer.store.steps[of_step].tape(parent.tape),
+            at: parent.at,
+        };
+        let written = writer.selection(Some(object), selection);
+        if !writer.errors.is_empty() {
+            let first = writer.errors.swap_remove(0);
+            let error = first.as_source(&writer.service(step.id));
+            return Represented::Failed(Box::new(error));
+        }
+        match written {
+            Ok(()) => Represented::Fields(std::mem::take(&mut writer.out)),
+            Err(_) => Represented::Nothing,
+        }
+    }
+}
+
 impl<'w> Writer<'w> {
+    fn new(
+        plan: &'w Plan,
+        variables: &'w Variables,
+        store: &'w Store,
+        introspection: &'w [(String, String)],
+    ) -> Self {
+        let holds = |condition: &Condition| condition.holds(variables);
+        Self {
+            plan,
+            variables,
+            store,
+            introspection,
+            holds: plan.conditions().iter().map(holds).collect(),
+            out: Vec::new(),
+            path: Vec::new(),
+            errors: Vec::new(),
+            denials: Vec::new(),
+            told_beside: Vec::new(),
+        }
+    }
+
     fn selection(&mut self, object: Option<At<'w>>, selection: &'w Selection) -> Written {
         self.out.push(b'{');
         let start = self.out.len();

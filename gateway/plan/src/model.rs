@@ -174,6 +174,8 @@ pub struct Step {
     pub parents: Option<Parents>,
     /// For each of the resolver's inputs, where it is found from a parent object.
     pub inputs: Vec<Vec<Hop>>,
+    /// What is sent of each parent beside these: an object of fields, written like a response.
+    pub representation: Option<Selection>,
     /// Steps that must be finished before it starts.
     pub after: Vec<usize>,
     /// Runs only when it holds.

@@ -13,8 +13,12 @@ use compose::model::Resolver;
 use compose::model::RestRequest;
 use compose::model::SourceKind;
 use compose::model::Target;
+use indexmap::IndexSet;
 
+use crate::model::OutField;
+use crate::model::OutKind;
 use crate::model::Plan;
+use crate::model::Selection;
 use crate::model::Step;
 use crate::model::Term;
 
@@ -37,6 +41,8 @@ pub struct StepSummary {
     pub fanout: Option<u32>,
     /// The steps that it waits for.
     pub depends_on: Vec<usize>,
+    /// What it is sent of each entity beside the key: `weight`.
+    pub requires: String,
     /// What it reads: `id name`.
     pub selects: String,
     /// `@include` and `@skip` that decide whether it runs.
@@ -70,6 +76,7 @@ impl Plan {
             batch: resolver.batch.is_some(),
             fanout: resolver.policy.fanout,
             depends_on: step.after.clone(),
+            requires: step.representation.as_ref().map(names).unwrap_or_default(),
             selects: step.selects.clone(),
             condition: step.condition.map(|id| self.describe_condition(id)),
             queue: resolver.queue.as_ref().map(|queue| queue.name.clone()),
@@ -189,6 +196,9 @@ impl fmt::Display for StepSummary {
             (false, Some(n), [_, ..]) => write!(f, "  (one call per parent, at most {n})")?,
             _ => {}
         }
+        if !self.requires.is_empty() {
+            write!(f, "  (sent with {{ {} }})", self.requires)?;
+        }
         if let Some(queue) = &self.queue {
             write!(f, "  (made durable on queue {queue})")?;
         }
@@ -204,6 +214,31 @@ impl fmt::Display for StepSummary {
             false => write!(f, "  -> {{ {} }}", self.selects),
         }
     }
+}
+
+/// The response keys of a selection: `weight size { width }`.
+fn names(selection: &Selection) -> String {
+    let name = |field: &OutField| {
+        let mut kind = &field.ty.kind;
+        while let OutKind::List(item) = kind {
+            kind = &item.kind;
+        }
+        match kind {
+            OutKind::Object(selections) => {
+                let below = selections.iter().map(|(_, selection)| names(selection));
+                let below: IndexSet<String> = below.collect();
+                let below: Vec<String> = below.into_iter().collect();
+                format!("{} {{ {} }}", field.name, below.join(" | "))
+            }
+            _ => field.name.to_string(),
+        }
+    };
+    selection
+        .fields
+        .iter()
+        .map(name)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// What a resolver resolves: `Query.products`, or `User` for an entity.
@@ -316,7 +351,9 @@ pub fn describe_expr(resolver: &Resolver, expr: &Expr) -> String {
         Expr::Arg { path, .. } => format!("$args.{}", path.join(".")),
         Expr::Parent { input: index, .. } => format!("$this.{}", input(*index)),
         Expr::Batch { input: index, .. } => format!("$batch.{}", input(*index)),
-        Expr::Each(item) => format!("[{}]", describe_expr(resolver, item)),
+        Expr::Each(item) | Expr::Representations(item) => {
+            format!("[{}]", describe_expr(resolver, item))
+        }
         Expr::Claim(path) => format!("$claims.{}", path.join(".")),
         Expr::Header(name) => format!("$request.headers.{name}"),
         Expr::FirstOf(options) => list(options, " ?? "),

@@ -127,6 +127,8 @@ pub enum KeyPart {
     Text(Box<str>),
     /// A list or custom scalar.
     Json(Box<Json>),
+    /// What is sent of the parent beside its inputs: the last part of its row.
+    Representation(Box<Map<String, Json>>),
 }
 
 /// What came back for one fetch.

@@ -94,7 +94,7 @@ impl Identity {
         match expr {
             Expr::Header(name) => self.headers.push(name.clone()),
             Expr::Claim(path) => self.claims.push(path.clone()),
-            Expr::Each(inner) => self.expr(inner),
+            Expr::Each(inner) | Expr::Representations(inner) => self.expr(inner),
             Expr::FirstOf(items) | Expr::List(items) => items.iter().for_each(|e| self.expr(e)),
             Expr::Object(fields) => fields.iter().for_each(|(_, e)| self.expr(e)),
             Expr::Template(pieces) => self.pieces(pieces),

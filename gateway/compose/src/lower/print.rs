@@ -150,7 +150,9 @@ impl Shown<'_> {
             Expr::Batch { input, encode } => {
                 format!("$batch.{}{}", self.input(*input), self.encoding(*encode))
             }
-            Expr::Each(each) => format!("[each {}]", self.expr(each)),
+            Expr::Each(each) | Expr::Representations(each) => {
+                format!("[each {}]", self.expr(each))
+            }
             Expr::Claim(path) => format!("$claims.{}", path.join(".")),
             Expr::Header(name) => format!("$request.headers.{name}"),
             Expr::FirstOf(all) => self.exprs(all, " ?? "),

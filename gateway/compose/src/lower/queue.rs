@@ -271,6 +271,7 @@ fn plain(ty: &Type, path: Vec<String>) -> ViewField {
         ty: ty.clone(),
         read: Read::Path(path),
         args: Vec::new(),
+        requires: None,
         format: None,
         default: None,
         view: None,

@@ -324,6 +324,7 @@ impl<'a> Lowering<'a> {
             view: Some(view),
             enum_values: None,
             args: Vec::new(),
+            requires: None,
         })
     }
 

@@ -39,7 +39,7 @@ impl<'a> Lowering<'a> {
             let value = self.key_input(site, scope, ty, path)?;
             insert(&mut representation, path, value);
         }
-        let each = Expr::Each(Box::new(Expr::Object(representation)));
+        let each = Expr::Representations(Box::new(Expr::Object(representation)));
         let value = GraphqlValue::Variable {
             ty: "[_Any!]!".to_owned(),
             value: each,

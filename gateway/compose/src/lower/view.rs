@@ -1,8 +1,10 @@
 //! Views: what a reply knows of a GraphQL type, and where each field is read.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use apollo_compiler::ast::{FieldDefinition, Type};
+use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
@@ -137,6 +139,7 @@ impl<'a> Lowering<'a> {
             }
             if let Some(mut value) = self.field(object, ty, field, with) {
                 value.args = self.view_args(object, field);
+                value.requires = self.required(object.document, ty, &field.name);
                 self.views
                     .get_mut(id)
                     .fields
@@ -154,6 +157,11 @@ impl<'a> Lowering<'a> {
         with: &With,
     ) -> bool {
         if has_resolver(&field.directives) {
+            return false;
+        }
+        let served = object.document.served_by.is_some();
+        let required = self.required(object.document, ty, &field.name);
+        if served && required.is_some() && !with.own {
             return false;
         }
         let is_external = self
@@ -178,6 +186,12 @@ impl<'a> Lowering<'a> {
             .subgraphs
             .iter()
             .find(|it| it.subgraph == document.subgraph)
+    }
+
+    /// What the service of a subgraph wants to be sent to answer a field.
+    fn required(&self, document: &Document, ty: &str, field: &str) -> Option<Arc<SelectionSet>> {
+        document.served_by.as_ref()?;
+        self.declared(document, ty, field)?.required.clone()
     }
 
     fn is_in_key(&self, document: &Document, ty: &str, field: &str) -> bool {
@@ -328,6 +342,7 @@ impl<'a> Lowering<'a> {
             view,
             enum_values,
             args: Vec::new(),
+            requires: None,
         }
     }
 
@@ -371,6 +386,7 @@ impl<'a> Lowering<'a> {
             view: Some(view),
             enum_values: None,
             args: Vec::new(),
+            requires: None,
         })
     }
 

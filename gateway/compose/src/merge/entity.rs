@@ -15,12 +15,6 @@ const KEY: Rules = Rules {
     ty: Some("KEY_FIELDS_SELECT_INVALID_TYPE"),
 };
 
-const REQUIRES: Rules = Rules {
-    invalid: "REQUIRES_INVALID_FIELDS",
-    arguments: "REQUIRES_INVALID_FIELDS",
-    ty: None,
-};
-
 const PROVIDES: Rules = Rules {
     invalid: "PROVIDES_INVALID_FIELDS",
     arguments: "PROVIDES_FIELDS_HAS_ARGS",
@@ -50,20 +44,6 @@ pub(super) fn keys(
         fields.extend(set.fields);
     }
     (keys, fields)
-}
-
-/// The fields that a field's resolver needs of the same entity.
-pub(super) fn requires(
-    document: &Document,
-    ty: &Name,
-    field: &Node<FieldDefinition>,
-    diagnostics: &mut Diagnostics,
-) -> Vec<FieldPath> {
-    let value =
-        first(&field.directives, "requires").and_then(|it| it.specified_argument_by_name("fields"));
-    value.map_or_else(Vec::new, |value| {
-        field_set::read(document, ty, value, &REQUIRES, diagnostics).leaves
-    })
 }
 
 /// The fields below a field that this path answers although another subgraph owns them.

@@ -6,10 +6,12 @@ use apollo_compiler::ast::{FieldDefinition, Type};
 
 use super::declared::Part;
 use super::input_value::{Owners, Rules};
-use super::{Merging, Site, attributes, cache, clash, entity, ownership, variance, weights};
+use super::{
+    Merging, Site, attributes, cache, clash, entity, ownership, requires, variance, weights,
+};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::first;
-use crate::model::{CompositeKind, FieldDef, FieldInSubgraph, ListSize};
+use crate::model::{CompositeKind, FieldDef, FieldInSubgraph, ListSize, paths_of};
 
 const ARGUMENT_RULES: Rules = Rules {
     noun: "argument",
@@ -76,12 +78,14 @@ impl<'a> Merging<'a, '_> {
         let document = it.part.document;
         let is_key = self.is_key_field(ty, it);
         let shareable = ownership::is_shareable(it) || is_key;
+        let required = requires::of(document, ty, it.field, self.diagnostics);
         FieldInSubgraph {
             subgraph: document.subgraph,
             ty: it.field.ty.clone(),
             external: ownership::is_external(it, is_key),
             shareable,
-            requires: entity::requires(document, ty, it.field, self.diagnostics),
+            requires: required.as_deref().map(paths_of).unwrap_or_default(),
+            required,
             provides: entity::provides(document, it.field, self.diagnostics),
             overrides: ownership::overrides(it),
         }

@@ -17,6 +17,7 @@ mod input;
 mod input_value;
 mod leaf;
 mod ownership;
+mod requires;
 mod variance;
 mod weights;
 

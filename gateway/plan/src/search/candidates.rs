@@ -30,8 +30,24 @@ pub(crate) struct Candidate {
 
 #[derive(Debug, Clone)]
 enum Gives {
+    /// What the entity's key is enough for.
     View(ViewId),
+    /// One field that requires other fields of the entity to be sent.
+    Requiring(ViewId, Name),
     Field(Name),
+}
+
+/// Candidates of one resolver that are one call.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) resolver: ResolverId,
+    /// The view that it brings; none where it is a field's own call.
+    pub(crate) view: Option<ViewId>,
+    /// The fields for which others of the entity are sent.
+    pub(crate) requiring: Vec<Name>,
+    /// Which candidates it stands for.
+    pub(crate) members: Vec<usize>,
+    depth: usize,
 }
 
 /// Something that is known of an object, and after how many sequential calls.
@@ -49,9 +65,9 @@ pub(crate) fn reachable(graph: &Supergraph, ty: &str, known: &[Known]) -> Vec<Ca
     for depth in base + 1..=base + 1 + all.len() {
         let found: Vec<Candidate> = all
             .iter()
-            .filter(|(resolver, _)| reached.iter().all(|c| c.resolver != resolver.id))
+            .filter(|(resolver, gives)| reached.iter().all(|c| !c.is(resolver, gives)))
             .filter_map(|(resolver, gives)| {
-                let needs = needs_of(graph, resolver, known, &reached)?;
+                let needs = needs_of(graph, resolver, gives, known, &reached)?;
                 Some(Candidate {
                     resolver: resolver.id,
                     gives: gives.clone(),
@@ -74,15 +90,16 @@ fn resolvers_of<'g>(graph: &'g Supergraph, ty: &str) -> Vec<(&'g Resolver, Gives
     for resolver in entity_resolvers(graph, ty) {
         if let Some(view) = entity_view(graph, resolver, ty) {
             all.push((resolver, Gives::View(view)));
+            let fields = graph.view(view).fields.iter();
+            let requiring = fields.filter(|(_, field)| field.requires.is_some());
+            all.extend(requiring.map(|(name, _)| (resolver, Gives::Requiring(view, name.clone()))));
         }
     }
     let fields = graph.type_def(ty).into_iter().flat_map(|def| &def.fields);
     for (name, field) in fields.filter(|(_, field)| !field.resolvers.is_empty()) {
         for id in &field.resolvers {
             let resolver = graph.resolver(*id);
-            if matches!(resolver.target, Target::Field { .. })
-                && resolver.reply.value.view.is_none()
-            {
+            if matches!(resolver.target, Target::Field { .. }) {
                 all.push((resolver, Gives::Field(name.clone())));
             }
         }
@@ -149,15 +166,23 @@ pub(crate) fn entity_view(graph: &Supergraph, resolver: &Resolver, ty: &str) -> 
 fn needs_of(
     graph: &Supergraph,
     resolver: &Resolver,
+    gives: &Gives,
     known: &[Known],
     reached: &[Candidate],
 ) -> Option<Vec<usize>> {
     let mut needs = Vec::new();
-    for input in &resolver.inputs {
-        if known.iter().any(|k| has_path(graph, k.view, input)) {
+    let required = required(graph, gives);
+    // Of what is required, the rest may come from further calls below its first field.
+    let required = required.iter().map(|path| (path, 1));
+    let inputs = resolver.inputs.iter().map(|path| (path, path.len()));
+    for (path, least) in inputs.chain(required) {
+        let ways = [&path[..], &path[..least]];
+        let is_known = |way: &&[Name]| known.iter().any(|k| has_path(graph, k.view, way));
+        if ways.iter().any(is_known) {
             continue;
         }
-        let giver = reached.iter().position(|c| c.gives_path(graph, input))?;
+        let giver = |way: &&[Name]| reached.iter().position(|c| c.gives_path(graph, way));
+        let giver = ways.iter().find_map(giver)?;
         if !needs.contains(&giver) {
             needs.push(giver);
         }
@@ -165,18 +190,47 @@ fn needs_of(
     Some(needs)
 }
 
+/// The paths of what is sent beside the key.
+fn required(graph: &Supergraph, gives: &Gives) -> Vec<FieldPath> {
+    let Gives::Requiring(view, name) = gives else {
+        return Vec::new();
+    };
+    let field = graph.view(*view).fields.get(name);
+    let set = field.and_then(|field| field.requires.as_deref());
+    set.map(compose::model::paths_of).unwrap_or_default()
+}
+
 impl Candidate {
-    fn gives_path(&self, graph: &Supergraph, path: &FieldPath) -> bool {
+    fn is(&self, resolver: &Resolver, gives: &Gives) -> bool {
+        let same = match (&self.gives, gives) {
+            (Gives::Requiring(_, one), Gives::Requiring(_, other)) => one == other,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        };
+        same && self.resolver == resolver.id
+    }
+
+    fn gives_path(&self, graph: &Supergraph, path: &[Name]) -> bool {
         match &self.gives {
             Gives::View(view) => has_path(graph, *view, path),
-            Gives::Field(name) => path.len() == 1 && path[0] == *name,
+            Gives::Requiring(_, name) | Gives::Field(name) => path.len() == 1 && path[0] == *name,
         }
+    }
+
+    /// The view that it brings a field of this name in.
+    pub(crate) fn view_with(&self, graph: &Supergraph, name: &str) -> Option<ViewId> {
+        let (view, requiring) = match &self.gives {
+            Gives::View(view) => (*view, false),
+            Gives::Requiring(view, own) if own == name => (*view, true),
+            _ => return None,
+        };
+        let field = graph.view(view).fields.get(name)?;
+        (field.requires.is_some() == requiring).then_some(view)
     }
 
     /// The view that it brings.
     pub(crate) fn view(&self) -> Option<ViewId> {
         match &self.gives {
-            Gives::View(view) => Some(*view),
+            Gives::View(view) | Gives::Requiring(view, _) => Some(*view),
             Gives::Field(_) => None,
         }
     }
@@ -187,43 +241,41 @@ impl Candidate {
     }
 }
 
-/// Whether a view carries a leaf path.
+/// Whether a view carries a leaf path without anything being sent for it.
 pub(crate) fn has_path(graph: &Supergraph, view: ViewId, path: &[Name]) -> bool {
     let Some((first, rest)) = path.split_first() else {
         return true;
     };
     match graph.view(view).fields.get(first) {
         None => false,
+        Some(field) if field.requires.is_some() => false,
         Some(_) if rest.is_empty() => true,
         Some(field) => field.view.is_some_and(|child| has_path(graph, child, rest)),
     }
 }
 
-/// The best set of candidates that brings every need, in the order in which they can be made.
+/// The best calls that bring every need, in the order in which they can be made.
 ///
-/// `brings(candidate, need)` says whether a candidate brings a need.
+/// `table[candidate][need]` says whether a candidate brings a need.
 /// Needs that no candidate brings are left out of the account.
 pub(crate) fn choose(
     candidates: &[Candidate],
-    needs: usize,
-    brings: &mut dyn FnMut(&Candidate, usize) -> bool,
+    table: &[Vec<bool>],
     budget: &mut Budget,
     total_budget: usize,
-) -> Vec<usize> {
-    let table: Vec<Vec<bool>> = candidates
-        .iter()
-        .map(|candidate| (0..needs).map(|need| brings(candidate, need)).collect())
-        .collect();
+) -> Vec<Call> {
+    let needs = table.first().map_or(0, Vec::len);
     let useful: Vec<usize> = (0..candidates.len())
         .filter(|c| table[*c].contains(&true))
         .collect();
     if useful.len() > EXHAUSTIVE || !budget.allows_search(total_budget) {
-        return close(candidates, &greedy(candidates, &table, &useful, needs));
+        let set = greedy(candidates, table, &useful, needs);
+        return calls(candidates, &set);
     }
     let wanted: Vec<usize> = (0..needs)
         .filter(|need| useful.iter().any(|c| table[*c][*need]))
         .collect();
-    let mut best: Option<((usize, usize), Vec<usize>)> = None;
+    let mut best: Option<((usize, usize), Vec<Call>)> = None;
     for mask in 0_u32..1 << useful.len() {
         budget.spend(1);
         let set: Vec<usize> = bits(mask).map(|bit| useful[bit]).collect();
@@ -231,14 +283,59 @@ pub(crate) fn choose(
         if !wanted.iter().all(covers) {
             continue;
         }
-        let closed = close(candidates, &set);
-        let depth = closed.iter().map(|c| candidates[*c].depth).max();
-        let cost = (depth.unwrap_or(0), closed.len());
+        let calls = calls(candidates, &set);
+        let depth = calls.last().map_or(0, |call| call.depth);
+        let cost = (depth, calls.len());
         if best.as_ref().is_none_or(|(known, _)| cost < *known) {
-            best = Some((cost, closed));
+            best = Some((cost, calls));
         }
     }
-    best.map(|(_, set)| set).unwrap_or_default()
+    best.map(|(_, calls)| calls).unwrap_or_default()
+}
+
+/// The calls of a set with everything it needs, providers before users. What nobody waits for is
+/// brought by the last call of its resolver.
+pub(crate) fn calls(candidates: &[Candidate], set: &[usize]) -> Vec<Call> {
+    let closed = close(candidates, set);
+    let mut calls: Vec<Call> = Vec::new();
+    for index in &closed {
+        let candidate = &candidates[*index];
+        let same = closed
+            .iter()
+            .map(|other| &candidates[*other])
+            .filter(|other| other.resolver == candidate.resolver);
+        let is_needed = |other: &usize| candidates[*other].needs.contains(index);
+        let depth = match closed.iter().any(is_needed) {
+            true => candidate.depth,
+            false => same.map(|other| other.depth).max().unwrap_or(0),
+        };
+        let joins = |call: &&mut Call| call.resolver == candidate.resolver && call.depth == depth;
+        match calls.iter_mut().find(joins) {
+            Some(call) => call.add(*index, candidate),
+            None => {
+                let mut call = Call {
+                    resolver: candidate.resolver,
+                    view: candidate.view(),
+                    requiring: Vec::new(),
+                    members: Vec::new(),
+                    depth,
+                };
+                call.add(*index, candidate);
+                calls.push(call);
+            }
+        }
+    }
+    calls.sort_by_key(|call| (call.depth, call.members[0]));
+    calls
+}
+
+impl Call {
+    fn add(&mut self, index: usize, candidate: &Candidate) {
+        self.members.push(index);
+        if let Gives::Requiring(_, field) = &candidate.gives {
+            self.requiring.push(field.clone());
+        }
+    }
 }
 
 fn bits(mask: u32) -> impl Iterator<Item = usize> {
@@ -268,7 +365,7 @@ fn greedy(
 }
 
 /// The set with everything it needs, providers before users.
-pub(crate) fn close(candidates: &[Candidate], set: &[usize]) -> Vec<usize> {
+fn close(candidates: &[Candidate], set: &[usize]) -> Vec<usize> {
     let mut closed = Vec::new();
     let mut open: Vec<usize> = set.to_vec();
     while let Some(next) = open.pop() {

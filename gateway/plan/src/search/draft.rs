@@ -21,6 +21,7 @@ use crate::condition::Any;
 use crate::model::Arg;
 use crate::model::Hop;
 use crate::model::LayoutSlot;
+use crate::model::Selection;
 
 /// Index into [`DraftStep::objects`]; also the object's layout.
 pub(crate) type ObjectIndex = usize;
@@ -35,6 +36,10 @@ pub(crate) struct DraftStep {
     pub(crate) below: Vec<Arg>,
     pub(crate) parents: Option<DraftParents>,
     pub(crate) inputs: Vec<Vec<Hop>>,
+    /// Its fields for which others of the entity are sent.
+    pub(crate) requiring: Vec<Name>,
+    /// What is sent for them, beside the key.
+    pub(crate) representation: Option<Selection>,
     pub(crate) after: Vec<usize>,
     pub(crate) condition: Any,
     /// What is demanded of the caller for what it is keyed by; part of the condition, and of the access to all that it brings.

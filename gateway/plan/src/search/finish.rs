@@ -91,6 +91,7 @@ impl Search<'_> {
                 join: parents.join,
             }),
             inputs: draft.inputs,
+            representation: draft.representation,
             after: draft.after,
             selects,
             value_slot: draft.item.map(|item| draft.objects[item].slots - 1),

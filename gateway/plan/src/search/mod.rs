@@ -57,9 +57,11 @@ use crate::queued;
 use crate::refusal::Refusal;
 use crate::refusal::RequestError;
 use crate::search::budget::Budget;
+use crate::search::candidates::Call;
 use crate::search::candidates::Known;
+use crate::search::candidates::calls;
 use crate::search::candidates::choose;
-use crate::search::candidates::close;
+use crate::search::candidates::entity_view;
 use crate::search::candidates::has_path;
 use crate::search::candidates::reachable;
 use crate::search::candidates::single_twin;
@@ -229,7 +231,7 @@ impl<'d> Search<'d> {
                 step
             }
             _ => {
-                let step = self.add_step(resolver, arguments, None, &wanted);
+                let step = self.add_step(resolver, arguments, Parents::default(), &wanted);
                 self.joined.insert(memo, (0, step));
                 step
             }
@@ -269,18 +271,18 @@ impl<'d> Search<'d> {
     /// One object of a known type: its fields, from what is known and what must be brought.
     fn object(
         &mut self,
-        mut position: Position,
+        position: &mut Position,
         ty: &Name,
         sets: &[Conditional<'d>],
     ) -> Result<Selection, Refusal> {
         let collected = self.collected(ty, sets)?;
-        self.bring_missing(&mut position, ty, &collected.groups)?;
+        self.bring_missing(position, ty, &collected.groups)?;
         let mut selection = self.selection(&collected);
         selection.weight = cost::of_type(self.graph, ty);
         for (key, group) in &collected.groups {
             let field = match group.is_typename() {
                 true => self.typename(key, group, ty),
-                false => self.field(&mut position, ty, key, group)?,
+                false => self.field(position, ty, key, group)?,
             };
             selection.fields.push(field);
         }
@@ -307,27 +309,18 @@ impl<'d> Search<'d> {
         let known = self.known(position);
         let reached = reachable(self.graph, ty, &known);
         let covered = self.coverage(&reached, &missing);
-        let set = choose(
-            &reached,
-            missing.len(),
-            &mut |candidate, need| covered[&(candidate.resolver, need)],
-            &mut self.budget,
-            self.total_budget,
-        );
-        for index in set {
-            let candidate = &reached[index];
+        let calls = choose(&reached, &covered, &mut self.budget, self.total_budget);
+        for call in calls {
             let mut condition = Any::never();
             for (need, group) in missing.iter().enumerate() {
-                if covered[&(candidate.resolver, need)] {
+                if call.members.iter().any(|member| covered[*member][need]) {
                     condition.or_any(&group.wanted());
                 }
             }
             if condition.0.is_empty() {
                 condition = groups_condition(&missing);
             }
-            if candidate.view().is_some() {
-                self.join_entity(position, candidate.resolver, &condition)?;
-            }
+            self.join_entity(position, &call, &condition)?;
         }
         Ok(())
     }
@@ -337,20 +330,24 @@ impl<'d> Search<'d> {
         &mut self,
         reached: &[candidates::Candidate],
         missing: &[&Group<'d>],
-    ) -> HashMap<(ResolverId, usize), bool> {
-        let mut covered = HashMap::new();
+    ) -> Vec<Vec<bool>> {
+        let mut covered = vec![vec![false; missing.len()]; reached.len()];
         for (need, group) in missing.iter().enumerate() {
-            let whole: Vec<bool> = reached
+            let views: Vec<Option<ViewId>> = reached
                 .iter()
-                .map(|c| c.view().is_some_and(|view| self.covers(view, group)))
+                .map(|c| c.view_with(self.graph, &group.field.name))
+                .collect();
+            let whole: Vec<bool> = views
+                .iter()
+                .map(|view| view.is_some_and(|view| self.covers(view, group)))
                 .collect();
             let any_whole = whole.contains(&true);
-            for (candidate, whole) in reached.iter().zip(whole) {
-                let part = candidate
-                    .view()
-                    .is_some_and(|v| self.graph.view(v).fields.contains_key(&group.field.name));
-                let brings = if any_whole { whole } else { part };
-                covered.insert((candidate.resolver, need), brings);
+            for (index, view) in views.iter().enumerate() {
+                covered[index][need] = if any_whole {
+                    whole[index]
+                } else {
+                    view.is_some()
+                };
             }
         }
         covered
@@ -440,7 +437,7 @@ impl<'d> Search<'d> {
         let resolver = self.field_resolver(position, ty, group)?;
         let arguments = self.arguments(group.field);
         let condition = position.condition.and(&group.wanted());
-        let (join, step) = self.join(position, resolver, arguments, &condition)?;
+        let (join, step) = self.join(position, resolver, arguments, &[], &condition)?;
         let demanded = access::both(&group.access, &self.steps[step].access);
         let access = self.field_access(&position.condition, group, &demanded);
         let value = self.steps[step].value.clone();
@@ -482,15 +479,17 @@ impl<'d> Search<'d> {
     fn join_entity(
         &mut self,
         position: &mut Position,
-        id: ResolverId,
+        call: &Call,
         condition: &Any,
     ) -> Result<(), Refusal> {
-        let resolver = self.graph.resolver(id);
+        if call.view.is_none() {
+            return Ok(());
+        }
+        let resolver = self.graph.resolver(call.resolver);
         let condition = position.condition.and(condition);
-        let (slot, step) = self.join(position, resolver, Vec::new(), &condition)?;
-        let ty = self.steps[position.step].objects[position.object]
-            .ty
-            .clone();
+        let (slot, step) =
+            self.join(position, resolver, Vec::new(), &call.requiring, &condition)?;
+        let ty = self.type_at(position);
         let DraftValue::Objects(objects) = &self.steps[step].value else {
             return Ok(());
         };
@@ -503,19 +502,27 @@ impl<'d> Search<'d> {
         Ok(())
     }
 
-    /// A step joined to the object: the one that is there already, or a new one.
+    fn type_at(&self, position: &Position) -> Name {
+        self.steps[position.step].objects[position.object]
+            .ty
+            .clone()
+    }
+
+    /// A step joined to the object: the one that is there already, or a new one. For the fields
+    /// `requiring` more than the key, it sends what they require.
     fn join(
         &mut self,
         position: &mut Position,
         resolver: &'d Resolver,
         arguments: Vec<Arg>,
+        requiring: &[Name],
         condition: &Any,
     ) -> Result<(u32, usize), Refusal> {
         let memo = (
             position.step,
             position.object,
             resolver.id,
-            format!("{arguments:?}"),
+            format!("{arguments:?}{requiring:?}"),
         );
         if let Some(known) = self.joined.get(&memo).copied() {
             self.widen(known.1, condition);
@@ -524,20 +531,48 @@ impl<'d> Search<'d> {
         let access = self.input_access(position, resolver);
         let condition = condition.given(&access);
         let inputs = self.inputs(position, resolver, &condition)?;
+        let representation = self.representation(position, resolver, requiring, &condition)?;
         let join = self.steps[position.step].slot(position.object);
         let parents = Parents {
             access,
-            draft: DraftParents {
+            draft: Some(DraftParents {
                 step: position.step,
                 path: position.path.clone(),
                 object: position.object,
                 join,
-            },
+            }),
             inputs,
+            requiring: requiring.to_vec(),
+            representation,
         };
-        let step = self.add_step(resolver, arguments, Some(parents), &condition);
+        let step = self.add_step(resolver, arguments, parents, &condition);
         self.joined.insert(memo, (join, step));
         Ok((join, step))
+    }
+
+    /// What is sent of the entity beside its key, planned like any selection of a client's.
+    fn representation(
+        &mut self,
+        position: &mut Position,
+        resolver: &'d Resolver,
+        requiring: &[Name],
+        condition: &Any,
+    ) -> Result<Option<Selection>, Refusal> {
+        let ty = self.type_at(position);
+        let graph = self.graph;
+        let Some(view) = entity_view(graph, resolver, &ty).filter(|_| !requiring.is_empty()) else {
+            return Ok(None);
+        };
+        let fields = &graph.view(view).fields;
+        let required = requiring
+            .iter()
+            .filter_map(|name| fields.get(name)?.requires.as_deref());
+        let sets: Vec<Conditional<'d>> = required.map(|set| (All::new(), set)).collect();
+        let narrower = position.condition.and(condition);
+        let outer = std::mem::replace(&mut position.condition, narrower);
+        let selection = self.object(position, &ty, &sets);
+        position.condition = outer;
+        selection.map(Some)
     }
 
     /// What the fields demand that a call is keyed by, or reads of its parent in another way.
@@ -558,6 +593,7 @@ impl<'d> Search<'d> {
         }
         let draft = &self.steps[step];
         let mut givers = joined_steps(&draft.inputs);
+        givers.extend(draft.representation.iter().flat_map(steps_of));
         if let Some(parents) = &draft.parents {
             givers.extend(self.steps_joined_as_input(parents, &draft.inputs));
         }
@@ -614,10 +650,8 @@ impl<'d> Search<'d> {
         let Some(nearest) = nearest else {
             return Err(unanswerable(&ty, &path[0]));
         };
-        for index in close(&reached, &[nearest]) {
-            if reached[index].view().is_some() {
-                self.join_entity(position, reached[index].resolver, condition)?;
-            }
+        for call in calls(&reached, &[nearest]) {
+            self.join_entity(position, &call, condition)?;
         }
         Ok(())
     }
@@ -637,7 +671,7 @@ impl<'d> Search<'d> {
         };
         let condition = position.condition.and(condition);
         let resolver = self.graph.resolver(id);
-        let (slot, _) = self.join(position, resolver, Vec::new(), &condition)?;
+        let (slot, _) = self.join(position, resolver, Vec::new(), &[], &condition)?;
         Ok(Some(vec![Hop::Slot(slot)]))
     }
 
@@ -688,14 +722,18 @@ impl<'d> Search<'d> {
         &mut self,
         resolver: &'d Resolver,
         args: Vec<Arg>,
-        parents: Option<Parents>,
+        parents: Parents,
         condition: &Any,
     ) -> usize {
-        let (parents, inputs, mut access) = match parents {
-            Some(parents) => (Some(parents.draft), parents.inputs, parents.access),
-            None => (None, Vec::new(), All::new()),
-        };
+        let Parents {
+            mut access,
+            draft: parents,
+            inputs,
+            requiring,
+            representation,
+        } = parents;
         let mut givers = joined_steps(&inputs);
+        givers.extend(representation.iter().flat_map(steps_of));
         if let Some(parents) = &parents {
             givers.extend(self.steps_joined_as_input(parents, &inputs));
         }
@@ -724,6 +762,8 @@ impl<'d> Search<'d> {
             below: Vec::new(),
             parents,
             inputs,
+            requiring,
+            representation,
             after,
             condition: condition.given(&access),
             access,
@@ -785,7 +825,9 @@ impl<'d> Search<'d> {
             let resolver = self.graph.resolver(self.steps[step].resolver);
             let kind = self.steps[step].objects[object].kind;
             let whole = match kind {
-                ObjectKind::View(view) => self.covers(view, group),
+                ObjectKind::View(view) => {
+                    self.is_met(step, view, &group.field.name) && self.covers(view, group)
+                }
                 _ => carries(self.graph, resolver, kind, &group.field.name),
             };
             if whole {
@@ -800,7 +842,12 @@ impl<'d> Search<'d> {
         let carries = |step: usize, object: ObjectIndex| {
             let resolver = self.graph.resolver(self.steps[step].resolver);
             let kind = self.steps[step].objects[object].kind;
-            carries(self.graph, resolver, kind, &group.field.name)
+            let name = &group.field.name;
+            let is_met = match kind {
+                ObjectKind::View(view) => self.is_met(step, view, name),
+                _ => true,
+            };
+            is_met && carries(self.graph, resolver, kind, name)
         };
         if carries(position.step, position.object) {
             return Some(Provider::Own);
@@ -808,6 +855,13 @@ impl<'d> Search<'d> {
         let mut joins = position.joins.iter();
         let join = joins.find(|join| carries(join.step, join.object))?;
         Some(Provider::Join(*join))
+    }
+
+    /// Whether a step sends what a field of its view requires.
+    fn is_met(&self, step: usize, view: ViewId, field: &Name) -> bool {
+        let known = self.graph.view(view).fields.get(field);
+        known.is_none_or(|known| known.requires.is_none())
+            || self.steps[step].requiring.contains(field)
     }
 
     /// Whether a view carries a field and, below it, everything that no further call could bring.
@@ -883,14 +937,14 @@ impl<'d> Search<'d> {
         for object in objects {
             let ty = self.steps[below.step].objects[*object].ty.clone();
             let (access, condition) = self.type_access(&below.condition, group, &ty);
-            let position = Position {
+            let mut position = Position {
                 step: below.step,
                 object: *object,
                 path: below.path.clone(),
                 joins: Vec::new(),
                 condition,
             };
-            let mut selection = self.object(position, &ty, &sets)?;
+            let mut selection = self.object(&mut position, &ty, &sets)?;
             selection.access = access;
             selections.push((*object as u32, selection));
         }
@@ -1009,12 +1063,38 @@ struct Below {
     condition: Any,
 }
 
-/// What a step with parents begins with.
+/// What a step begins with of its parents; nothing where it has none.
+#[derive(Default)]
 struct Parents {
     /// What the fields demand that the inputs are.
     access: All,
-    draft: DraftParents,
+    draft: Option<DraftParents>,
     inputs: Vec<Vec<Hop>>,
+    requiring: Vec<Name>,
+    representation: Option<Selection>,
+}
+
+/// Every step that a selection reads from, at any depth.
+fn steps_of(selection: &Selection) -> Vec<usize> {
+    let mut steps = Vec::new();
+    let mut open = vec![selection];
+    while let Some(selection) = open.pop() {
+        for field in &selection.fields {
+            match field.from {
+                Origin::Joined { step, .. } | Origin::Join { step, .. } => steps.push(step),
+                Origin::Const(_) | Origin::Slot(_) | Origin::Root { .. } => {}
+                Origin::Introspection => {}
+            }
+            let mut kind = &field.ty.kind;
+            while let OutKind::List(item) = kind {
+                kind = &item.kind;
+            }
+            if let OutKind::Object(selections) = kind {
+                open.extend(selections.iter().map(|(_, selection)| selection));
+            }
+        }
+    }
+    steps
 }
 
 /// The steps whose items the inputs are read from.

@@ -84,7 +84,7 @@ fn id(batch: &Batch, row: &Row) -> Option<Arc<str>> {
         KeyPart::Int(value) => Some(value.to_string()),
         KeyPart::UInt(value) => Some(value.to_string()),
         KeyPart::Bool(value) => Some(value.to_string()),
-        KeyPart::Null | KeyPart::Float(_) | KeyPart::Json(_) => None,
+        KeyPart::Null | KeyPart::Float(_) | KeyPart::Json(_) | KeyPart::Representation(_) => None,
     };
     let parts = batch.by.iter().map(|by| part(row.get(by.input)?));
     let parts: Option<Vec<String>> = parts.collect();

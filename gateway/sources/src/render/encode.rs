@@ -164,6 +164,7 @@ fn json_of_key(part: &KeyPart) -> Json {
         KeyPart::Float(value) => Json::from(*value),
         KeyPart::Text(value) => Json::String(value.to_string()),
         KeyPart::Json(value) => (**value).clone(),
+        KeyPart::Representation(fields) => Json::Object((**fields).clone()),
     }
 }
 

@@ -15,6 +15,7 @@ use compose::model::Expr;
 use compose::model::Piece;
 use http::HeaderMap;
 use plan::code::Code;
+use plan::source::KeyPart;
 use plan::source::Row;
 use plan::source::SourceError;
 use serde_json::Map;
@@ -79,6 +80,11 @@ pub(crate) fn value(expr: &Expr, scope: &Scope<'_>) -> Result<Json, RenderError>
             .iter()
             .map(|row| one_of_batch(item, &scope.with_rows(std::slice::from_ref(row))))
             .collect(),
+        Expr::Representations(item) => scope
+            .rows
+            .iter()
+            .map(|row| representation(item, row, scope))
+            .collect(),
         Expr::Claim(path) => Ok(claim(scope.claims, path)),
         Expr::Header(name) => Ok(header(scope.headers, name)),
         Expr::FirstOf(options) => first_of(options, scope),
@@ -97,6 +103,29 @@ fn one_of_batch(expr: &Expr, scope: &Scope<'_>) -> Result<Json, RenderError> {
         Expr::Object(fields) => object(fields, scope, one_of_batch),
         Expr::List(items) => items.iter().map(|item| one_of_batch(item, scope)).collect(),
         other => value(other, scope),
+    }
+}
+
+/// An entity's key, and what else is sent of it.
+fn representation(expr: &Expr, row: &Row, scope: &Scope<'_>) -> Result<Json, RenderError> {
+    let mut entity = one_of_batch(expr, &scope.with_rows(std::slice::from_ref(row)))?;
+    if let (Json::Object(entity), Some(KeyPart::Representation(fields))) = (&mut entity, row.last())
+    {
+        merge(entity, fields);
+    }
+    Ok(entity)
+}
+
+/// Adds what is not there yet, at any depth. A plan bounds the depth.
+fn merge(into: &mut Map<String, Json>, more: &Map<String, Json>) {
+    for (name, value) in more {
+        match (into.get_mut(name), value) {
+            (Some(Json::Object(known)), Json::Object(more)) => merge(known, more),
+            (Some(_), _) => {}
+            (None, value) => {
+                into.insert(name.clone(), value.clone());
+            }
+        }
     }
 }
 

@@ -119,7 +119,7 @@ impl<'c, 'g> Sending<'c, 'g> {
             Expr::Template(pieces) => self.template(pieces, slot, written),
             Expr::Object(entries) => self.object(entries, slot, written),
             Expr::List(items) => self.list(&items.iter().collect::<Vec<_>>(), slot, written),
-            Expr::Each(each) => self.list(&[each], slot, written),
+            Expr::Each(each) | Expr::Representations(each) => self.list(&[each], slot, written),
         }
     }
 
