@@ -15,6 +15,7 @@ use plan::source::Reply;
 use plan::source::SourceError;
 use plan::tape::Value;
 
+use crate::parents::Bare;
 use crate::parents::Rows;
 use crate::parents::canonical;
 use crate::store::Item;
@@ -60,7 +61,29 @@ pub(crate) fn assign(
         }
     }
     store.steps[step.id] = data;
+    explain(&mut store.steps[step.id], step, &rows.bare, &values);
     join_parents(store, step, rows, &values, how);
+}
+
+/// Fields that were not asked for, since what they require could not be had, are null for that reason.
+fn explain(data: &mut StepData, step: &Step, bare: &Bare, values: &[Value]) {
+    let Some(without) = &step.without else {
+        return;
+    };
+    for (value, why) in values[bare.first..].iter().zip(&bare.why) {
+        let (Value::Join(item), Some(why)) = (value, why) else {
+            continue;
+        };
+        let item = data.item(*item);
+        let Value::Object { at, layout } = item.value else {
+            continue;
+        };
+        let tape = &mut data.tapes[item.tape as usize];
+        for slot in without.slots.iter().filter(|it| it.layout == layout) {
+            let told = tape.told(why.clone());
+            tape.set(at + slot.slot, told);
+        }
+    }
 }
 
 fn service_name(plan: &Plan, step: &Step) -> Arc<str> {

@@ -36,6 +36,8 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
     /// Each parent with its row; `None` where a part of its key is null.
     pub(crate) parents: Vec<(ObjectAt, Option<u32>)>,
+    /// The last of the rows, which go without what could not be had of their parents.
+    pub(crate) bare: Bare,
     /// Parents that nothing is asked for, since what would be sent of them could not be had.
     pub(crate) failed: Vec<(ObjectAt, SourceError)>,
     pub(crate) keys: KeyIndex,
@@ -56,6 +58,15 @@ impl Key {
         spelled.extend_from_slice(text);
         Key::Text(spelled)
     }
+}
+
+/// Rows with nothing but a key.
+#[derive(Debug, Default)]
+pub(crate) struct Bare {
+    /// The number of the first of them.
+    pub(crate) first: usize,
+    /// Why what is missing could not be had, of each; none where it does not exist.
+    pub(crate) why: Vec<Option<SourceError>>,
 }
 
 /// Keys to row numbers.
@@ -175,40 +186,72 @@ pub(crate) fn gather(
 }
 
 /// Reads every parent's key and what is sent beside it; equal ones become one row.
+///
+/// `bare` says that parents of which it cannot be had are asked for by their key alone.
 pub(crate) fn gather_represented(
     store: &Store,
     step: usize,
     parents: Vec<ObjectAt>,
     (inputs, types): (&[Vec<Hop>], &[OutLeaf]),
+    bare: bool,
     represent: &mut dyn FnMut(ObjectAt) -> Represented,
 ) -> Rows {
     let mut rows = Rows::default();
+    let mut without = Rows::default();
     for parent in parents {
         let parts = inputs.iter().map(|hops| follow(store, step, parent, hops));
         let (key, complete) = canonical(parts);
-        let represented = match complete {
-            true => represent(parent),
-            false => Represented::Nothing,
+        if !complete {
+            rows.parents.push((parent, None));
+            continue;
+        }
+        let read = |beside: Option<KeyPart>| {
+            let mut row = read_row(store, step, parent, inputs, types);
+            row.extend(beside);
+            row
         };
-        let row = match represented {
-            Represented::Nothing => None,
-            Represented::Failed(error) => {
-                rows.failed.push((parent, *error));
-                continue;
-            }
+        match represent(parent) {
             Represented::Fields(text) => {
-                let key = key.with(&text);
-                rows.keys.get(&key).or_else(|| {
-                    let mut row = read_row(store, step, parent, inputs, types);
-                    row.push(KeyPart::Representation(Box::new(fields(&text))));
-                    rows.rows.push(row);
-                    Some(rows.keys.insert(key))
-                })
+                let fields = || KeyPart::Representation(Box::new(fields(&text)));
+                rows.add(parent, key.with(&text), || read(Some(fields())));
             }
-        };
-        rows.parents.push((parent, row));
+            missing if bare => {
+                if without.add(parent, key, || read(None)) {
+                    without.bare.why.push(missing.error());
+                }
+            }
+            Represented::Failed(error) => rows.failed.push((parent, *error)),
+            Represented::Nothing => rows.parents.push((parent, None)),
+        }
     }
+    rows.append(without);
     rows
+}
+
+impl Rows {
+    /// Gives a parent the row of its key; whether that is a new one.
+    fn add(&mut self, parent: ObjectAt, key: Key, read: impl FnOnce() -> Row) -> bool {
+        let known = self.keys.get(&key);
+        let row = known.unwrap_or_else(|| {
+            self.rows.push(read());
+            self.keys.insert(key)
+        });
+        self.parents.push((parent, Some(row)));
+        known.is_none()
+    }
+
+    /// Adds rows of another kind behind its own.
+    fn append(&mut self, bare: Rows) {
+        let first = self.rows.len();
+        self.rows.extend(bare.rows);
+        let parents = bare.parents.into_iter();
+        self.parents
+            .extend(parents.map(|(parent, row)| (parent, row.map(|row| row + first as u32))));
+        self.bare = Bare {
+            first,
+            why: bare.bare.why,
+        };
+    }
 }
 
 /// What is sent of one parent beside its key.
@@ -219,6 +262,15 @@ pub(crate) enum Represented {
     Nothing,
     /// A part of it could not be had.
     Failed(Box<SourceError>),
+}
+
+impl Represented {
+    fn error(self) -> Option<SourceError> {
+        match self {
+            Represented::Failed(error) => Some(*error),
+            Represented::Nothing | Represented::Fields(_) => None,
+        }
+    }
 }
 
 /// Written by ourselves: an object it is.

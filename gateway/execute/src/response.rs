@@ -119,7 +119,7 @@ impl FieldError {
     }
 
     /// As the failure of what could not be asked for because of it.
-    pub(crate) fn as_source(self, service: &Arc<str>) -> SourceError {
+    pub(crate) fn into_source(self, service: &Arc<str>) -> SourceError {
         SourceError {
             code: self.code,
             message: self.message,

@@ -16,6 +16,7 @@ use plan::model::Hop;
 use plan::model::OutLeaf;
 use plan::model::Plan;
 use plan::model::Prepared;
+use plan::model::Single;
 use plan::model::Step;
 use plan::model::Variables;
 use plan::shape::ReplyShape;
@@ -239,12 +240,7 @@ impl<'r> Run<'r> {
     fn choice(&self, step: &'r Step, alone: bool) -> Chosen<'r> {
         let graph = self.plan.supergraph();
         match &step.single {
-            Some(single) if alone => Chosen {
-                resolver: graph.resolver(single.resolver),
-                inputs: &single.inputs,
-                shape: &single.shape,
-                prepared: &single.prepared,
-            },
+            Some(single) if alone => self.alternative(single),
             _ => Chosen {
                 resolver: graph.resolver(step.resolver),
                 inputs: &step.inputs,
@@ -254,7 +250,16 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn rows(&self, step: &Step, chosen: &Chosen<'_>) -> Rows {
+    fn alternative(&self, call: &'r Single) -> Chosen<'r> {
+        Chosen {
+            resolver: self.plan.supergraph().resolver(call.resolver),
+            inputs: &call.inputs,
+            shape: &call.shape,
+            prepared: &call.prepared,
+        }
+    }
+
+    fn rows(&self, step: &'r Step, chosen: &Chosen<'_>) -> Rows {
         let Some(at) = &step.parents else {
             return Rows {
                 rows: vec![Row::new()],
@@ -270,7 +275,8 @@ impl<'r> Run<'r> {
         let mut writer = Representations::new(self.plan, self.variables, &self.store);
         let mut represent = |parent| writer.of(step, at.step, parent, selection);
         let inputs = (chosen.inputs, &types[..]);
-        parents::gather_represented(&self.store, at.step, found, inputs, &mut represent)
+        let bare = step.without.is_some();
+        parents::gather_represented(&self.store, at.step, found, inputs, bare, &mut represent)
     }
 
     /// The call for one parent may want its inputs in another order.
@@ -305,7 +311,18 @@ impl<'r> Run<'r> {
             open: 0,
             replies: Vec::new(),
         };
-        if chosen.resolver.batch.is_some() || step.parents.is_none() {
+        if let Some(without) = &step.without {
+            let mut all = all;
+            let bare = all.split_off(pending.rows.bare.first);
+            let fewer = self.alternative(&without.call);
+            for (chosen, rows, first) in [(chosen, all, 0), (fewer, bare, pending.rows.bare.first)]
+            {
+                if !rows.is_empty() {
+                    self.call(step, &chosen, args.clone(), rows, first);
+                    pending.open += 1;
+                }
+            }
+        } else if chosen.resolver.batch.is_some() || step.parents.is_none() {
             self.call(step, &chosen, args, all, 0);
             pending.open = 1;
         } else {

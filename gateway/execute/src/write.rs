@@ -151,7 +151,7 @@ impl<'w> Representations<'w> {
         let written = writer.selection(Some(object), selection);
         if !writer.errors.is_empty() {
             let first = writer.errors.swap_remove(0);
-            let error = first.as_source(&writer.service(step.id));
+            let error = first.into_source(&writer.service(step.id));
             return Represented::Failed(Box::new(error));
         }
         match written {

@@ -176,6 +176,8 @@ pub struct Step {
     pub inputs: Vec<Vec<Hop>>,
     /// What is sent of each parent beside these: an object of fields, written like a response.
     pub representation: Option<Selection>,
+    /// The call for parents of which that could not be had.
+    pub without: Option<Box<Without>>,
     /// Steps that must be finished before it starts.
     pub after: Vec<usize>,
     /// Runs only when it holds.
@@ -192,7 +194,7 @@ pub struct Step {
     pub cache: CachePolicy,
 }
 
-/// The call for one parent alone, beside a step's batch. Its reply is decoded into the same layouts.
+/// Another call beside a step's: for one parent alone, or for fewer fields. Its reply is decoded into the same layouts.
 #[derive(Debug)]
 pub struct Single {
     /// Which resolver.
@@ -203,6 +205,15 @@ pub struct Single {
     pub shape: ReplyShape,
     /// What a source has prepared for it.
     pub prepared: Prepared,
+}
+
+/// A step's call for parents of which what its fields require could not be had: for its other fields.
+#[derive(Debug)]
+pub struct Without {
+    /// The call, decoded into the same layouts.
+    pub call: Single,
+    /// The slots of the fields that are not asked for.
+    pub slots: Vec<LayoutSlot>,
 }
 
 /// A place for what a source derives from a step once: a compiled decoder.

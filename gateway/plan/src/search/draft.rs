@@ -27,7 +27,7 @@ use crate::model::Selection;
 pub(crate) type ObjectIndex = usize;
 
 /// One step in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DraftStep {
     pub(crate) resolver: ResolverId,
     pub(crate) single: Option<ResolverId>,
@@ -65,7 +65,7 @@ pub(crate) struct DraftParents {
 }
 
 /// An object type at one place of a reply.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DraftObject {
     pub(crate) ty: Name,
     pub(crate) kind: ObjectKind,

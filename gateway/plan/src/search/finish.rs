@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use apollo_compiler::Name;
 use apollo_compiler::ast::Type;
 use compose::Supergraph;
 use compose::model::Read;
@@ -13,17 +14,21 @@ use compose::model::ReadPiece;
 use compose::model::Resolver;
 use compose::model::ViewField;
 use compose::model::ViewId;
+use indexmap::IndexMap;
 
 use crate::cache;
 use crate::model::Arg;
+use crate::model::LayoutSlot;
 use crate::model::Parents;
 use crate::model::Prepared;
 use crate::model::Single;
 use crate::model::Step;
+use crate::model::Without;
 use crate::search::Search;
 use crate::search::draft::DraftObject;
 use crate::search::draft::DraftStep;
 use crate::search::draft::DraftValue;
+use crate::search::draft::FieldKey;
 use crate::search::draft::ObjectIndex;
 use crate::search::draft::ObjectKind;
 use crate::search::leaf::Leaves;
@@ -74,6 +79,7 @@ impl Search<'_> {
                 prepared: Prepared::default(),
             })
         });
+        let without = self.without(&draft, resolver);
         let selects = selects(&draft, &draft.value, 0);
         let cache = cache::of_step(graph, &draft);
         Step {
@@ -92,6 +98,7 @@ impl Search<'_> {
             }),
             inputs: draft.inputs,
             representation: draft.representation,
+            without: without.map(Box::new),
             after: draft.after,
             selects,
             value_slot: draft.item.map(|item| draft.objects[item].slots - 1),
@@ -100,6 +107,43 @@ impl Search<'_> {
             prepared: Prepared::default(),
             cache,
         }
+    }
+
+    /// What is asked for all the same where what some fields require cannot be had; none where
+    /// nothing else is read.
+    fn without(&mut self, draft: &DraftStep, resolver: &Resolver) -> Option<Without> {
+        draft.representation.as_ref()?;
+        let DraftValue::Objects(objects) = &draft.value else {
+            return None;
+        };
+        let mut slots = Vec::new();
+        let mut fewer = draft.clone();
+        for index in objects {
+            let object = &mut fewer.objects[*index];
+            let requiring = |name: &Name| draft.requiring.contains(name);
+            let (left_out, kept) = object
+                .fields
+                .drain(..)
+                .partition(|it| requiring(&it.0.name));
+            let left_out: IndexMap<FieldKey, (u32, DraftValue)> = left_out;
+            object.fields = kept;
+            slots.extend(left_out.values().map(|(slot, _)| LayoutSlot {
+                layout: *index as u32,
+                slot: *slot,
+            }));
+        }
+        let reads = objects
+            .iter()
+            .any(|it| !fewer.objects[*it].fields.is_empty());
+        reads.then(|| Without {
+            call: Single {
+                resolver: draft.resolver,
+                inputs: draft.inputs.clone(),
+                shape: self.shape(&fewer, resolver),
+                prepared: Prepared::default(),
+            },
+            slots,
+        })
     }
 
     fn shape(&mut self, draft: &DraftStep, resolver: &Resolver) -> ReplyShape {
