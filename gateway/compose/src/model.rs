@@ -633,6 +633,8 @@ pub struct Resolver {
     /// What it needs of each parent, as leaf paths below the parent's type:
     /// the distinct paths of `$this` and `$batch` in its request. [`Expr::Parent`] and [`Expr::Batch`] index into it.
     pub inputs: Vec<FieldPath>,
+    /// What else of each parent is sent as a whole: a key in which there are lists.
+    pub sends: Option<Arc<SelectionSet>>,
     /// How the call is built.
     pub request: Request,
     /// One call for many parents, where `$batch` is used.

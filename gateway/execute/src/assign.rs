@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use plan::code::Code;
+use plan::model::Aligned;
 use plan::model::Plan;
 use plan::model::Step;
 use plan::source::Chunk;
@@ -15,6 +16,7 @@ use plan::source::Reply;
 use plan::source::SourceError;
 use plan::tape::Value;
 
+use crate::parents;
 use crate::parents::Bare;
 use crate::parents::Rows;
 use crate::parents::canonical;
@@ -337,6 +339,30 @@ fn join_parents(store: &mut Store, step: &Step, rows: &Rows, values: &[Value], h
             None => Value::Null,
         };
         tapes[parent.tape as usize].set(parent.at + parents.join, value);
+    }
+}
+
+/// Joins the objects that one step brought to those that another one brought of the same place.
+pub(crate) fn align(store: &mut Store, step: usize, aligned: &Aligned) {
+    let Aligned { with, path, layout } = aligned;
+    let of = parents::find_below_root(store, with.step, &with.path, with.layout);
+    let known = parents::find_below_root(store, step, path, *layout);
+    let root = store.steps[step].root;
+    for (index, object) in of.iter().enumerate() {
+        let value = match known.get(index) {
+            // Lists of different lengths are not the same objects.
+            Some(more) if known.len() == of.len() => {
+                let value = Value::Object {
+                    at: more.at,
+                    layout: *layout,
+                };
+                let tape = more.tape;
+                store.steps[step].join(Item { tape, value })
+            }
+            _ if matches!(root, Value::Failed(_)) => root,
+            _ => Value::Null,
+        };
+        store.steps[with.step].tapes[object.tape as usize].set(object.at + with.join, value);
     }
 }
 

@@ -125,6 +125,21 @@ pub(crate) fn find(store: &Store, parents: &Parents) -> Vec<ObjectAt> {
     found
 }
 
+/// The objects at one place below the value of a root field, in response order.
+pub(crate) fn find_below_root(
+    store: &Store,
+    step: usize,
+    path: &[LayoutSlot],
+    layout: u32,
+) -> Vec<ObjectAt> {
+    let data = &store.steps[step];
+    let mut found = Vec::new();
+    if let Value::Join(root) = data.root {
+        walk(data, data.item(root), path, layout, &mut found);
+    }
+    found
+}
+
 fn walk(step: &StepData, item: Item, path: &[LayoutSlot], layout: u32, found: &mut Vec<ObjectAt>) {
     let tape = step.tape(item.tape);
     match item.value {

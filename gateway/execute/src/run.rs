@@ -32,6 +32,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 
 use crate::assign::Assignment;
+use crate::assign::align;
 use crate::assign::assign;
 use crate::count::count;
 use crate::parents;
@@ -111,6 +112,7 @@ struct Run<'r> {
     store: Store,
     /// For each step, how many of the steps before it are not finished.
     waiting: Vec<usize>,
+    finished: Vec<bool>,
     /// For each step that has calls in flight, what they are for.
     pending: Vec<Option<Pending>>,
     calls: FuturesUnordered<BoxFuture<'r, Answered>>,
@@ -164,6 +166,7 @@ impl<'r> Run<'r> {
             context,
             store: Store::new(plan.steps().len()),
             waiting: plan.steps().iter().map(|step| step.after.len()).collect(),
+            finished: vec![false; plan.steps().len()],
             pending: std::iter::repeat_with(|| None)
                 .take(plan.steps().len())
                 .collect(),
@@ -192,6 +195,8 @@ impl<'r> Run<'r> {
 
     /// Marks a step as finished and returns the steps that only waited for it.
     fn finish(&mut self, done: usize) -> Vec<usize> {
+        self.finished[done] = true;
+        self.align(done);
         let steps = self.plan.steps().iter();
         let after: Vec<usize> = steps
             .filter(|step| step.after.contains(&done))
@@ -204,6 +209,18 @@ impl<'r> Run<'r> {
             .into_iter()
             .filter(|step| self.waiting[*step] == 0)
             .collect()
+    }
+
+    /// Joins by their place the objects of steps of which this is the last to finish.
+    fn align(&mut self, done: usize) {
+        for step in self.plan.steps() {
+            for aligned in &step.aligned {
+                let both = [step.id, aligned.with.step];
+                if both.contains(&done) && both.iter().all(|it| self.finished[*it]) {
+                    align(&mut self.store, step.id, aligned);
+                }
+            }
+        }
     }
 
     /// Sends a step's calls; false where there is nothing to send.

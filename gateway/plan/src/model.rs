@@ -172,6 +172,8 @@ pub struct Step {
     pub below: Vec<Arg>,
     /// The objects that it is joined to; none for a root field.
     pub parents: Option<Parents>,
+    /// Objects of another root step that this one knows more of, joined by their place once both are finished.
+    pub aligned: Vec<Aligned>,
     /// For each of the resolver's inputs, where it is found from a parent object.
     pub inputs: Vec<Vec<Hop>>,
     /// What is sent of each parent beside these: an object of fields, written like a response.
@@ -237,6 +239,17 @@ pub struct Parents {
     pub layout: u32,
     /// The parents' slot for what this step brings.
     pub join: u32,
+}
+
+/// Objects of one root step that another knows more of: the first of these is the first of those.
+#[derive(Debug, Clone)]
+pub struct Aligned {
+    /// The objects that are joined.
+    pub with: Parents,
+    /// The way to the same objects in the step that knows more.
+    pub path: Vec<LayoutSlot>,
+    /// Their layout there.
+    pub layout: u32,
 }
 
 /// A slot of objects of one layout; objects of other layouts are passed over.

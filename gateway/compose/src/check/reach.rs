@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) ty: Name,
     /// What is known of the object before any further call.
     pub(super) known: Vec<ViewId>,
+    /// What other subgraphs' root fields of the same name answer at the same place.
+    pub(super) twins: Vec<ViewId>,
     /// Calls that can be made for it, nearest first, and what each brings of it.
     pub(super) calls: Vec<(ResolverId, Option<ViewId>)>,
     /// The nearest list above it, where there can be many of it.
@@ -87,7 +89,7 @@ pub(super) fn walk(graph: &Graph<'_>) -> Reached {
                 from: None,
                 words: vec![ty.to_lowercase()],
             };
-            walk.reply(resolver, None, way);
+            walk.reply(resolver, None, way, &twins(graph, resolver));
         }
     }
     while let Some(next) = walk.queue.pop_front() {
@@ -99,13 +101,13 @@ pub(super) fn walk(graph: &Graph<'_>) -> Reached {
 struct Walk<'w, 'g> {
     graph: &'w Graph<'g>,
     reached: Reached,
-    seen: HashSet<(Name, Vec<ViewId>, bool)>,
+    seen: HashSet<(Name, Vec<ViewId>, Vec<ViewId>, bool)>,
     queue: VecDeque<usize>,
 }
 
 impl Walk<'_, '_> {
     /// The objects of a field's own reply.
-    fn reply(&mut self, resolver: &Resolver, above: Option<List>, mut way: Way) {
+    fn reply(&mut self, resolver: &Resolver, above: Option<List>, mut way: Way, twins: &[ViewId]) {
         let (Target::Root { ty, field, .. } | Target::Field { ty, field }) = &resolver.target
         else {
             return;
@@ -131,27 +133,43 @@ impl Walk<'_, '_> {
         };
         let list = if many { Some(list()) } else { above };
         if let Some(view) = value.view {
-            self.objects(value.ty.inner_named_type(), &[view], list, &way);
+            let views = Views {
+                known: &[view],
+                twins,
+            };
+            self.objects(value.ty.inner_named_type(), views, list, &way);
         }
     }
 
     fn visit(&mut self, index: usize) {
         let state = self.reached.states[index].clone();
-        let mut children: IndexMap<Name, (ViewField, Vec<ViewId>)> = IndexMap::new();
+        let mut children: IndexMap<Name, Child> = IndexMap::new();
         let called = state.calls.iter().filter_map(|call| call.1.as_ref());
         for view in state.known.iter().chain(called) {
             for (name, field) in &self.graph.view(*view).fields {
                 if let Some(child) = field.view {
-                    let entry = children.entry(name.clone());
-                    entry
-                        .or_insert_with(|| (field.clone(), Vec::new()))
-                        .1
+                    children
+                        .entry(name.clone())
+                        .or_insert_with(|| Child::of(field))
+                        .known
                         .push(child);
                 }
             }
         }
-        for (name, (field, views)) in children {
-            self.child(index, &state, &name, &field, &views);
+        for view in &state.twins {
+            for (name, field) in &self.graph.view(*view).fields {
+                let Some(child) = field.view else { continue };
+                let at = children.entry(name.clone());
+                let at = at.or_insert_with(|| Child::of(field));
+                // What only a twin has is read from its reply.
+                match at.known.is_empty() {
+                    true => at.known.push(child),
+                    false => at.twins.push(child),
+                }
+            }
+        }
+        for (name, child) in children {
+            self.child(index, &state, &name, &child);
         }
         for (resolver, _) in &state.calls {
             let resolver = &self.graph.lowered.resolvers[resolver.index()];
@@ -159,23 +177,16 @@ impl Walk<'_, '_> {
                 from: Some(index),
                 words: Vec::new(),
             };
-            self.reply(resolver, state.list.clone(), way);
+            self.reply(resolver, state.list.clone(), way, &[]);
         }
     }
 
-    fn child(
-        &mut self,
-        index: usize,
-        state: &State,
-        name: &Name,
-        field: &ViewField,
-        views: &[ViewId],
-    ) {
+    fn child(&mut self, index: usize, state: &State, name: &Name, child: &Child) {
         let list = || List {
             field: name.to_string(),
             size: None,
         };
-        let list = if field.ty.is_list() {
+        let list = if child.field.ty.is_list() {
             Some(list())
         } else {
             state.list.clone()
@@ -184,13 +195,18 @@ impl Walk<'_, '_> {
             from: Some(index),
             words: vec![name.to_string()],
         };
-        self.objects(field.ty.inner_named_type(), views, list, &way);
+        let views = Views {
+            known: &child.known,
+            twins: &child.twins,
+        };
+        self.objects(child.field.ty.inner_named_type(), views, list, &way);
     }
 
     /// Each object type that a value of a declared type can have, with all that is known of it.
-    fn objects(&mut self, declared: &Name, views: &[ViewId], list: Option<List>, way: &Way) {
+    fn objects(&mut self, declared: &Name, views: Views<'_>, list: Option<List>, way: &Way) {
         let mut by_type: IndexMap<Name, Vec<ViewId>> = IndexMap::new();
         for (ty, view) in views
+            .known
             .iter()
             .flat_map(|view| object_views(self.graph, *view))
         {
@@ -201,14 +217,27 @@ impl Walk<'_, '_> {
             if ty != *declared {
                 way.words.push(format!("... on {ty}"));
             }
-            self.add(ty, known, list.clone(), way);
+            let twins = views.twins.iter();
+            let twins = twins.flat_map(|view| object_views(self.graph, *view));
+            let twins = twins.filter(|(name, _)| *name == ty).map(|(_, view)| view);
+            let twins = twins.collect();
+            self.add(ty, known, twins, list.clone(), way);
         }
     }
 
-    fn add(&mut self, ty: Name, mut known: Vec<ViewId>, list: Option<List>, way: Way) {
-        known.sort();
-        known.dedup();
-        let key = (ty.clone(), known.clone(), list.is_some());
+    fn add(
+        &mut self,
+        ty: Name,
+        mut known: Vec<ViewId>,
+        mut twins: Vec<ViewId>,
+        list: Option<List>,
+        way: Way,
+    ) {
+        for views in [&mut known, &mut twins] {
+            views.sort();
+            views.dedup();
+        }
+        let key = (ty.clone(), known.clone(), twins.clone(), list.is_some());
         if self.reached.states.len() >= MOST_STATES || !self.seen.insert(key) {
             return;
         }
@@ -217,11 +246,47 @@ impl Walk<'_, '_> {
         self.reached.states.push(State {
             ty,
             known,
+            twins,
             calls,
             list,
             way,
         });
     }
+}
+
+/// What is known of a value, and what others know of the same one.
+#[derive(Clone, Copy)]
+struct Views<'v> {
+    known: &'v [ViewId],
+    twins: &'v [ViewId],
+}
+
+/// A field of a state whose value has fields.
+struct Child {
+    field: ViewField,
+    known: Vec<ViewId>,
+    twins: Vec<ViewId>,
+}
+
+impl Child {
+    fn of(field: &ViewField) -> Self {
+        Self {
+            field: field.clone(),
+            known: Vec::new(),
+            twins: Vec::new(),
+        }
+    }
+}
+
+/// What other subgraphs answer for the same field of Query.
+fn twins(graph: &Graph<'_>, resolver: &Resolver) -> Vec<ViewId> {
+    let Target::Root { ty, .. } = &resolver.target else {
+        return Vec::new();
+    };
+    let others = graph.root_resolvers().filter(|other| {
+        ty == "Query" && other.target == resolver.target && other.id != resolver.id
+    });
+    others.filter_map(|other| other.reply.value.view).collect()
 }
 
 /// Every call that can be made for an object, given what is known of it.

@@ -29,7 +29,7 @@ fn is_root(name: &str) -> bool {
 
 fn is_brought(graph: &Graph<'_>, state: &State, field: &FieldDef) -> bool {
     let called = state.calls.iter().filter_map(|(_, view)| view.as_ref());
-    let mut views = state.known.iter().chain(called);
+    let mut views = state.known.iter().chain(&state.twins).chain(called);
     views.any(|view| graph.view(*view).fields.contains_key(&field.name))
         || state.calls.iter().any(|(id, _)| {
             let target = &graph.lowered.resolvers[id.index()].target;

@@ -76,6 +76,7 @@ impl<'a> Lowering<'a> {
             source,
             target,
             inputs: scope.inputs.into_iter().map(|input| input.path).collect(),
+            sends: scope.sends,
             request: lowered.request,
             batch,
             reply: reply.rule,
@@ -103,7 +104,10 @@ impl<'a> Lowering<'a> {
             },
             On::Entity { ty } => Target::Entity {
                 ty: ty.clone(),
-                key: self.entity_key(site, scope, ty)?,
+                key: match site.is_key() {
+                    true => self.key_of(site, ty)?.fields,
+                    false => self.entity_key(site, scope, ty)?,
+                },
             },
         })
     }

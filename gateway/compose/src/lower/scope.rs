@@ -1,10 +1,12 @@
 //! What an expression may read where it stands.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use apollo_compiler::Name;
 use apollo_compiler::Node;
 use apollo_compiler::ast::{DirectiveList, InputValueDefinition, Type};
+use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::schema::ExtendedType;
 
 use super::origin::{Destination, Sent, Value};
@@ -27,6 +29,8 @@ pub(super) struct Scope<'a> {
     pub(super) name: String,
     /// What is read of each parent.
     pub(super) inputs: Vec<ParentInput>,
+    /// What is sent of each parent as a whole.
+    pub(super) sends: Option<Arc<SelectionSet>>,
     /// The names of arguments that go somewhere.
     pub(super) used: BTreeSet<String>,
     /// Where `$this` is first read.
@@ -78,6 +82,7 @@ impl<'a> Scope<'a> {
             parent: None,
             name: name.to_owned(),
             inputs: Vec::new(),
+            sends: None,
             used: BTreeSet::new(),
             this: None,
             columns: Vec::new(),
@@ -109,7 +114,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn is_batch(&self) -> bool {
-        self.inputs.iter().any(|input| input.batch)
+        self.sends.is_some() || self.inputs.iter().any(|input| input.batch)
     }
 
     /// The index of a parent's input; the same path is one input.

@@ -2,8 +2,12 @@
 //!
 //! <https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/subgraph-spec>
 
+use std::sync::Arc;
+
 use apollo_compiler::Name;
 use apollo_compiler::ast::Type;
+use apollo_compiler::executable::{FieldSet, SelectionSet};
+use apollo_compiler::validation::Valid;
 use serde_json::Value as Json;
 
 use super::Lowering;
@@ -36,6 +40,11 @@ impl<'a> Lowering<'a> {
         let key = self.key_of(site, ty)?;
         let mut representation = vec![(TYPENAME.to_owned(), Expr::Const(Json::from(ty.as_str())))];
         for path in &key.fields {
+            // What is in a list is sent with the whole of it.
+            if has_list(site.document, ty, path) {
+                scope.sends = Some(key_set(site, ty)?);
+                continue;
+            }
             let value = self.key_input(site, scope, ty, path)?;
             insert(&mut representation, path, value);
         }
@@ -59,7 +68,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// The key that this directive declares; none where what is wrong with it has been said.
-    fn key_of(&self, site: &Site<'_>, ty: &Name) -> Option<Key> {
+    pub(super) fn key_of(&self, site: &Site<'_>, ty: &Name) -> Option<Key> {
         let declared = site.document.schema.types.get(ty)?.directives();
         let keys = self.keys(site.document, ty);
         let at = all(declared, "key").position(|it| std::ptr::eq(it, site.directive))?;
@@ -98,12 +107,29 @@ pub(super) fn batch() -> Batch {
     }
 }
 
-fn leaf_type(document: &Document, parent: &Name, path: &FieldPath) -> Option<Type> {
+fn leaf_type(document: &Document, parent: &Name, path: &[Name]) -> Option<Type> {
     let mut ty = Type::Named(parent.clone());
     for name in path {
         ty = field_of(document, ty.inner_named_type(), name)?.ty.clone();
     }
     Some(ty)
+}
+
+fn has_list(document: &Document, parent: &Name, path: &FieldPath) -> bool {
+    let ends = 1..=path.len();
+    let mut types = ends.filter_map(|end| leaf_type(document, parent, &path[..end]));
+    types.any(|ty| ty.is_list())
+}
+
+/// The key as a selection, as written.
+fn key_set(site: &Site<'_>, ty: &Name) -> Option<Arc<SelectionSet>> {
+    let text = site
+        .directive
+        .specified_argument_by_name("fields")?
+        .as_str()?;
+    let schema = Valid::assume_valid_ref(&site.document.schema);
+    let set = FieldSet::parse(schema, ty.clone(), text, &site.document.file).ok()?;
+    Some(Arc::new(set.selection_set))
 }
 
 /// Puts a value at a path of nested objects.

@@ -148,12 +148,6 @@ mod tests {
                 "a field set takes no arguments",
             ),
             (
-                "l",
-                1,
-                "KEY_FIELDS_SELECT_INVALID_TYPE",
-                "`A.l` is a list, which identifies nothing",
-            ),
-            (
                 "i { i }",
                 1,
                 "KEY_FIELDS_SELECT_INVALID_TYPE",

@@ -24,7 +24,7 @@ pub(super) struct Rules {
     pub(super) invalid: &'static str,
     /// Arguments are given.
     pub(super) arguments: &'static str,
-    /// A list, interface or union where values must be compared.
+    /// An interface or union where values must be compared.
     pub(super) ty: Option<&'static str>,
 }
 
@@ -160,21 +160,20 @@ impl<'a> Reader<'a> {
         let Some(code) = self.rules.ty else {
             return Some(());
         };
+        // A list is compared as a whole.
         let is_abstract = matches!(
             composite,
             Some(ExtendedType::Interface(_) | ExtendedType::Union(_))
         );
-        if !field.ty.is_list() && !is_abstract {
+        if !is_abstract {
             return Some(());
         }
-        let kind = if is_abstract {
-            "an interface or union"
-        } else {
-            "a list"
-        };
         let found = Diagnostic::error(
             code,
-            format!("`{ty}.{}` is {kind}, which identifies nothing", field.name),
+            format!(
+                "`{ty}.{}` is an interface or union, which identifies nothing",
+                field.name
+            ),
         );
         self.refused(range, found)
     }

@@ -11,6 +11,7 @@ use compose::model::Resolver;
 use compose::model::ResolverId;
 use compose::model::Target;
 use compose::model::ViewId;
+use compose::model::paths_of;
 
 use crate::search::budget::Budget;
 
@@ -171,8 +172,16 @@ fn needs_of(
     reached: &[Candidate],
 ) -> Option<Vec<usize>> {
     let mut needs = Vec::new();
-    let required = required(graph, gives);
-    // Of what is required, the rest may come from further calls below its first field.
+    let mut required = required(graph, gives);
+    required.extend(
+        resolver
+            .sends
+            .as_deref()
+            .map(paths_of)
+            .into_iter()
+            .flatten(),
+    );
+    // Of what is sent as a whole, the rest may come from further calls below its first field.
     let required = required.iter().map(|path| (path, 1));
     let inputs = resolver.inputs.iter().map(|path| (path, path.len()));
     for (path, least) in inputs.chain(required) {
@@ -197,7 +206,7 @@ fn required(graph: &Supergraph, gives: &Gives) -> Vec<FieldPath> {
     };
     let field = graph.view(*view).fields.get(name);
     let set = field.and_then(|field| field.requires.as_deref());
-    set.map(compose::model::paths_of).unwrap_or_default()
+    set.map(paths_of).unwrap_or_default()
 }
 
 impl Candidate {

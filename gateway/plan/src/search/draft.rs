@@ -53,6 +53,17 @@ pub(crate) struct DraftStep {
     pub(crate) item: Option<ObjectIndex>,
     /// The slots of the batch key, on every item object.
     pub(crate) by: Vec<u32>,
+    /// Objects of another step that are joined to this one's by their place.
+    pub(crate) aligned: Vec<Aligned>,
+}
+
+/// Objects of a root field that another call to a root field of the same name knows more of.
+#[derive(Debug, Clone)]
+pub(crate) struct Aligned {
+    pub(crate) with: DraftParents,
+    /// The way to the same objects here.
+    pub(crate) path: Vec<LayoutSlot>,
+    pub(crate) object: ObjectIndex,
 }
 
 /// Where a step's parents are.

@@ -17,6 +17,7 @@ use compose::model::ViewId;
 use indexmap::IndexMap;
 
 use crate::cache;
+use crate::model::Aligned;
 use crate::model::Arg;
 use crate::model::LayoutSlot;
 use crate::model::Parents;
@@ -25,7 +26,9 @@ use crate::model::Single;
 use crate::model::Step;
 use crate::model::Without;
 use crate::search::Search;
+use crate::search::draft;
 use crate::search::draft::DraftObject;
+use crate::search::draft::DraftParents;
 use crate::search::draft::DraftStep;
 use crate::search::draft::DraftValue;
 use crate::search::draft::FieldKey;
@@ -90,12 +93,8 @@ impl Search<'_> {
                 .map(Box::new),
             args: draft.args,
             below: draft.below,
-            parents: draft.parents.map(|parents| Parents {
-                step: parents.step,
-                path: parents.path,
-                layout: parents.object as u32,
-                join: parents.join,
-            }),
+            parents: draft.parents.map(parents),
+            aligned: draft.aligned.into_iter().map(aligned).collect(),
             inputs: draft.inputs,
             representation: draft.representation,
             without: without.map(Box::new),
@@ -112,7 +111,9 @@ impl Search<'_> {
     /// What is asked for all the same where what some fields require cannot be had; none where
     /// nothing else is read.
     fn without(&mut self, draft: &DraftStep, resolver: &Resolver) -> Option<Without> {
-        draft.representation.as_ref()?;
+        if draft.requiring.is_empty() || resolver.sends.is_some() {
+            return None;
+        }
         let DraftValue::Objects(objects) = &draft.value else {
             return None;
         };
@@ -163,6 +164,23 @@ impl Search<'_> {
                 .collect(),
         };
         finisher.reply(resolver)
+    }
+}
+
+fn parents(draft: DraftParents) -> Parents {
+    Parents {
+        step: draft.step,
+        path: draft.path,
+        layout: draft.object as u32,
+        join: draft.join,
+    }
+}
+
+fn aligned(draft: draft::Aligned) -> Aligned {
+    Aligned {
+        with: parents(draft.with),
+        path: draft.path,
+        layout: draft.object as u32,
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) mod leaf;
 mod names;
 #[cfg(test)]
 mod tests;
+mod twins;
 
 use crate::access;
 use crate::code::Code;
@@ -293,7 +294,7 @@ impl<'d> Search<'d> {
     fn bring_missing(
         &mut self,
         position: &mut Position,
-        ty: &str,
+        ty: &Name,
         groups: &Groups<'d>,
     ) -> Result<(), Refusal> {
         let mut missing = Vec::new();
@@ -322,7 +323,16 @@ impl<'d> Search<'d> {
             }
             self.join_entity(position, &call, &condition)?;
         }
-        Ok(())
+        let is_brought = |need: usize| covered.iter().any(|candidate| candidate[need]);
+        let left = missing
+            .iter()
+            .enumerate()
+            .filter(|(need, _)| !is_brought(*need));
+        let left: Vec<&Group<'d>> = left.map(|(_, group)| *group).collect();
+        match left.is_empty() {
+            true => Ok(()),
+            false => self.bring_from_twins(position, ty, &left),
+        }
     }
 
     /// Which candidate brings which missing field: the whole of it where any candidate does, else a part.
@@ -560,14 +570,15 @@ impl<'d> Search<'d> {
     ) -> Result<Option<Selection>, Refusal> {
         let ty = self.type_at(position);
         let graph = self.graph;
-        let Some(view) = entity_view(graph, resolver, &ty).filter(|_| !requiring.is_empty()) else {
-            return Ok(None);
-        };
-        let fields = &graph.view(view).fields;
+        let fields = entity_view(graph, resolver, &ty).map(|view| &graph.view(view).fields);
         let required = requiring
             .iter()
-            .filter_map(|name| fields.get(name)?.requires.as_deref());
-        let sets: Vec<Conditional<'d>> = required.map(|set| (All::new(), set)).collect();
+            .filter_map(|name| fields?.get(name)?.requires.as_deref());
+        let sent = resolver.sends.as_deref().into_iter().chain(required);
+        let sets: Vec<Conditional<'d>> = sent.map(|set| (All::new(), set)).collect();
+        if sets.is_empty() {
+            return Ok(None);
+        }
         let narrower = position.condition.and(condition);
         let outer = std::mem::replace(&mut position.condition, narrower);
         let selection = self.object(position, &ty, &sets);
@@ -772,6 +783,7 @@ impl<'d> Search<'d> {
             value: DraftValue::Leaf,
             item: None,
             by: Vec::new(),
+            aligned: Vec::new(),
         };
         begin_value(self.graph, resolver, &mut step);
         self.steps.push(step);

@@ -124,6 +124,7 @@ fn resolver(request: GrpcRequest) -> Resolver {
             mutation: false,
         },
         inputs: vec![vec![name!("id")]],
+        sends: None,
         request: Request::Grpc(request),
         batch: None,
         reply: ReplyRule {
@@ -159,6 +160,7 @@ fn step(shape: ReplyShape) -> Step {
         args: Vec::new(),
         below: Vec::new(),
         parents: None,
+        aligned: Vec::new(),
         inputs: Vec::new(),
         representation: None,
         without: None,
