@@ -1,4 +1,4 @@
-//! One `#[test]` for each file below `specs/`, so that each is listed, filtered and reported by its own name.
+//! One `#[test]` for each file below `specs/` and each case below `federation/cases/`, so that each is listed, filtered and reported by its own name.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,34 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=specs");
+    println!("cargo:rerun-if-changed=federation/cases");
     let out = env::var_os("OUT_DIR").expect("cargo names a directory for what is generated");
-    let mut tests = String::new();
-    write_directory(Path::new("specs"), &mut tests)?;
-    fs::write(Path::new(&out).join("specs.rs"), tests)
+    let mut specs = String::new();
+    write_directory(Path::new("specs"), &mut specs)?;
+    fs::write(Path::new(&out).join("specs.rs"), specs)?;
+    let mut cases = String::new();
+    write_cases(Path::new("federation/cases"), &mut cases)?;
+    fs::write(Path::new(&out).join("cases.rs"), cases)
+}
+
+/// A test for each directory that holds data, a module for each that holds such directories.
+fn write_cases(directory: &Path, tests: &mut String) -> io::Result<()> {
+    for path in sorted_entries(directory)? {
+        let name = rust_name(&path);
+        if path.join("data.yaml").exists() {
+            let case = path.display();
+            writeln!(
+                tests,
+                "#[test] fn {name}() {{ crate::federation::run(\"{case}\") }}"
+            )
+            .expect("a String takes all");
+        } else if path.is_dir() {
+            writeln!(tests, "mod {name} {{").expect("a String takes all");
+            write_cases(&path, tests)?;
+            tests.push_str("}\n");
+        }
+    }
+    Ok(())
 }
 
 /// A module for each directory, a test for each file.

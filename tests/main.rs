@@ -2,9 +2,11 @@
 //!
 //! `specs/` holds one behaviour per file, readable as documentation; `spec/` runs them.
 //! `property/` compares random operations with a plain executor; `edge/` runs the real binary;
+//! `federation/` runs cases over GraphQL services that execute their own SDL;
 //! `resilience/` runs it over services that fall; `queue/` puts the stores of deliveries to the test.
 
 mod edge;
+mod federation;
 mod property;
 mod queue;
 mod resilience;
@@ -13,4 +15,9 @@ mod spec;
 /// The files of `specs/`.
 mod specs {
     include!(concat!(env!("OUT_DIR"), "/specs.rs"));
+}
+
+/// The directories of `federation/cases/`.
+mod cases {
+    include!(concat!(env!("OUT_DIR"), "/cases.rs"));
 }

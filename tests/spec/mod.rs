@@ -5,10 +5,10 @@
 
 mod calls;
 mod config;
-mod diff;
+pub(crate) mod diff;
 mod document;
 mod gateway;
-mod json;
+pub(crate) mod json;
 mod log;
 mod queued;
 mod report;
