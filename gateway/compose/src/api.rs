@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use apollo_compiler::ast::{DirectiveList, FieldDefinition, InputValueDefinition};
+use apollo_compiler::ast::{DirectiveList, FieldDefinition, InputValueDefinition, Type, Value};
 use apollo_compiler::collections::{IndexMap, IndexSet};
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::SourceSpan;
-use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::schema::{ExtendedType, InterfaceType};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Node, Schema};
 
@@ -143,21 +143,14 @@ impl<'a> Hidden<'a> {
                 field.ty.inner_named_type(),
                 diagnostics,
             );
-            self.check_arguments(&coordinate, field, diagnostics);
+            self.check_inputs(&coordinate, field.arguments.iter(), diagnostics);
+            self.check_implemented_arguments(ty, field, diagnostics);
         }
         fields.values().any(|field| !is_hidden(&field.directives))
     }
 
     fn check_implements(&self, ty: &ExtendedType, field: &Name, diagnostics: &mut Diagnostics) {
-        let interfaces = match ty {
-            ExtendedType::Object(it) => &it.implements_interfaces,
-            ExtendedType::Interface(it) => &it.implements_interfaces,
-            _ => return,
-        };
-        let visible = interfaces
-            .iter()
-            .filter(|name| !self.types.contains(&****name));
-        for interface in visible.filter_map(|name| self.schema.get_interface(name)) {
+        for interface in self.visible_interfaces(ty) {
             if interface
                 .fields
                 .get(field)
@@ -176,13 +169,51 @@ impl<'a> Hidden<'a> {
         }
     }
 
-    fn check_arguments(
+    /// An argument that an interface has is one of every field that implements it.
+    fn check_implemented_arguments(
         &self,
-        coordinate: &str,
+        ty: &ExtendedType,
         field: &FieldDefinition,
         diagnostics: &mut Diagnostics,
     ) {
-        self.check_inputs(coordinate, field.arguments.iter(), diagnostics);
+        let hidden = field
+            .arguments
+            .iter()
+            .filter(|it| is_hidden(&it.directives));
+        for argument in hidden {
+            let mut interfaces = self.visible_interfaces(ty);
+            let wanted = interfaces.find(|interface| {
+                let declared = interface.fields.get(&field.name);
+                let declared = declared.filter(|it| !is_hidden(&it.directives));
+                let same = declared.and_then(|it| it.argument_by_name(&argument.name));
+                same.is_some_and(|it| !is_hidden(&it.directives))
+            });
+            if let Some(interface) = wanted {
+                let message = format!(
+                    "`{}.{}({}:)` is @inaccessible, and `{}` has it for clients",
+                    ty.name(),
+                    field.name,
+                    argument.name,
+                    interface.name
+                );
+                let found = Diagnostic::error("IMPLEMENTED_BY_INACCESSIBLE", message);
+                diagnostics.push(self.at(found, &argument.name));
+            }
+        }
+    }
+
+    fn visible_interfaces<'b>(
+        &'b self,
+        ty: &'b ExtendedType,
+    ) -> impl Iterator<Item = &'b Node<InterfaceType>> {
+        let interfaces = match ty {
+            ExtendedType::Object(it) => Some(&it.implements_interfaces),
+            ExtendedType::Interface(it) => Some(&it.implements_interfaces),
+            _ => None,
+        };
+        let names = interfaces.into_iter().flatten();
+        let visible = names.filter(|name| !self.types.contains(&****name));
+        visible.filter_map(|name| self.schema.get_interface(name))
     }
 
     /// Whether any input is visible.
@@ -203,6 +234,9 @@ impl<'a> Hidden<'a> {
                     input.ty.inner_named_type(),
                     diagnostics,
                 );
+                if let Some(value) = &input.default_value {
+                    self.check_default(&coordinate, value, &input.ty, diagnostics);
+                }
             } else if input.is_required() {
                 let message = format!(
                     "`{}` of `{owner}` is required, and clients cannot give it",
@@ -215,6 +249,46 @@ impl<'a> Hidden<'a> {
             }
         }
         any
+    }
+
+    /// Whether clients see everything that a default is made of. Its depth is the parser's to bound.
+    fn check_default(
+        &self,
+        coordinate: &str,
+        value: &Node<Value>,
+        ty: &Type,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let hidden = match (&**value, self.schema.types.get(ty.inner_named_type())) {
+            (Value::List(items), _) => {
+                for item in items {
+                    self.check_default(coordinate, item, ty.item_type(), diagnostics);
+                }
+                return;
+            }
+            (Value::Enum(name), Some(ExtendedType::Enum(it))) => it
+                .values
+                .get(name)
+                .is_some_and(|it| is_hidden(&it.directives)),
+            (Value::Object(entries), Some(ExtendedType::InputObject(it))) => {
+                let fields = entries.iter().filter_map(|(name, value)| {
+                    let field = it.fields.get(name)?;
+                    Some((field, value))
+                });
+                let mut hidden = false;
+                for (field, value) in fields {
+                    hidden |= is_hidden(&field.directives);
+                    self.check_default(coordinate, value, &field.ty, diagnostics);
+                }
+                hidden
+            }
+            _ => false,
+        };
+        if hidden {
+            let message = format!("the default of `{coordinate}` uses what is @inaccessible");
+            let found = Diagnostic::error("DEFAULT_VALUE_USES_INACCESSIBLE", message);
+            diagnostics.push(at(found, self.documents, value.location()));
+        }
     }
 
     fn check_reference(
@@ -324,13 +398,14 @@ fn place(documents: &[Document], span: Option<SourceSpan>) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Severity;
     use crate::merge::testing::merged_with;
 
     fn api(sdl: &[&str]) -> Result<String, Diagnostics> {
         let (merged, documents, mut diagnostics) = merged_with(sdl);
         match client_schema(&merged, &documents, &mut diagnostics) {
             Some(schema) => Ok(schema.serialize().no_indent().to_string()),
-            None => Err(diagnostics),
+            None => Err(diagnostics.from(Severity::Warning)),
         }
     }
 
@@ -395,6 +470,18 @@ mod tests {
             (
                 "interface I { a: Int } type A implements I { a: Int @inaccessible b: Int }",
                 "IMPLEMENTED_BY_INACCESSIBLE",
+            ),
+            (
+                "interface I { a(x: Int): Int } type A implements I { a(x: Int @inaccessible): Int }",
+                "IMPLEMENTED_BY_INACCESSIBLE",
+            ),
+            (
+                "enum E { X @inaccessible Y } type A { a(e: [E] = [X]): Int }",
+                "DEFAULT_VALUE_USES_INACCESSIBLE",
+            ),
+            (
+                "input I { x: Int @inaccessible y: Int } input J { i: I = { x: 1 } }",
+                "DEFAULT_VALUE_USES_INACCESSIBLE",
             ),
         ] {
             let said = api(&[&format!("{query}{sdl}")]).expect_err(code);

@@ -12,6 +12,8 @@ pub enum Severity {
     Error,
     /// The graph starts; someone should look.
     Warning,
+    /// The graph starts as it is meant to, most likely: what subgraphs say differs, and this became of it.
+    Hint,
 }
 
 /// A place in a file that a team wrote.
@@ -80,6 +82,14 @@ impl Diagnostic {
         }
     }
 
+    /// A hint.
+    pub fn hint(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Hint,
+            ..Self::error(code, message)
+        }
+    }
+
     /// Says where.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
@@ -128,6 +138,18 @@ impl Diagnostics {
         }
     }
 
+    /// Adds findings, as [`Diagnostics::push`] does.
+    pub fn extend(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        found.into_iter().for_each(|it| self.push(it));
+    }
+
+    /// Those that are at least so bad.
+    #[must_use]
+    pub fn from(&self, severity: Severity) -> Self {
+        let kept = self.0.iter().filter(|it| it.severity <= severity);
+        Self(kept.cloned().collect())
+    }
+
     /// Whether anything keeps the graph from starting.
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(|d| d.severity == Severity::Error)
@@ -161,6 +183,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Hint => "hint",
         };
         match &self.place {
             Some(place) => {
@@ -234,7 +257,11 @@ mod tests {
         }
         assert!(!diagnostics.has_errors() && diagnostics.0.len() == MOST);
         diagnostics.push(Diagnostic::error("E", "late"));
+        diagnostics.push(Diagnostic::hint("H", "by the way"));
         assert!(diagnostics.has_errors());
+        assert_eq!(diagnostics.0.len(), MOST + 2);
+        assert_eq!(diagnostics.from(Severity::Warning).0.len(), MOST + 1);
+        assert_eq!(diagnostics.from(Severity::Error).codes(), ["E"]);
     }
 
     #[test]

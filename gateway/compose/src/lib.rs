@@ -9,6 +9,7 @@ mod check;
 pub mod contract;
 pub mod diagnostic;
 mod document;
+mod federation;
 mod files;
 pub mod join;
 mod lower;
@@ -23,6 +24,7 @@ use apollo_compiler::Name;
 use indexmap::IndexMap;
 
 pub use diagnostic::Diagnostics;
+use diagnostic::Severity;
 pub use files::{GivenHeader, GivenHeaders, GivenQueue, GivenValue};
 pub use files::{
     Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, queues, references,
@@ -36,9 +38,10 @@ use model::{FieldDef, Resolver, Target, TypeDef};
 /// Everything that keeps the graph from starting, and the warnings besides.
 pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let Some(documents) = document::read(files, &mut diagnostics) else {
+    let Some(mut documents) = document::read(files, &mut diagnostics) else {
         return Err(diagnostics);
     };
+    federation::settle(&mut documents, &mut diagnostics);
     let mut merged = merge::merge(&documents, &mut diagnostics);
     let lowered = lower::lower(files, &documents, &merged.types, &mut diagnostics);
     attach(&mut merged.types, &lowered.resolvers);
@@ -63,7 +66,8 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
             warnings: diagnostics,
             version: version::of(files),
         }),
-        _ => Err(diagnostics),
+        // Whoever has to mend something need not know what else could be said.
+        _ => Err(diagnostics.from(Severity::Warning)),
     }
 }
 
@@ -94,5 +98,7 @@ fn answers(field: &FieldDef, resolver: &Resolver) -> bool {
     here.any(|it| !it.external)
 }
 
+#[cfg(test)]
+mod codes;
 #[cfg(test)]
 mod tests;

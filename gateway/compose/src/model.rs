@@ -377,9 +377,9 @@ pub struct FieldDef {
     pub inaccessible: bool,
     /// `@tag` names of every subgraph.
     pub tags: Vec<String>,
-    /// `@listSize` of the first subgraph that has one.
+    /// `@listSize`, of all subgraphs that have one.
     pub list_size: Option<ListSize>,
-    /// `@cost(weight:)` of the first subgraph that has one.
+    /// `@cost(weight:)`, the largest of all subgraphs.
     pub cost: Option<f64>,
     /// `@cacheControl`, the strictest of all subgraphs.
     pub cache: Option<CacheHint>,
@@ -437,7 +437,7 @@ pub struct CacheHint {
     pub inherit: bool,
 }
 
-/// `@cost` of everything but fields, of the first subgraph that has one.
+/// `@cost` of everything but fields, the largest of all subgraphs.
 /// <https://ibm.github.io/graphql-specs/cost-spec.html#sec-The-Cost-Directive>
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Weights {
@@ -496,8 +496,10 @@ pub struct FieldInSubgraph {
     pub requires: Vec<FieldPath>,
     /// `@requires(fields:)`, as written.
     pub required: Option<Arc<SelectionSet>>,
-    /// `@provides(fields:)`, leaf paths below this field.
+    /// `@provides(fields:)`: leaf paths below this field, whatever types stand on the way.
     pub provides: Vec<FieldPath>,
+    /// `@provides(fields:)`, as written.
+    pub provided: Option<Arc<SelectionSet>>,
     /// `@override(from:, label:)`.
     pub overrides: Option<Override>,
 }

@@ -126,12 +126,32 @@ impl<'g> Graph<'g> {
 mod testing {
     //! What the tests of this room share.
 
+    use crate::diagnostic::Severity;
     use crate::merge::testing::files;
+
+    /// What composing these files says, each served by a GraphQL service.
+    pub(super) fn said_of_services(sdl: &[&str]) -> String {
+        said_of(&services(sdl))
+    }
+
+    /// Files `a.graphql`, `b.graphql`, ... of one GraphQL service each.
+    pub(super) fn services(sdl: &[&str]) -> crate::SchemaFiles {
+        let mut files = files(sdl);
+        for (file, sdl) in files.subgraphs.iter_mut().zip(sdl) {
+            file.sdl = (*sdl).to_owned();
+            file.url = Some(format!("http://{}", file.name));
+        }
+        files
+    }
 
     /// What composing these files says, warnings included.
     pub(super) fn said(sdl: &[&str]) -> String {
-        match crate::compose(&files(sdl)) {
-            Ok(graph) => graph.warnings().to_string(),
+        said_of(&files(sdl))
+    }
+
+    fn said_of(files: &crate::SchemaFiles) -> String {
+        match crate::compose(files) {
+            Ok(graph) => graph.warnings().from(Severity::Warning).to_string(),
             Err(found) => found.to_string(),
         }
     }

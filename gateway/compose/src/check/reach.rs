@@ -11,10 +11,13 @@ use apollo_compiler::Name;
 use indexmap::IndexMap;
 
 use super::{Graph, list_size};
-use crate::model::{FieldPath, Resolver, ResolverId, Target, ViewField, ViewId};
+use crate::model::{Resolver, ResolverId, Target, ViewField, ViewId, paths_of};
 
 /// More states than this are not walked: a graph so entangled has been walked enough.
 const MOST_STATES: usize = 100_000;
+
+/// A call that can be made for an object, and the view of it that the call brings.
+pub(super) type Called = (ResolverId, Option<ViewId>);
 
 /// One object type at one place of a response.
 #[derive(Debug, Clone)]
@@ -25,7 +28,7 @@ pub(super) struct State {
     /// What other subgraphs' root fields of the same name answer at the same place.
     pub(super) twins: Vec<ViewId>,
     /// Calls that can be made for it, nearest first, and what each brings of it.
-    pub(super) calls: Vec<(ResolverId, Option<ViewId>)>,
+    pub(super) calls: Vec<Called>,
     /// The nearest list above it, where there can be many of it.
     pub(super) list: Option<List>,
     /// How it was reached.
@@ -54,6 +57,29 @@ struct Way {
 #[derive(Debug, Default)]
 pub(super) struct Reached {
     states: Vec<State>,
+}
+
+impl State {
+    /// The fields that are read there without anything being sent for them.
+    pub(super) fn given<'g>(&self, graph: &Graph<'g>) -> HashSet<&'g Name> {
+        let called = self.calls.iter().filter_map(|(_, view)| view.as_ref());
+        let views = self.known.iter().chain(&self.twins).chain(called);
+        let fields = views.flat_map(|view| &graph.view(*view).fields);
+        let plain = fields.filter(|(_, field)| field.requires.is_none());
+        plain.map(|(name, _)| name).collect()
+    }
+
+    /// Whether a path below the object can be had there.
+    pub(super) fn has(&self, graph: &Graph<'_>, path: &[Name]) -> bool {
+        let had = Had {
+            graph,
+            known: &self.known,
+            calls: &self.calls,
+            deep: false,
+        };
+        let from_twin = |view: &ViewId| has_path(graph, *view, path);
+        had.path(path) || self.twins.iter().any(from_twin)
+    }
 }
 
 impl Reached {
@@ -290,20 +316,25 @@ fn twins(graph: &Graph<'_>, resolver: &Resolver) -> Vec<ViewId> {
 }
 
 /// Every call that can be made for an object, given what is known of it.
-fn calls(graph: &Graph<'_>, ty: &Name, known: &[ViewId]) -> Vec<(ResolverId, Option<ViewId>)> {
+fn calls(graph: &Graph<'_>, ty: &Name, known: &[ViewId]) -> Vec<Called> {
     let mut open: Vec<_> = graph
         .resolvers_of(ty)
         .iter()
         .filter_map(|it| brought(graph, ty, it))
         .collect();
-    let mut calls: Vec<(ResolverId, Option<ViewId>)> = Vec::new();
+    let mut calls: Vec<Called> = Vec::new();
     loop {
         let before = calls.len();
         open.retain(|(resolver, view)| {
-            let available = resolver.inputs.iter().all(|input| {
-                known.iter().any(|view| has_path(graph, *view, input))
-                    || calls.iter().any(|call| brings(graph, call, input))
-            });
+            let had = Had {
+                graph,
+                known,
+                calls: &calls,
+                deep: false,
+            };
+            let sent = resolver.sends.as_deref().map(paths_of).unwrap_or_default();
+            let mut needed = resolver.inputs.iter().chain(&sent);
+            let available = needed.all(|input| had.path(input));
             if available {
                 calls.push((resolver.id, *view));
             }
@@ -312,6 +343,85 @@ fn calls(graph: &Graph<'_>, ty: &Name, known: &[ViewId]) -> Vec<(ResolverId, Opt
         if calls.len() == before {
             return calls;
         }
+    }
+}
+
+/// What can be had of an object: what is known of it, and what calls bring.
+#[derive(Clone, Copy)]
+struct Had<'h, 'g> {
+    graph: &'h Graph<'g>,
+    known: &'h [ViewId],
+    calls: &'h [Called],
+    /// Whether further calls may be made for the objects below, as they may for what a field requires.
+    deep: bool,
+}
+
+impl Had<'_, '_> {
+    fn path(&self, path: &[Name]) -> bool {
+        self.path_without(path, &mut Vec::new())
+    }
+
+    /// Whether a path can be had without the fields that themselves wait for it.
+    fn path_without<'p>(&self, path: &'p [Name], waiting: &mut Vec<&'p Name>) -> bool {
+        let Some((first, rest)) = path.split_first() else {
+            return true;
+        };
+        if waiting.contains(&first) {
+            return false;
+        }
+        let read = self.views().any(|view| {
+            let field = self.graph.view(view).fields.get(first);
+            field.is_some_and(|field| {
+                let below = || field.view.is_some_and(|it| has_path(self.graph, it, rest));
+                (rest.is_empty() || below()) && self.is_given(field, first, waiting)
+            })
+        });
+        read || self
+            .calls
+            .iter()
+            .any(|call| answers(self.graph, call, path))
+            || (self.deep && self.path_below(first, rest))
+    }
+
+    fn views(&self) -> impl Iterator<Item = ViewId> {
+        let called = self.calls.iter().filter_map(|(_, view)| *view);
+        self.known.iter().copied().chain(called)
+    }
+
+    /// Whether a path can be had of some object that a field gives, by calls for that object.
+    fn path_below(&self, field: &Name, path: &[Name]) -> bool {
+        let fields = self
+            .views()
+            .filter_map(|it| self.graph.view(it).fields.get(field)?.view);
+        let mut by_type: IndexMap<Name, Vec<ViewId>> = IndexMap::new();
+        for (ty, view) in fields.flat_map(|it| object_views(self.graph, it)) {
+            by_type.entry(ty).or_default().push(view);
+        }
+        by_type.iter().any(|(ty, known)| {
+            let had = Had {
+                graph: self.graph,
+                known,
+                calls: &calls(self.graph, ty, known),
+                deep: true,
+            };
+            had.path(path)
+        })
+    }
+
+    /// Whether a service can be sent what it requires to answer a field.
+    fn is_given(&self, field: &ViewField, name: &Name, waiting: &[&Name]) -> bool {
+        let Some(required) = &field.requires else {
+            return true;
+        };
+        let paths = paths_of(required);
+        let mut waiting: Vec<&Name> = waiting.iter().copied().chain([name]).collect();
+        let deep = Had {
+            deep: true,
+            ..*self
+        };
+        paths
+            .iter()
+            .all(|path| deep.path_without(path, &mut waiting))
     }
 }
 
@@ -329,10 +439,8 @@ fn brought<'g>(
     Some((resolver, Some(view)))
 }
 
-fn brings(graph: &Graph<'_>, call: &(ResolverId, Option<ViewId>), path: &FieldPath) -> bool {
-    if call.1.is_some_and(|view| has_path(graph, view, path)) {
-        return true;
-    }
+/// Whether a call answers a field itself, and what is below it.
+fn answers(graph: &Graph<'_>, call: &Called, path: &[Name]) -> bool {
     let resolver = &graph.lowered.resolvers[call.0.index()];
     let Target::Field { field, .. } = &resolver.target else {
         return false;

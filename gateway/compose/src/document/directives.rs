@@ -10,7 +10,7 @@ use apollo_compiler::schema::{ExtendedType, InputValueDefinition};
 use apollo_compiler::{Name, Node};
 
 use super::elements::{self, Element};
-use super::names::{FOREIGN, NOT_IMPORTED};
+use super::names::{COMPOSED, FOREIGN, NOT_IMPORTED};
 use super::{Document, Places, invalid_graphql, vocabulary};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::suggest::{closest, did_you_mean};
@@ -33,7 +33,7 @@ impl Check<'_> {
     fn element(&mut self, element: &Element<'_>) {
         let mut seen: HashSet<&Name> = HashSet::new();
         for directive in element.directives.iter() {
-            if directive.name.starts_with(FOREIGN) {
+            if directive.name.starts_with(FOREIGN) || directive.name.starts_with(COMPOSED) {
                 continue;
             }
             let Some(definition) = vocabulary::directive(&directive.name) else {
@@ -115,6 +115,9 @@ impl Check<'_> {
                 .iter()
                 .find(|it| it.name == argument.name)
             {
+                Some(wanted) if not_a_field_set(&argument.value, &wanted.ty) => {
+                    self.not_a_field_set(directive, &argument.value);
+                }
                 Some(wanted) => self.value(&argument.value, &wanted.ty),
                 None => self.unknown_argument(directive, &argument.name, definition),
             }
@@ -128,6 +131,20 @@ impl Check<'_> {
                 );
             }
         }
+    }
+
+    /// Federation has codes of its own for this.
+    fn not_a_field_set(&mut self, directive: &Node<Directive>, value: &Node<Value>) {
+        let code = match directive.name.as_str() {
+            "key" => "KEY_INVALID_FIELDS_TYPE",
+            "requires" => "REQUIRES_INVALID_FIELDS_TYPE",
+            _ => "PROVIDES_INVALID_FIELDS_TYPE",
+        };
+        self.diagnostics.push(
+            Diagnostic::error(code, "not field names in quotes")
+                .at(self.places.node(value))
+                .help("such as \"id\""),
+        );
     }
 
     fn unknown_argument(
@@ -270,6 +287,10 @@ impl Check<'_> {
             quoted.then(|| format!("in quotes: \"{value}\"")),
         ));
     }
+}
+
+fn not_a_field_set(value: &Value, ty: &Type) -> bool {
+    ty.inner_named_type() == "FieldSet" && value.as_str().is_none()
 }
 
 fn with_help(found: Diagnostic, help: Option<String>) -> Diagnostic {

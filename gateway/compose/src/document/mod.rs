@@ -5,8 +5,11 @@
 //! know what the directives mean, nor any other subgraph.
 
 mod built_in;
+mod definitions;
 mod directives;
 mod elements;
+mod field_sets;
+mod links;
 mod names;
 mod places;
 mod roots;
@@ -15,16 +18,20 @@ mod unsupported;
 mod validity;
 mod vocabulary;
 
+pub(crate) use links::{FEDERATION, Link};
+pub(crate) use names::COMPOSED;
 pub(crate) use places::Places;
 pub(crate) use served::is_machinery;
 
-use apollo_compiler::Node;
+use std::collections::HashSet;
+
 use apollo_compiler::Schema;
 use apollo_compiler::ast::{self, Directive, DirectiveList};
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::parser::{Parser, SourceSpan};
 use apollo_compiler::schema::SchemaBuilder;
 use apollo_compiler::validation::DiagnosticList;
+use apollo_compiler::{Name, Node};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, MOST};
 use crate::files::{SchemaFiles, SubgraphFile};
@@ -41,9 +48,17 @@ pub(crate) struct Document {
     pub(crate) file: String,
     /// Whether Federation v1 or v2 says what a type in several files means.
     pub(crate) federation: Federation,
+    /// Whether it was read from a supergraph, in which somebody has composed it already.
+    pub(crate) is_composed: bool,
     /// The source of the GraphQL service that serves the whole file: it answers root fields and
     /// resolves entities by `_entities`. None where each field says who answers it.
     pub(crate) served_by: Option<String>,
+    /// Every `@link` of the file.
+    pub(crate) links: Vec<Link>,
+    /// The types that a specification defines, not the file.
+    pub(crate) machinery: HashSet<Name>,
+    /// The directives that are the file's own; where they are applied their names have a prefix.
+    pub(crate) own_directives: HashSet<Name>,
     /// What the file declares, extensions folded in. Directives carry their
     /// canonical names (`rest`, `key`), whatever the file calls them, and the
     /// root types are `Query`, `Mutation` and `Subscription`.
@@ -58,7 +73,10 @@ pub(crate) enum Federation {
     /// Every type is shareable, and a type of another file is extended.
     V1,
     /// A field belongs to one file unless it is `@shareable`.
-    V2,
+    V2 {
+        /// `9` of v2.9; the last one known for a file that links none.
+        minor: u32,
+    },
 }
 
 impl Document {
@@ -123,7 +141,11 @@ fn parse_one(
     let places = Places::of(file);
     let mut ast = parse_syntax(&file.file, &file.sdl, &places, diagnostics);
     let names = names::of(&ast, file, &places, diagnostics);
+    definitions::check(&ast, &names, &places, diagnostics);
     names.canonicalise(&mut ast);
+    if names.federation == Federation::V1 {
+        field_sets::quote(&mut ast);
+    }
     roots::canonicalise(&mut ast, &places, diagnostics);
     let served_by = served::add(&mut ast, file);
     built_in::add(&mut ast, prefix);
@@ -132,7 +154,11 @@ fn parse_one(
         name: file.name.clone(),
         file: file.file.clone(),
         federation: names.federation,
+        is_composed: file.origin.is_some(),
         served_by,
+        machinery: names.machinery_of(&ast),
+        own_directives: names.own_directives(&ast),
+        links: names.links,
         schema: build(&ast, &places, diagnostics),
         places,
     }

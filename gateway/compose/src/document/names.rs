@@ -1,35 +1,42 @@
 //! What a file calls each directive, and whose rules it follows.
 //!
-//! Owns `@link`: imports, renames, namespaces. After [`Names::canonicalise`] nobody
+//! Owns what links make of names: imports, renames, namespaces. After [`Names::canonicalise`] nobody
 //! else needs to know what a file called `@key`. <https://specs.apollo.dev/link/v1.0/>
 
 use std::collections::{HashMap, HashSet};
 
 use apollo_compiler::ast::{
     self, Definition, Directive, DirectiveList, EnumValueDefinition, FieldDefinition,
-    InputValueDefinition, Value,
+    InputValueDefinition,
 };
 use apollo_compiler::{Name, Node};
 
-use super::{Federation, Places, vocabulary};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::links::{self, Link};
+use super::{Federation, Places, definitions, vocabulary};
+use crate::diagnostic::Diagnostics;
 use crate::files::SubgraphFile;
 
 /// What one file calls directives.
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) federation: Federation,
+    /// Every `@link` of the file.
+    pub(super) links: Vec<Link>,
     /// From the name in the file to what it stands for.
-    links: HashMap<String, Meaning>,
+    meanings: HashMap<String, Meaning>,
     /// Directives that the file defines itself.
     defined: HashSet<String>,
+    /// Those that it asks to be composed.
+    composed: HashSet<String>,
     /// Whether Federation's names must be imported.
     imports: bool,
+    /// Whether a GraphQL service serves the file itself.
+    served: bool,
 }
 
 /// What a name in a file stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
     /// A directive of the vocabulary.
     Known(&'static str),
     /// Something of a specification that is not ours, or of the file itself.
@@ -42,6 +49,8 @@ enum Meaning {
 
 /// The prefix of names that mean something to nobody but the file.
 pub(super) const FOREIGN: &str = "foreign__";
+/// The prefix of names that the file asks to be composed: `@composeDirective`.
+pub(crate) const COMPOSED: &str = "composed__";
 /// The prefix of names that the file would have to import.
 pub(super) const NOT_IMPORTED: &str = "not_imported__";
 /// The namespace of our directives, where a link took the plain name.
@@ -54,24 +63,37 @@ pub(super) fn of(
     places: &Places,
     diagnostics: &mut Diagnostics,
 ) -> Names {
-    let links: Vec<Link> = schema_directives(ast)
-        .filter(|d| d.name == "link")
-        .filter_map(Link::read)
-        .collect();
+    let links = links::read(schema_directives(ast));
+    links::check(&links, places, diagnostics);
     let federation = links.iter().find(|link| link.is_federation());
-    if let Some(link) = federation {
-        link.check_version(places, diagnostics);
-        link.check_imports(places, diagnostics);
-    }
     let declares_source =
         schema_directives(ast).any(|d| d.name == "source" || d.name == "switchboard__source");
-    let v1 = federation.is_none() && !declares_source && file.url.is_some();
+    let served = file.url.is_some() && !declares_source;
     Names {
-        federation: if v1 { Federation::V1 } else { Federation::V2 },
+        federation: match federation {
+            Some(link) => Federation::V2 {
+                minor: link.minor(),
+            },
+            None if served => Federation::V1,
+            None => Federation::V2 {
+                minor: links::LATEST,
+            },
+        },
         imports: federation.is_some(),
-        links: links.iter().flat_map(Link::names).collect(),
+        served,
+        meanings: links.iter().flat_map(names_of).collect(),
+        links,
         defined: defined(ast),
+        composed: composed(ast),
     }
+}
+
+/// What `@composeDirective(name: "@x")` names, whatever the file calls that directive itself.
+fn composed(ast: &ast::Document) -> HashSet<String> {
+    let asked = schema_directives(ast).filter(|it| it.name.ends_with("composeDirective"));
+    let names = asked.filter_map(|it| it.specified_argument_by_name("name")?.as_str());
+    let plain = names.filter_map(|name| name.strip_prefix('@'));
+    plain.map(str::to_owned).collect()
 }
 
 fn schema_directives(ast: &ast::Document) -> impl Iterator<Item = &Node<Directive>> {
@@ -95,159 +117,37 @@ fn defined(ast: &ast::Document) -> HashSet<String> {
         .collect()
 }
 
-/// Access directives and the Federation v2 minor version that defines each.
-const SINCE: [(&str, u32); 3] = [("authenticated", 5), ("requiresScopes", 5), ("policy", 6)];
-
-/// One `@link`.
-struct Link<'a> {
-    directive: &'a Node<Directive>,
-    /// `https://specs.apollo.dev/federation`
-    identity: &'a str,
-    /// `v2.3`
-    version: Option<&'a str>,
-    /// What un-imported names begin with.
-    namespace: &'a str,
-    /// What the specification and the file call each imported directive.
-    imports: Vec<(&'a str, &'a str)>,
-}
-
-impl<'a> Link<'a> {
-    fn read(directive: &'a Node<Directive>) -> Option<Self> {
-        let url = directive
-            .specified_argument_by_name("url")?
-            .as_str()?
-            .trim_end_matches('/');
-        let (identity, version) = match url.rsplit_once('/') {
-            Some((identity, version)) if is_version(version) => (identity, Some(version)),
-            _ => (url, None),
-        };
-        let alias = directive
-            .specified_argument_by_name("as")
-            .and_then(|v| v.as_str());
-        let imports = directive
-            .specified_argument_by_name("import")
-            .and_then(|v| v.as_list());
-        Some(Self {
-            directive,
-            identity,
-            version,
-            namespace: alias.unwrap_or_else(|| identity.rsplit('/').next().unwrap_or(identity)),
-            imports: imports
-                .unwrap_or_default()
-                .iter()
-                .filter_map(import)
-                .collect(),
-        })
-    }
-
-    fn is_federation(&self) -> bool {
-        self.identity == "https://specs.apollo.dev/federation"
-    }
-
-    fn check_version(&self, places: &Places, diagnostics: &mut Diagnostics) {
-        if self
-            .version
-            .is_some_and(|version| version.starts_with("v2."))
-        {
-            return;
-        }
-        let place = match self.directive.specified_argument_by_name("url") {
-            Some(url) => places.node(url),
-            None => places.node(self.directive),
-        };
-        diagnostics.push(
-            Diagnostic::error(
-                "UNKNOWN_FEDERATION_LINK_VERSION",
-                "not a version of the Federation specification that is known here",
-            )
-            .at(place)
-            .help("link a 2.x version: https://specs.apollo.dev/federation/v2.9"),
-        );
-    }
-
-    /// Whoever imports a directive that protects data means it: it must be one of the linked version.
-    fn check_imports(&self, places: &Places, diagnostics: &mut Diagnostics) {
-        let minor = self.version.and_then(|it| it.strip_prefix("v2."));
-        let Some(minor) = minor.and_then(|it| it.parse::<u32>().ok()) else {
-            return;
-        };
-        let later = |theirs: &str| {
-            SINCE
-                .iter()
-                .find(|(name, since)| *name == theirs && minor < *since)
-        };
-        let imports = self.directive.specified_argument_by_name("import");
-        let items = imports.and_then(|it| it.as_list()).unwrap_or_default();
-        for item in items {
-            let Some((name, since)) = import(item).and_then(|(theirs, _)| later(theirs)) else {
-                continue;
-            };
-            let message = format!("@{name} is not part of Federation v2.{minor}");
-            diagnostics.push(
-                Diagnostic::error("INVALID_LINK_DIRECTIVE_USAGE", message)
-                    .at(places.node(item))
-                    .help(format!(
-                        "link https://specs.apollo.dev/federation/v2.{since} or later"
-                    )),
-            );
-        }
-    }
-
-    /// Every name that the link brings into the file.
-    fn names(&self) -> Vec<(String, Meaning)> {
-        // Apollo publishes some directives (`tag`, `inaccessible`, `cost`) as specifications of their own.
-        let apollo = self.identity.starts_with("https://specs.apollo.dev/");
-        let meaning = |name: &str| match vocabulary::names().find(|known| *known == name) {
-            Some(known) if apollo => Meaning::Known(known),
-            _ => Meaning::Foreign,
-        };
-        let mut names: Vec<(String, Meaning)> = Vec::new();
-        for name in vocabulary::names().filter(|_| apollo) {
-            names.push((format!("{}__{name}", self.namespace), meaning(name)));
-        }
-        let own_name = self.identity.rsplit('/').next().unwrap_or(self.identity);
-        names.push((self.namespace.to_owned(), meaning(own_name)));
-        names.extend(
-            self.imports
-                .iter()
-                .map(|(theirs, ours)| ((*ours).to_owned(), meaning(theirs))),
-        );
-        names
-    }
-}
-
-fn is_version(segment: &str) -> bool {
-    let digits = segment.strip_prefix('v').unwrap_or("");
-    !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
-}
-
-/// `"@key"` or `{ name: "@key", as: "@primaryKey" }`; types are not ours to rename.
-fn import(value: &Node<Value>) -> Option<(&str, &str)> {
-    if let Some(name) = value.as_str() {
-        let name = name.strip_prefix('@')?;
-        return Some((name, name));
-    }
-    let object = value.as_object()?;
-    let text = |key: &str| {
-        object
-            .iter()
-            .find(|(name, _)| name == key)?
-            .1
-            .as_str()?
-            .strip_prefix('@')
+/// Every name that a link brings into the file.
+fn names_of(link: &Link) -> Vec<(String, Meaning)> {
+    let known = links::directives(link);
+    let meaning = |name: &str| match known.iter().find(|known| **known == name) {
+        Some(known) => Meaning::Known(known),
+        // What the linked version does not have is a mistake in the link.
+        None if link.is_federation() => Meaning::Unknown,
+        None => Meaning::Foreign,
     };
-    let name = text("name")?;
-    Some((name, text("as").unwrap_or(name)))
+    let namespaced = known.iter().map(|name| {
+        let ours = format!("{}__{name}", link.namespace);
+        (ours, Meaning::Known(name))
+    });
+    let own = (link.namespace.clone(), meaning(link.own_name()));
+    let imports = link.imports.iter().filter_map(|import| {
+        let theirs = import.theirs.strip_prefix('@')?;
+        let ours = import.ours.strip_prefix('@')?;
+        Some((ours.to_owned(), meaning(theirs)))
+    });
+    namespaced.chain([own]).chain(imports).collect()
 }
 
 impl Names {
-    fn meaning(&self, name: &str) -> Meaning {
-        if let Some(meaning) = self.links.get(name) {
+    /// What a name stands for.
+    pub(super) fn meaning(&self, name: &str) -> Meaning {
+        if let Some(meaning) = self.meanings.get(name) {
             return meaning.clone();
         }
         let namespaced = name.split_once("__");
         if namespaced
-            .is_some_and(|(namespace, _)| self.links.get(namespace) == Some(&Meaning::Foreign))
+            .is_some_and(|(namespace, _)| self.meanings.get(namespace) == Some(&Meaning::Foreign))
         {
             return Meaning::Foreign;
         }
@@ -265,10 +165,62 @@ impl Names {
             };
         };
         let free = vocabulary::OURS.contains(&known) || vocabulary::ALWAYS.contains(&known);
+        if self.defined.contains(name) && self.may_be_its_own(known, free) {
+            return Meaning::Foreign;
+        }
         match (free, self.imports) {
             (true, _) | (_, false) => Meaning::Known(known),
             (false, true) => Meaning::NotImported(known),
         }
+    }
+
+    /// Whether a directive that the file defines is another than ours of the same name: a service
+    /// that knows nothing of us may call its own as it likes, and so may who imports Federation's.
+    fn may_be_its_own(&self, known: &str, free: bool) -> bool {
+        match free {
+            true => self.served && vocabulary::is_nobodys_but_ours(known),
+            false => self.imports,
+        }
+    }
+
+    /// What kind of type a specification defines under this name: `federation__FieldSet`, or `FieldSet` where
+    /// a link imports it.
+    pub(super) fn machinery(&self, name: &str) -> Option<&'static str> {
+        if name.starts_with('_') {
+            return definitions::kind_of_machinery(name);
+        }
+        let apollos = || self.links.iter().filter(|link| link.is_apollos());
+        let imported = || {
+            let mut imports = apollos().flat_map(|link| &link.imports);
+            Some(imports.find(|it| it.ours == name)?.theirs.as_str())
+        };
+        let namespaced = || {
+            let (namespace, plain) = name.split_once("__")?;
+            let linked = apollos().any(|link| link.namespace == namespace);
+            (linked || matches!(namespace, "link" | "federation" | "core")).then_some(plain)
+        };
+        imported()
+            .or_else(namespaced)
+            .and_then(definitions::kind_of_machinery)
+    }
+
+    /// The types of a file that a specification defines.
+    pub(super) fn machinery_of(&self, ast: &ast::Document) -> HashSet<Name> {
+        let names = ast.definitions.iter().filter_map(|it| it.name());
+        names
+            .filter(|name| self.machinery(name).is_some())
+            .cloned()
+            .collect()
+    }
+
+    /// The directives that the file defines and that are nobody's else.
+    pub(super) fn own_directives(&self, ast: &ast::Document) -> HashSet<Name> {
+        let definitions = ast.definitions.iter().filter_map(|it| match it {
+            Definition::DirectiveDefinition(it) => Some(&it.name),
+            _ => None,
+        });
+        let own = definitions.filter(|name| self.meaning(name) == Meaning::Foreign);
+        own.cloned().collect()
     }
 
     /// Gives every directive the name by which the rest of the room knows it.
@@ -291,7 +243,11 @@ impl Names {
         match self.meaning(name) {
             Meaning::Known(known) if name == known => None,
             Meaning::Known(known) => Some(Name::new_static_unchecked(known)),
-            Meaning::Foreign => Some(Name::new_unchecked(&format!("{FOREIGN}{name}"))),
+            Meaning::Foreign => {
+                let composed = self.composed.contains(name.as_str());
+                let prefix = if composed { COMPOSED } else { FOREIGN };
+                Some(Name::new_unchecked(&format!("{prefix}{name}")))
+            }
             Meaning::NotImported(_) => Some(Name::new_unchecked(&format!("{NOT_IMPORTED}{name}"))),
             Meaning::Unknown => None,
         }
@@ -299,7 +255,10 @@ impl Names {
 }
 
 /// Every list of directives below a definition.
-fn directive_lists(definition: &mut Definition, see: &mut dyn FnMut(&mut DirectiveList)) {
+pub(super) fn directive_lists(
+    definition: &mut Definition,
+    see: &mut dyn FnMut(&mut DirectiveList),
+) {
     use Definition as D;
     match definition {
         D::SchemaDefinition(it) => see(&mut it.make_mut().directives),
@@ -466,9 +425,26 @@ mod tests {
             |files: &crate::SchemaFiles| parse(files, &mut Diagnostics::default())[0].federation;
         assert_eq!(federation(&files), Federation::V1);
         files.subgraphs[0].sdl = with_source("type A { a: Int }");
-        assert_eq!(federation(&files), Federation::V2);
+        assert_eq!(federation(&files), Federation::V2 { minor: 9 });
         files.subgraphs[0].sdl = format!("{LINK} import: []) type A {{ a: Int }}");
-        assert_eq!(federation(&files), Federation::V2);
+        assert_eq!(federation(&files), Federation::V2 { minor: 3 });
+    }
+
+    #[test]
+    fn what_a_file_defines_itself_is_its_own_where_no_link_brings_the_name() {
+        let mut files = files(
+            "directive @rest(a: Int) on FIELD_DEFINITION directive @key(fields: String) on OBJECT type A @key(fields: \"a\") { a: Int @rest(a: 1) }",
+        );
+        files.subgraphs[0].url = Some("http://a".into());
+        let names = |files: &crate::SchemaFiles| {
+            let documents = parse(files, &mut Diagnostics::default());
+            let ty = documents[0].schema.get_object("A").expect("type A");
+            let field = &ty.fields["a"].directives[0].name;
+            [ty.directives[0].name.to_string(), field.to_string()]
+        };
+        assert_eq!(names(&files), ["key", "foreign__rest"]);
+        files.subgraphs[0].sdl = format!("{LINK} import: []) {}", files.subgraphs[0].sdl);
+        assert_eq!(names(&files), ["foreign__key", "foreign__rest"]);
     }
 
     #[test]

@@ -138,6 +138,9 @@ impl Places {
         let Some(raw) = raw.map(|raw| raw.trim_start_matches([',', ' ', '\t', '\r', '\n'])) else {
             return self.node(value);
         };
+        if !raw.starts_with('"') {
+            return self.node(value);
+        }
         let start = span.end_offset() - raw.len();
         let found = raw_range(raw, part);
         self.bytes(start + found.start..start + found.end)

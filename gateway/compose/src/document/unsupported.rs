@@ -37,7 +37,7 @@ fn unsupported_in(
     let whole = |what: String| vec![(what, document.places.directive(directive))];
     match directive.name.as_str() {
         name @ ("event" | "lookup" | "is" | "require" | "internal" | "interfaceObject"
-        | "composeDirective") => whole(format!("@{name}")),
+        | "context" | "fromContext") => whole(format!("@{name}")),
         name @ ("rest" | "graphql") if is_subscription(element) => {
             whole(format!("@{name} on a Subscription field"))
         }

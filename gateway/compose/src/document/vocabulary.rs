@@ -47,6 +47,11 @@ pub(super) const ALWAYS: [&str; 9] = [
     "cacheControl",
 ];
 
+/// Whether no specification that services know of defines the name.
+pub(super) fn is_nobodys_but_ours(name: &str) -> bool {
+    OURS.contains(&name) || matches!(name, "lookup" | "is" | "require" | "internal")
+}
+
 /// The definition of a directive, by canonical name.
 pub(super) fn directive(name: &str) -> Option<&'static Node<DirectiveDefinition>> {
     VOCABULARY.directive_definitions.get(name)
@@ -69,7 +74,14 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn is_text(scalar: &str) -> bool {
     matches!(
         scalar,
-        "Template" | "Path" | "Duration" | "FieldSet" | "Scope" | "Policy" | "FieldSelectionMap"
+        "Template"
+            | "Path"
+            | "Duration"
+            | "FieldSet"
+            | "Scope"
+            | "Policy"
+            | "FieldSelectionMap"
+            | "ContextFieldValue"
     )
 }
 

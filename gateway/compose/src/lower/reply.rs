@@ -9,7 +9,7 @@ use super::read::Object;
 use super::rest::Lowered;
 use super::scope::is_composite;
 use super::site::{On, Site};
-use super::view::With;
+use super::view::{self, With};
 use super::{Lowering, at};
 use crate::contract::{Kind, TypeId};
 use crate::diagnostic::Diagnostic;
@@ -362,7 +362,7 @@ impl<'a> Lowering<'a> {
         };
         let declared = self.declared(whole.site.document, ty, &field.name);
         With {
-            provides: declared.map_or_else(Vec::new, |it| it.provides.clone()),
+            provides: view::provided(declared.and_then(|it| it.provided.as_deref())),
             own: false,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use apollo_compiler::ast::{FieldDefinition, Type};
-use apollo_compiler::executable::SelectionSet;
+use apollo_compiler::executable::{Selection, SelectionSet};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
@@ -21,9 +21,7 @@ use crate::contract::{Kind, TypeId};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Document, all};
 use crate::mapping::{Entry, Mapping, MappingKind, Spot, constant};
-use crate::model::{
-    FieldInSubgraph, FieldPath, Read, SourceId, SubgraphId, View, ViewField, ViewId,
-};
+use crate::model::{FieldInSubgraph, Read, SourceId, SubgraphId, View, ViewField, ViewId};
 
 /// The table of views. A type that contains itself is one view that refers to itself.
 #[derive(Default)]
@@ -48,9 +46,40 @@ struct Key {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct With {
     /// Fields of other subgraphs that come along: `@provides`.
-    pub(super) provides: Vec<FieldPath>,
+    pub(super) provides: Vec<Provided>,
     /// The reply is that of the entity's own resolver, from which its fields are expected.
     pub(super) own: bool,
+}
+
+/// A path to a leaf that comes along: each field with the type on which it is selected.
+pub(super) type Provided = Vec<(Name, Name)>;
+
+/// The paths of a selection.
+pub(super) fn provided(set: Option<&SelectionSet>) -> Vec<Provided> {
+    let mut found = Vec::new();
+    if let Some(set) = set {
+        gather(set, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+/// The text has been parsed, which bounds its depth.
+fn gather(set: &SelectionSet, way: &mut Provided, found: &mut Vec<Provided>) {
+    for selection in &set.selections {
+        match selection {
+            Selection::Field(field) => {
+                way.push((set.ty.clone(), field.name.clone()));
+                match &field.selection_set {
+                    Some(below) => gather(below, way, found),
+                    None => found.push(way.clone()),
+                }
+                way.pop();
+            }
+            Selection::InlineFragment(inline) => gather(&inline.selection_set, way, found),
+            // A field set has no fragments of its own name.
+            Selection::FragmentSpread(_) => {}
+        }
+    }
 }
 
 impl<'a> Views<'a> {
@@ -167,10 +196,8 @@ impl<'a> Lowering<'a> {
         let is_external = self
             .declared(object.document, ty, &field.name)
             .is_some_and(|declared| declared.external);
-        let is_provided = with
-            .provides
-            .iter()
-            .any(|path| path.first() == Some(&field.name));
+        let mut provided = with.provides.iter();
+        let is_provided = provided.any(|path| is_step(object.document, path, ty, &field.name));
         !is_external || is_provided || self.is_in_key(object.document, ty, &field.name)
     }
 
@@ -253,11 +280,11 @@ impl<'a> Lowering<'a> {
     /// What the view below a field holds beyond its subgraph's own fields.
     fn below(&self, object: &Object<'a>, ty: &Name, field: &FieldDefinition, with: &With) -> With {
         let declared = self.declared(object.document, ty, &field.name);
-        let mut provides = declared.map_or_else(Vec::new, |declared| declared.provides.clone());
+        let mut provides = provided(declared.and_then(|it| it.provided.as_deref()));
         let from_above = with
             .provides
             .iter()
-            .filter(|path| path.first() == Some(&field.name));
+            .filter(|path| is_step(object.document, path, ty, &field.name));
         provides.extend(
             from_above
                 .map(|path| path[1..].to_vec())
@@ -527,6 +554,15 @@ fn below_list(entry: &Entry, len: usize) -> Entry {
     }
 }
 
+/// Whether a provided path begins with a field of an object type: selected on it, or on an interface.
+fn is_step(document: &Document, path: &Provided, ty: &Name, field: &Name) -> bool {
+    let Some((on, first)) = path.first() else {
+        return false;
+    };
+    let is_object = || document.schema.get_object(on).is_some();
+    first == field && (on == ty || !is_object())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{SHOP, file, printed, printed_files, said};
@@ -625,7 +661,7 @@ components:
         files.subgraphs.push(crate::SubgraphFile {
             name: "owner".into(),
             file: "owner.graphql".into(),
-            sdl: "extend schema @source(name: \"owner\", http: { baseURL: \"http://o\" }) type A @key(fields: \"id\") { id: ID! name: String }".into(),
+            sdl: "extend schema @source(name: \"owner\", http: { baseURL: \"http://o\" }) type A @key(fields: \"id\") { id: ID! name: String @shareable }".into(),
             ..Default::default()
         });
         let shown = printed_files(&files);

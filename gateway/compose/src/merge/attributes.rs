@@ -1,20 +1,13 @@
-//! What an element carries besides its shape: description, directives, tags.
+//! What an element carries besides its shape and description: directives, tags.
 //!
 //! Owns how these are merged: the first word counts, in the order of the configuration.
 
-use apollo_compiler::Node;
 use apollo_compiler::ast::{Directive, DirectiveList};
+use apollo_compiler::{Name, Node};
 
-use crate::document::all;
+use crate::document::{COMPOSED, all};
 
-/// The first description.
-pub(super) fn description<'a>(
-    of: impl Iterator<Item = &'a Option<Node<str>>>,
-) -> Option<Node<str>> {
-    of.flatten().next().cloned()
-}
-
-/// The first of each directive that the merged schema keeps.
+/// The first of each directive that the merged schema keeps, and of composed ones each that is different.
 pub(super) fn kept<'a>(of: impl Iterator<Item = &'a DirectiveList>) -> DirectiveList {
     let mut kept: Vec<Node<Directive>> = Vec::new();
     for directive in of.flat_map(|directives| directives.iter()) {
@@ -25,8 +18,18 @@ pub(super) fn kept<'a>(of: impl Iterator<Item = &'a DirectiveList>) -> Directive
         if wanted && !kept.iter().any(|it| it.name == directive.name) {
             kept.push(directive.clone());
         }
+        let composed = composed(directive).filter(|it| !kept.contains(it));
+        kept.extend(composed);
     }
     DirectiveList(kept)
+}
+
+/// A directive that its file asks to be composed, under its own name.
+fn composed(directive: &Node<Directive>) -> Option<Node<Directive>> {
+    let name = directive.name.strip_prefix(COMPOSED)?;
+    let mut composed = directive.clone();
+    composed.make_mut().name = Name::new_unchecked(name);
+    Some(composed)
 }
 
 /// Whether the element is for subgraphs only.

@@ -26,7 +26,7 @@ impl<'a> Merging<'a, '_> {
         let (fields, known) = self.fields(name, CompositeKind::Object, parts);
         self.define(name, CompositeKind::Object, parts, known);
         ExtendedType::Object(Node::new(ObjectType {
-            description: attributes::description(objects().map(|it| &it.description)),
+            description: self.type_description(name, parts),
             name: name.clone(),
             implements_interfaces: united(objects().map(|it| &it.implements_interfaces)),
             directives: attributes::kept(objects().map(|it| &it.directives)),
@@ -35,23 +35,28 @@ impl<'a> Merging<'a, '_> {
     }
 
     pub(super) fn interface(&mut self, name: &'a Name, parts: &[Part<'a>]) -> ExtendedType {
-        let interfaces = || parts.iter().filter_map(|part| part.ty.as_interface());
         let (fields, known) = self.fields(name, CompositeKind::Interface, parts);
         self.define(name, CompositeKind::Interface, parts, known);
+        let interfaces = parts.iter().filter_map(|part| match part.ty {
+            ExtendedType::Interface(it) => Some(&it.implements_interfaces),
+            ExtendedType::Object(it) => Some(&it.implements_interfaces),
+            _ => None,
+        });
         ExtendedType::Interface(Node::new(InterfaceType {
-            description: attributes::description(interfaces().map(|it| &it.description)),
+            description: self.type_description(name, parts),
             name: name.clone(),
-            implements_interfaces: united(interfaces().map(|it| &it.implements_interfaces)),
-            directives: attributes::kept(interfaces().map(|it| &it.directives)),
+            implements_interfaces: united(interfaces),
+            directives: attributes::kept(parts.iter().map(|it| it.ty.directives())),
             fields,
         }))
     }
 
     pub(super) fn union(&mut self, name: &'a Name, parts: &[Part<'a>]) -> ExtendedType {
         let unions = || parts.iter().filter_map(|part| part.ty.as_union());
+        self.same_members(name, parts);
         self.define(name, CompositeKind::Union, parts, IndexMap::new());
         ExtendedType::Union(Node::new(UnionType {
-            description: attributes::description(unions().map(|it| &it.description)),
+            description: self.type_description(name, parts),
             name: name.clone(),
             directives: attributes::kept(unions().map(|it| &it.directives)),
             members: united(unions().map(|it| &it.members)),
@@ -68,6 +73,10 @@ impl<'a> Merging<'a, '_> {
                     .push(FieldPart { part: *part, field });
             }
         }
+        for it in self.inherited(parts) {
+            gathered.entry(&it.field.name).or_default().push(it);
+        }
+        self.same_fields(ty, kind, parts, &gathered);
         let merged = gathered.values().map(|of| self.field(ty, kind, of));
         let (fields, known): (Vec<_>, Vec<_>) = merged.unzip();
         (
@@ -123,7 +132,10 @@ impl<'a> Merging<'a, '_> {
     }
 }
 
-fn declared_fields(ty: &ExtendedType) -> Box<dyn Iterator<Item = &Node<FieldDefinition>> + '_> {
+/// The fields of an object or interface.
+pub(super) fn declared_fields(
+    ty: &ExtendedType,
+) -> Box<dyn Iterator<Item = &Node<FieldDefinition>> + '_> {
     match ty {
         ExtendedType::Object(it) => Box::new(it.fields.values()),
         ExtendedType::Interface(it) => Box::new(it.fields.values()),

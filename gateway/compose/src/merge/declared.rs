@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use super::{Site, clash, entity, is_root};
 use crate::diagnostic::Diagnostics;
 use crate::document::{self, Document};
+use crate::federation;
 use crate::model::{Key, SubgraphId};
 
 /// Every declaration of the graph.
@@ -28,6 +29,8 @@ pub(super) struct Declared<'a> {
     pub(super) keys: HashMap<(SubgraphId, &'a Name), Vec<Key>>,
     /// The fields of each subgraph that a key of its own names: type and field.
     pub(super) key_fields: HashSet<(SubgraphId, Name, Name)>,
+    /// The fields that each subgraph provides somewhere: type and field.
+    pub(super) provided: HashSet<(SubgraphId, Name, Name)>,
 }
 
 /// One subgraph's declaration of a type.
@@ -53,10 +56,15 @@ impl<'a> Declared<'a> {
             directions: HashMap::new(),
             keys: HashMap::new(),
             key_fields: HashSet::new(),
+            provided: HashSet::new(),
         };
         for document in documents {
+            let id = document.subgraph;
+            let provided = federation::provided(document).into_iter();
+            let provided = provided.map(|(ty, field)| (id, ty, field));
+            declared.provided.extend(provided);
             let types = document.schema.types.values();
-            for ty in types.filter(|ty| !ty.is_built_in() && !is_machinery(ty.name())) {
+            for ty in types.filter(|ty| !ty.is_built_in() && !is_machinery(document, ty.name())) {
                 declared.add(Part { document, ty }, diagnostics);
             }
         }
@@ -128,6 +136,14 @@ impl<'a> Declared<'a> {
         }
     }
 
+    /// Whether a type is an interface or a union in any subgraph.
+    pub(super) fn is_abstract(&self, name: &Name) -> bool {
+        let parts = self.types.get(name).into_iter().flatten();
+        parts
+            .into_iter()
+            .any(|it| it.ty.is_interface() || it.ty.is_union())
+    }
+
     /// Whether every value of one type is a value of the other.
     pub(super) fn is_subtype(&self, sub: &Name, sup: &Name) -> bool {
         self.supertypes
@@ -136,9 +152,9 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// What Federation v1 libraries print into a service's SDL.
-fn is_machinery(name: &str) -> bool {
-    matches!(name, "_Any" | "_Entity" | "_Service" | "_FieldSet")
+/// What libraries print into a service's SDL of the specifications that it uses.
+fn is_machinery(document: &Document, name: &Name) -> bool {
+    document.machinery.contains(name)
         || name.starts_with("link__")
         || name.starts_with("federation__")
         || name.starts_with("core__")
@@ -146,11 +162,15 @@ fn is_machinery(name: &str) -> bool {
 
 /// One name is one kind of type; what disagrees with the first declaration is left out.
 fn same_kind(name: &Name, parts: &mut Vec<Part<'_>>, diagnostics: &mut Diagnostics) {
-    let Some(first) = parts.first().copied() else {
+    // An interface's object stands for the interface.
+    let mut proper = parts.iter().filter(|part| !part.is_interface_object());
+    let Some(first) = proper.next().or(parts.first()).copied() else {
         return;
     };
-    let agrees =
-        |part: &Part<'_>| std::mem::discriminant(part.ty) == std::mem::discriminant(first.ty);
+    let agrees = |part: &Part<'_>| {
+        let stands_in = part.is_interface_object() && first.ty.is_interface();
+        stands_in || std::mem::discriminant(part.ty) == std::mem::discriminant(first.ty)
+    };
     if parts.iter().all(agrees) {
         return;
     }

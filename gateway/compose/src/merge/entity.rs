@@ -1,24 +1,19 @@
-//! What `@key`, `@requires` and `@provides` name.
+//! What `@key` names.
 
-use apollo_compiler::ast::FieldDefinition;
+use apollo_compiler::Name;
 use apollo_compiler::schema::ExtendedType;
-use apollo_compiler::{Name, Node};
 
 use super::field_set::{self, Rules};
-use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::document::{Document, all, first};
-use crate::model::{FieldPath, Key};
+use crate::diagnostic::Diagnostics;
+use crate::document::{Document, all};
+use crate::model::Key;
 
 const KEY: Rules = Rules {
     invalid: "KEY_INVALID_FIELDS",
     arguments: "KEY_FIELDS_HAS_ARGS",
+    directives: "KEY_DIRECTIVE_IN_FIELDS_ARG",
+    without_arguments: true,
     ty: Some("KEY_FIELDS_SELECT_INVALID_TYPE"),
-};
-
-const PROVIDES: Rules = Rules {
-    invalid: "PROVIDES_INVALID_FIELDS",
-    arguments: "PROVIDES_FIELDS_HAS_ARGS",
-    ty: None,
 };
 
 /// The keys of a type in one file, and the fields that they name: type and field.
@@ -44,40 +39,6 @@ pub(super) fn keys(
         fields.extend(set.fields);
     }
     (keys, fields)
-}
-
-/// The fields below a field that this path answers although another subgraph owns them.
-pub(super) fn provides(
-    document: &Document,
-    field: &Node<FieldDefinition>,
-    diagnostics: &mut Diagnostics,
-) -> Vec<FieldPath> {
-    let Some(directive) = first(&field.directives, "provides") else {
-        return Vec::new();
-    };
-    let Some(value) = directive.specified_argument_by_name("fields") else {
-        return Vec::new();
-    };
-    let ty = field.ty.inner_named_type();
-    let composite = document
-        .schema
-        .types
-        .get(ty)
-        .is_some_and(|ty| ty.is_object() || ty.is_interface());
-    if !composite {
-        diagnostics.push(
-            Diagnostic::error(
-                "PROVIDES_ON_NON_OBJECT_FIELD",
-                format!(
-                    "`{}` is `{}`, which has no fields to provide",
-                    field.name, field.ty
-                ),
-            )
-            .at(document.places.directive(directive)),
-        );
-        return Vec::new();
-    }
-    field_set::read(document, ty, value, &PROVIDES, diagnostics).leaves
 }
 
 #[cfg(test)]
@@ -138,7 +99,7 @@ mod tests {
             (
                 "id @skip",
                 4,
-                "KEY_INVALID_FIELDS",
+                "KEY_DIRECTIVE_IN_FIELDS_ARG",
                 "a field set takes no directives",
             ),
             (
@@ -180,7 +141,7 @@ mod tests {
         let (merged, diagnostics) = merged(&[
             "type A @key(fields: \"id\") { id: ID! d: D @external w: Int @requires(fields: \"d { x }\") } type D { x: Int @external } \
              type B { a: A @provides(fields: \"d { x }\") }",
-            "type A @key(fields: \"id\") { id: ID! d: D } type D { x: Int }",
+            "type A @key(fields: \"id\") { id: ID! d: D @shareable } type D { x: Int @shareable }",
         ]);
         assert!(diagnostics.is_empty(), "{diagnostics}");
         assert_eq!(
@@ -209,7 +170,7 @@ mod tests {
                 "PROVIDES_INVALID_FIELDS",
             ),
             (
-                "type A { a: A @provides(fields: \"b(x: 1)\") b: Int }",
+                "type A { a: A @provides(fields: \"b\") b(x: Int): Int @external }",
                 "PROVIDES_FIELDS_HAS_ARGS",
             ),
         ] {

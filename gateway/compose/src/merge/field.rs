@@ -6,18 +6,21 @@ use apollo_compiler::ast::{FieldDefinition, Type};
 
 use super::declared::Part;
 use super::input_value::{Owners, Rules};
+use super::presence::hint;
 use super::{
-    Merging, Site, attributes, cache, clash, entity, ownership, requires, variance, weights,
+    Merging, Site, attributes, cache, clash, overriding, ownership, provides, requires, variance,
+    weights,
 };
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::first;
-use crate::model::{CompositeKind, FieldDef, FieldInSubgraph, ListSize, paths_of};
+use crate::model::{CompositeKind, FieldDef, FieldInSubgraph, paths_of};
 
 const ARGUMENT_RULES: Rules = Rules {
     noun: "argument",
     type_mismatch: "FIELD_ARGUMENT_TYPE_MISMATCH",
     default_mismatch: "FIELD_ARGUMENT_DEFAULT_MISMATCH",
     missing: "REQUIRED_ARGUMENT_MISSING_IN_SOME_SUBGRAPH",
+    left_out: "INCONSISTENT_ARGUMENT_PRESENCE",
 };
 
 /// One subgraph's declaration of a field.
@@ -32,7 +35,11 @@ impl FieldPart<'_> {
         self.part.document.places.name(&self.field.name)
     }
 
-    fn type_place(&self) -> Place {
+    pub(super) fn subgraph_name(&self) -> &str {
+        &self.part.document.name
+    }
+
+    pub(super) fn type_place(&self) -> Place {
         self.part
             .document
             .places
@@ -52,10 +59,8 @@ impl<'a> Merging<'a, '_> {
         kind: CompositeKind,
         parts: &[FieldPart<'a>],
     ) -> (FieldDefinition, FieldDef) {
-        let mut subgraphs: Vec<FieldInSubgraph> = parts
-            .iter()
-            .map(|part| self.in_subgraph(ty, part))
-            .collect();
+        let mut subgraphs: Vec<FieldInSubgraph> =
+            parts.iter().map(|part| self.in_subgraph(part)).collect();
         if kind == CompositeKind::Object {
             ownership::check(self.declared, ty, parts, &mut subgraphs, self.diagnostics);
         }
@@ -69,16 +74,20 @@ impl<'a> Merging<'a, '_> {
             &answering
         };
         let merged = self.merged_field(ty, declaring);
-        self.externals_agree(ty, &merged.ty, parts, &subgraphs);
+        self.contextual_arguments(ty, parts);
+        self.externals_agree(ty, &merged, parts, &subgraphs);
         let known = known(&merged, parts, subgraphs);
         (merged, known)
     }
 
-    fn in_subgraph(&mut self, ty: &'a Name, it: &FieldPart<'a>) -> FieldInSubgraph {
+    fn in_subgraph(&mut self, it: &FieldPart<'a>) -> FieldInSubgraph {
         let document = it.part.document;
+        // An interface's object gives its fields to object types under its own name.
+        let ty = it.part.ty.name();
         let is_key = self.is_key_field(ty, it);
         let shareable = ownership::is_shareable(it) || is_key;
         let required = requires::of(document, ty, it.field, self.diagnostics);
+        let provided = provides::of(document, it.field, self.diagnostics);
         FieldInSubgraph {
             subgraph: document.subgraph,
             ty: it.field.ty.clone(),
@@ -86,8 +95,9 @@ impl<'a> Merging<'a, '_> {
             shareable,
             requires: required.as_deref().map(paths_of).unwrap_or_default(),
             required,
-            provides: entity::provides(document, it.field, self.diagnostics),
-            overrides: ownership::overrides(it),
+            provides: provided.as_deref().map(paths_of).unwrap_or_default(),
+            provided,
+            overrides: overriding::written(it),
         }
     }
 
@@ -99,11 +109,19 @@ impl<'a> Merging<'a, '_> {
     fn merged_field(&mut self, ty: &Name, parts: &[FieldPart<'a>]) -> FieldDefinition {
         let first = parts[0].field;
         let merged = variance::covering(self.declared, parts.iter().map(|it| &it.field.ty));
-        if merged.is_none() {
-            self.push(type_mismatch(ty, parts));
+        match merged {
+            None => self.push(type_mismatch(ty, parts)),
+            Some(_) if parts.iter().all(|it| it.field.ty == first.ty) => {}
+            Some(ref merged) => self.push(other_types(ty, parts, merged)),
         }
+        let coordinate = format!("{ty}.{}", first.name);
+        let said = parts.iter().map(|it| {
+            let field = it.field;
+            (it.part.document, &field.name, field.description.as_ref())
+        });
+        let description = self.description(&coordinate, said);
         let owners = Owners {
-            name: format!("{ty}.{}", first.name),
+            name: coordinate,
             lists: parts
                 .iter()
                 .map(|it| {
@@ -116,30 +134,11 @@ impl<'a> Merging<'a, '_> {
                 .collect(),
         };
         FieldDefinition {
-            description: attributes::description(parts.iter().map(|it| &it.field.description)),
+            description,
             name: first.name.clone(),
             arguments: self.input_values(&owners, &ARGUMENT_RULES),
             ty: merged.unwrap_or_else(|| first.ty.clone()),
             directives: attributes::kept(parts.iter().map(|it| &it.field.directives)),
-        }
-    }
-
-    /// Who declares a field `@external` must expect what its owners answer.
-    fn externals_agree(
-        &mut self,
-        ty: &Name,
-        merged: &Type,
-        parts: &[FieldPart<'a>],
-        subgraphs: &[FieldInSubgraph],
-    ) {
-        for (it, known) in parts.iter().zip(subgraphs) {
-            if known.external && !variance::covers(self.declared, &it.field.ty, merged) {
-                let message = format!(
-                    "`{ty}.{}` is `{merged}` where it is answered, not `{}`",
-                    it.field.name, it.field.ty
-                );
-                self.push(Diagnostic::error("EXTERNAL_TYPE_MISMATCH", message).at(it.type_place()));
-            }
         }
     }
 }
@@ -164,45 +163,42 @@ fn known(
         resolvers: Vec::new(),
         inaccessible: directives().any(attributes::inaccessible),
         tags: attributes::tags(directives()),
-        list_size: directives().find_map(|it| Some(list_size(first(it, "listSize")?))),
-        cost: directives().find_map(weights::weight_of),
+        list_size: weights::list_size(directives()),
+        cost: weights::largest(directives()),
         demands: Vec::new(),
         cache: cache::hint(directives()),
     }
 }
 
-/// <https://ibm.github.io/graphql-specs/cost-spec.html#sec-The-List-Size-Directive>
-fn list_size(directive: &Node<apollo_compiler::ast::Directive>) -> ListSize {
-    let texts = |name: &str| {
-        let value = directive.specified_argument_by_name(name);
-        let items = value.map(|it| it.as_list().unwrap_or(std::slice::from_ref(it)));
-        let texts = items
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|it| it.as_str());
-        texts.map(str::to_owned).collect()
-    };
-    let assumed = directive.specified_argument_by_name("assumedSize");
-    let one = directive.specified_argument_by_name("requireOneSlicingArgument");
-    ListSize {
-        assumed: assumed.and_then(|it| u32::try_from(it.to_i32()?).ok()),
-        slicing_arguments: texts("slicingArguments"),
-        sized_fields: texts("sizedFields"),
-        require_one_slicing_argument: one.and_then(|it| it.to_bool()).unwrap_or(true),
-    }
-}
-
-fn type_mismatch(ty: &Name, parts: &[FieldPart<'_>]) -> Diagnostic {
+/// What each subgraph declares.
+fn types(parts: &[FieldPart<'_>]) -> Vec<Site> {
     let sites = parts.iter().map(|it| Site {
         place: it.type_place(),
         word: format!("`{}` here", it.field.ty),
     });
+    sites.collect()
+}
+
+fn other_types(ty: &Name, parts: &[FieldPart<'_>], merged: &Type) -> Diagnostic {
+    let first = parts[0].field;
+    let message = format!(
+        "`{ty}.{}` is `{merged}` for clients, `{}` here",
+        first.name, first.ty
+    );
+    hint(
+        "INCONSISTENT_BUT_COMPATIBLE_FIELD_TYPE",
+        message,
+        types(parts),
+    )
+}
+
+fn type_mismatch(ty: &Name, parts: &[FieldPart<'_>]) -> Diagnostic {
     let first = parts[0].field;
     let message = format!(
         "`{ty}.{}` is `{}` here and another type elsewhere",
         first.name, first.ty
     );
-    clash("FIELD_TYPE_MISMATCH", message, sites.collect())
+    clash("FIELD_TYPE_MISMATCH", message, types(parts))
         .help("declare one type, or an interface or union that covers both")
 }
 
@@ -270,27 +266,40 @@ mod tests {
         assert!(
             said(&[
                 "type A @shareable { a(x: Int = 1): Int }",
-                "type A @shareable { a(x: Int): Int }"
+                "type A @shareable { a(x: Int = 2): Int }"
             ])
             .starts_with("error[FIELD_ARGUMENT_DEFAULT_MISMATCH] a.graphql:2:32")
         );
     }
 
     #[test]
-    fn an_external_field_is_answered_elsewhere_and_as_expected() {
-        let owner = "type A @key(fields: \"id\") { id: ID! a: Int }";
+    fn a_default_of_some_subgraphs_is_none_and_told() {
+        let both = [
+            "type A @shareable { a(x: Int = 1): Int }",
+            "type A @shareable { a(x: Int): Int }",
+        ];
+        assert_eq!(printed(&both), "type A { a(x: Int): Int }");
         assert_eq!(
-            said(&[
-                owner,
-                "type A @key(fields: \"id\") { id: ID! a: String @external b: Int @requires(fields: \"a\") }"
-            ]),
-            "error[EXTERNAL_TYPE_MISMATCH] b.graphql:2:40\n  \
-             2 | type A @key(fields: \"id\") { id: ID! a: String @external b: Int @requires(fields: \"a\") }\n    \
-             |                                        ^^^^^^ `A.a` is `Int` where it is answered, not `String`\n"
+            said(&both),
+            "warning[INCONSISTENT_DEFAULT_VALUE_PRESENCE] a.graphql:2:32\n  \
+             2 | type A @shareable { a(x: Int = 1): Int }\n    \
+             |                                ^ the argument `x` of `A.a` has `1` here and another default elsewhere\n  \
+             at b.graphql:2:23\n  \
+             2 | type A @shareable { a(x: Int): Int }\n    \
+             |                       ^ no default here\n  \
+             help: no default is used: give the same one in every subgraph\n"
         );
+    }
+
+    #[test]
+    fn an_argument_that_is_left_out_is_told() {
+        let said = said(&[
+            "type A @shareable { a(x: Int): Int }",
+            "type A @shareable { a: Int }",
+        ]);
         assert!(
-            said(&["type A { a: Int @external b: Int @requires(fields: \"a\") }"])
-                .starts_with("error[EXTERNAL_MISSING_ON_BASE] a.graphql:2:10")
+            said.starts_with("warning[INCONSISTENT_ARGUMENT_PRESENCE] a.graphql:2:23\n"),
+            "{said}"
         );
     }
 

@@ -22,8 +22,12 @@ const MAX_DEPTH: usize = 16;
 pub(super) struct Rules {
     /// A name that is not a field, or a text that is not a field set.
     pub(super) invalid: &'static str,
-    /// Arguments are given.
+    /// Arguments are given, or a field has some where values must be compared.
     pub(super) arguments: &'static str,
+    /// Directives are given.
+    pub(super) directives: &'static str,
+    /// Whether fields that take arguments can be named at all.
+    pub(super) without_arguments: bool,
     /// An interface or union where values must be compared.
     pub(super) ty: Option<&'static str>,
 }
@@ -91,7 +95,11 @@ impl<'a> Reader<'a> {
                         Diagnostic::error(self.rules.arguments, "a field set takes no arguments");
                     return self.refused(range, found);
                 }
-                "@" => return self.refuse(range, "a field set takes no directives"),
+                "@" => {
+                    let found =
+                        Diagnostic::error(self.rules.directives, "a field set takes no directives");
+                    return self.refused(range, found);
+                }
                 _ => return self.refuse(range, "not a field name"),
             }
         }
@@ -114,6 +122,10 @@ impl<'a> Reader<'a> {
             .types
             .get(inner)
             .filter(|ty| !ty.is_leaf() && !ty.is_input_object());
+        if self.rules.without_arguments && !field.arguments.is_empty() {
+            let message = format!("`{ty}.{name}` takes arguments, and nobody gives them here");
+            return self.refused(range, Diagnostic::error(self.rules.arguments, message));
+        }
         self.comparable(ty, field, composite, range.clone())?;
         path.push(field.name.clone());
         let nested = self.peek() == "{";

@@ -6,12 +6,14 @@ use apollo_compiler::{Name, Node};
 use super::declared::Part;
 use super::input_value::{Owners, Rules};
 use super::{Merging, Site, attributes, clash};
+use crate::diagnostic::{Diagnostics, Severity};
 
 const RULES: Rules = Rules {
     noun: "field",
     type_mismatch: "FIELD_TYPE_MISMATCH",
     default_mismatch: "INPUT_FIELD_DEFAULT_MISMATCH",
     missing: "REQUIRED_INPUT_FIELD_MISSING_IN_SOME_SUBGRAPH",
+    left_out: "INCONSISTENT_INPUT_OBJECT_FIELD",
 };
 
 impl<'a> Merging<'a, '_> {
@@ -29,14 +31,18 @@ impl<'a> Merging<'a, '_> {
             name: name.to_string(),
             lists: lists.collect(),
         };
-        let before = self.diagnostics.0.len();
+        let errors = |it: &Diagnostics| {
+            let errors = it.0.iter().filter(|it| it.severity == Severity::Error);
+            errors.count()
+        };
+        let before = errors(self.diagnostics);
         let fields = self.input_values(&owners, &RULES);
-        if fields.is_empty() && self.diagnostics.0.len() == before {
+        if fields.is_empty() && errors(self.diagnostics) == before {
             self.push(empty(name, parts));
         }
         let inputs = || parts.iter().filter_map(|part| part.ty.as_input_object());
         ExtendedType::InputObject(Node::new(InputObjectType {
-            description: attributes::description(inputs().map(|it| &it.description)),
+            description: self.type_description(name, parts),
             name: name.clone(),
             directives: attributes::kept(inputs().map(|it| &it.directives)),
             fields: fields.into_iter().map(|it| (it.name.clone(), it)).collect(),

@@ -7,6 +7,7 @@ use apollo_compiler::{Name, Node};
 use indexmap::IndexMap;
 
 use super::{Merging, Site, attributes, clash, variance};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::document::Document;
 
 /// One input value and the declarations that have it.
@@ -19,6 +20,8 @@ pub(super) struct Rules {
     pub(super) type_mismatch: &'static str,
     pub(super) default_mismatch: &'static str,
     pub(super) missing: &'static str,
+    /// An optional one that not every subgraph declares.
+    pub(super) left_out: &'static str,
 }
 
 /// Who declares a list of input values, and at which place each declaration stands.
@@ -66,16 +69,40 @@ impl<'a> Merging<'a, '_> {
         if ty.is_none() {
             self.push(type_mismatch(owner, of, rules));
         }
-        if of.iter().any(|(_, it)| default(it) != default(first)) {
-            self.push(default_mismatch(owner, of, rules));
+        let default_value = self.default_value(owner, of, rules);
+        let alike = of.iter().all(|(_, it)| it.ty == first.ty);
+        if ty.is_some() && !alike {
+            self.push(other_types(owner, of, rules));
         }
         InputValueDefinition {
-            description: attributes::description(of.iter().map(|(_, it)| &it.description)),
+            description: self.description(
+                &format!("{owner}.{}", first.name),
+                of.iter()
+                    .map(|(document, it)| (*document, &it.name, it.description.as_ref())),
+            ),
             name: first.name.clone(),
             ty: ty.map_or_else(|| first.ty.clone(), |ty| first.ty.same_location(ty)),
-            default_value: first.default_value.clone(),
+            default_value,
             directives: attributes::kept(of.iter().map(|(_, it)| &it.directives)),
         }
+    }
+
+    /// The default that every declaration has; none where only some have one.
+    fn default_value(
+        &mut self,
+        owner: &str,
+        of: &Declarations<'a>,
+        rules: &Rules,
+    ) -> Option<Node<Value>> {
+        let mut said = of.iter().filter_map(|(_, it)| it.default_value.as_ref());
+        let first = said.next()?;
+        if said.any(|it| it != first) {
+            self.push(default_mismatch(owner, of, rules));
+        } else if of.iter().any(|(_, it)| it.default_value.is_none()) {
+            self.push(default_presence(owner, of, rules));
+            return None;
+        }
+        Some(first.clone())
     }
 
     fn missing_somewhere(
@@ -85,12 +112,11 @@ impl<'a> Merging<'a, '_> {
         of: &Declarations<'a>,
         rules: &Rules,
     ) {
-        let Some((document, required)) = of.iter().find(|(_, it)| it.is_required()) else {
-            return;
-        };
+        let required = of.iter().find(|(_, it)| it.is_required());
+        let (document, declared) = required.unwrap_or(&of[0]);
         let has = |document: &Document| of.iter().any(|(it, _)| std::ptr::eq(*it, document));
         let site = Site {
-            place: document.places.name(&required.name),
+            place: document.places.name(&declared.name),
             word: String::new(),
         };
         let missing =
@@ -102,30 +128,47 @@ impl<'a> Merging<'a, '_> {
                     place: document.places.name(owner),
                     word: format!("without `{name}` here"),
                 });
-        let message = format!(
-            "the {} `{name}` of `{}` is required here and missing in another subgraph",
-            rules.noun, owners.name
-        );
-        self.push(
-            clash(
+        let sites = std::iter::once(site).chain(missing).collect();
+        let what = format!("the {} `{name}` of `{}`", rules.noun, owners.name);
+        self.push(match required {
+            Some(_) => clash(
                 rules.missing,
-                message,
-                std::iter::once(site).chain(missing).collect(),
+                format!("{what} is required here and missing in another subgraph"),
+                sites,
             )
             .help("declare it in every subgraph, make it nullable, or give it a default"),
-        );
+            None => milder(
+                Severity::Warning,
+                clash(
+                    rules.left_out,
+                    format!("{what} is left out: not every subgraph would understand it"),
+                    sites,
+                ),
+            ),
+        });
     }
 }
 
-fn default(value: &InputValueDefinition) -> Option<&Value> {
-    value.default_value.as_deref()
+/// The same finding, which keeps no graph from starting.
+fn milder(severity: Severity, found: Diagnostic) -> Diagnostic {
+    Diagnostic { severity, ..found }
 }
 
-fn type_mismatch(
-    owner: &str,
-    of: &Declarations<'_>,
-    rules: &Rules,
-) -> crate::diagnostic::Diagnostic {
+fn other_types(owner: &str, of: &Declarations<'_>, rules: &Rules) -> Diagnostic {
+    let mut found = type_mismatch(owner, of, rules);
+    found.code = "INCONSISTENT_BUT_COMPATIBLE_ARGUMENT_TYPE";
+    found.help = Some("a value has to satisfy all of them".to_owned());
+    milder(Severity::Hint, found)
+}
+
+fn default_presence(owner: &str, of: &Declarations<'_>, rules: &Rules) -> Diagnostic {
+    let mut found = default_mismatch(owner, of, rules);
+    found.code = "INCONSISTENT_DEFAULT_VALUE_PRESENCE";
+    found.help = Some("no default is used: give the same one in every subgraph".to_owned());
+    milder(Severity::Warning, found)
+}
+
+fn type_mismatch(owner: &str, of: &Declarations<'_>, rules: &Rules) -> Diagnostic {
     let sites = of.iter().map(|(document, it)| Site {
         place: document.places.node(&it.ty),
         word: format!("`{}` here", it.ty),
@@ -139,11 +182,7 @@ fn type_mismatch(
         .help("a value must fit every subgraph that takes it: declare one type")
 }
 
-fn default_mismatch(
-    owner: &str,
-    of: &Declarations<'_>,
-    rules: &Rules,
-) -> crate::diagnostic::Diagnostic {
+fn default_mismatch(owner: &str, of: &Declarations<'_>, rules: &Rules) -> Diagnostic {
     let shown = |it: &InputValueDefinition| {
         it.default_value
             .as_ref()

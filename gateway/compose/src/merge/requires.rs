@@ -1,21 +1,21 @@
 //! What `@requires` names: a selection, with arguments and fragments where they are wanted.
-//!
-//! Plain field sets are read by [`field_set`], which underlines the very word that is wrong.
 
 use std::sync::Arc;
 
 use apollo_compiler::ast::FieldDefinition;
-use apollo_compiler::executable::{FieldSet, SelectionSet};
-use apollo_compiler::validation::Valid;
+use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::{Name, Node};
 
-use super::field_set::{self, Rules};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use super::field_set::Rules;
+use super::selected;
+use crate::diagnostic::Diagnostics;
 use crate::document::{Document, first};
 
 const RULES: Rules = Rules {
     invalid: "REQUIRES_INVALID_FIELDS",
     arguments: "REQUIRES_INVALID_FIELDS",
+    directives: "REQUIRES_DIRECTIVE_IN_FIELDS_ARG",
+    without_arguments: false,
     ty: None,
 };
 
@@ -28,29 +28,7 @@ pub(super) fn of(
 ) -> Option<Arc<SelectionSet>> {
     let directive = first(&field.directives, "requires")?;
     let value = directive.specified_argument_by_name("fields")?;
-    let text = value.as_str()?;
-    let is_plain = !text.contains(['(', '.']);
-    if is_plain
-        && field_set::read(document, ty, value, &RULES, diagnostics)
-            .leaves
-            .is_empty()
-    {
-        return None;
-    }
-    let schema = Valid::assume_valid_ref(&document.schema);
-    let parsed = FieldSet::parse_and_validate(schema, ty.clone(), text, &document.file);
-    match parsed {
-        Ok(set) => Some(Arc::new(set.into_inner().selection_set)),
-        Err(invalid) => {
-            let found = invalid.errors.iter().next();
-            let message = found.map_or_else(String::new, |found| found.error.to_string());
-            diagnostics.push(
-                Diagnostic::error("REQUIRES_INVALID_FIELDS", message)
-                    .at(document.places.node(value)),
-            );
-            None
-        }
-    }
+    selected::read(document, ty, value, &RULES, diagnostics)
 }
 
 #[cfg(test)]
@@ -61,7 +39,7 @@ mod tests {
     fn arguments_and_fragments_are_kept_and_the_paths_are_those_of_their_fields() {
         let (merged, diagnostics) = merged(&[
             "type A @key(fields: \"id\") { id: ID! d(u: U): I @external w: Int @requires(fields: \"d(u: M) { ... on D { x } y }\") } \
-             interface I { y: Int @external } type D implements I { x: Int @external y: Int @external } enum U { M }",
+             interface I { y: Int } type D implements I { x: Int @external y: Int @external } enum U { M }",
             "type A @key(fields: \"id\") { id: ID! d(u: U): I } interface I { y: Int } type D implements I { x: Int y: Int } enum U { M }",
         ]);
         assert!(diagnostics.is_empty(), "{diagnostics}");
@@ -76,7 +54,14 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_the_type_is_told() {
-        for set in ["b(x: 1)", "... on B { b }", "b { ", "c(x: 1)"] {
+        for set in [
+            "b(x: 1)",
+            "... on B { b }",
+            "b { ",
+            "c(x: 1)",
+            "... on A { b } }",
+            "... on A { b } } fragment x on A { b",
+        ] {
             let said = said(&[&format!(
                 "type A {{ a: Int @requires(fields: \"{set}\") b: Int @external }} type B {{ b: Int }}"
             )]);

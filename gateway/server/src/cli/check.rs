@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::compose::diagnostic::Severity;
 use tokio::sync::Semaphore;
 
 use super::ConfigFile;
@@ -19,6 +20,11 @@ pub(super) fn run(file: &ConfigFile) -> Result<(), Failure> {
         }
     })?;
     let supergraph = &graph.supergraph;
+    let warnings = supergraph.warnings().from(Severity::Warning);
+    let all = supergraph.warnings().0.iter();
+    for hint in all.filter(|it| it.severity == Severity::Hint) {
+        eprintln!("{hint}");
+    }
     let count = |number: usize, what: &str| match number {
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
@@ -28,7 +34,7 @@ pub(super) fn run(file: &ConfigFile) -> Result<(), Failure> {
         count(supergraph.subgraphs().len(), "subgraph"),
         count(supergraph.sources().len(), "source"),
         count(supergraph.types().len(), "composite type"),
-        count(supergraph.warnings().0.len(), "warning"),
+        count(warnings.0.len(), "warning"),
     );
     Ok(())
 }

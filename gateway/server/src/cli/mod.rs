@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use ::compose::Diagnostics;
 use ::compose::Supergraph;
+use ::compose::diagnostic::Severity;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -176,7 +177,7 @@ fn report(failure: &Failure) {
         Failure::Diagnostics(diagnostics) => {
             eprintln!("{diagnostics}");
             let errors = diagnostics.0.iter();
-            let errors = errors.filter(|d| d.severity == ::compose::diagnostic::Severity::Error);
+            let errors = errors.filter(|d| d.severity == Severity::Error);
             match errors.count() {
                 1 => eprintln!("1 error"),
                 n => eprintln!("{n} errors"),
@@ -205,8 +206,9 @@ impl ConfigFile {
         let config = self.origin(|_| {}).read()?;
         let loaded = runtime()?.block_on(load(&config));
         let supergraph = loaded.supergraph?;
-        if !supergraph.warnings().is_empty() {
-            eprintln!("{}", supergraph.warnings());
+        let warnings = supergraph.warnings().from(Severity::Warning);
+        if !warnings.is_empty() {
+            eprintln!("{warnings}");
         }
         Ok((config, supergraph))
     }

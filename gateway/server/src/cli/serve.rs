@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::compose::diagnostic::Severity;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 #[cfg(unix)]
@@ -85,8 +86,9 @@ impl Running {
         let certificates = Certificates::load(&config.edge)?;
         let loaded = load(&config).await;
         let supergraph = loaded.supergraph?;
-        if !supergraph.warnings().is_empty() {
-            tracing::warn!("the graph has warnings:\n{}", supergraph.warnings());
+        let warnings = supergraph.warnings().from(Severity::Warning);
+        if !warnings.is_empty() {
+            tracing::warn!("the graph has warnings:\n{warnings}");
         }
         let pool = Arc::new(Semaphore::new(planners()));
         let graph = Graph::new(config.clone(), supergraph, pool.clone())?;
