@@ -259,6 +259,8 @@ fn words_of_call(call: &str) -> Vec<&str> {
     let words = words.take(if is_grpc { 2 } else { 3 });
     words
         .map(|word| word.split('(').next().unwrap_or(word))
+        // Of several operations in one, the first is the call, and the others came along.
+        .map(|word| word.split("__").next().unwrap_or(word))
         .collect()
 }
 

@@ -3,6 +3,7 @@
 //! Owns the order of calls. One task drives all of a request's calls; nothing
 //! is locked, and dropping the future cancels what is in flight.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use compose::model::BatchOrder;
@@ -185,8 +186,9 @@ impl<'r> Run<'r> {
     }
 
     /// Starts steps; those that need no call are finished at once, which may make others ready.
-    fn start_all(&mut self, mut ready: Vec<usize>) {
-        while let Some(step) = ready.pop() {
+    fn start_all(&mut self, ready: Vec<usize>) {
+        let mut ready = VecDeque::from(ready);
+        while let Some(step) = ready.pop_front() {
             if !self.start(&self.plan.steps()[step]) {
                 ready.extend(self.finish(step));
             }

@@ -190,6 +190,8 @@ pub struct Step {
     pub selects: String,
     /// For a batch whose items carry the value in a slot (`{ user_id, score }`): that slot.
     pub value_slot: Option<u32>,
+    /// Whether another step asks the same source at the same time, in a protocol in which both can be one call.
+    pub in_company: bool,
     /// What a source has prepared for this step, made at its first call.
     pub prepared: Prepared,
     /// What the schema says about keeping its replies.

@@ -57,6 +57,8 @@ pub(crate) struct Job<'a> {
     pub(crate) context: &'a Context,
     /// What the schema says about keeping the reply.
     pub(crate) cache: CachePolicy,
+    /// Whether its request asks the same source for something else at the same time.
+    pub(crate) in_company: bool,
 }
 
 impl<'a> Job<'a> {
@@ -71,6 +73,7 @@ impl<'a> Job<'a> {
             below: &fetch.below,
             context: fetch.context,
             cache: fetch.step.cache,
+            in_company: fetch.step.in_company,
         }
     }
 
@@ -188,6 +191,11 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
     /// Whether an answer is data, a value that its status stands for, or an error.
     fn judge(&self, job: &Job<'_>, raw: &Self::Raw) -> Result<Answer<Self::Reply>, SourceError>;
 
+    /// How an answer came.
+    fn travel(&self, _raw: &Self::Raw) -> Travel {
+        Travel::Alone
+    }
+
     /// What can be kept of an answer that carries what was asked for.
     fn keep(&self, raw: &Self::Raw) -> Option<Kept>;
 
@@ -232,6 +240,17 @@ pub(crate) trait Protocol: Send + Sync + Sized + 'static {
     fn items(&self) -> Option<&dyn Items<Self::Reply>>;
 }
 
+/// How an answer came, where several calls may be sent as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Travel {
+    /// It was asked for by itself, or first of all that were sent as one.
+    Alone,
+    /// With that to another call.
+    Along,
+    /// By itself, after all had been asked as one in vain: with what status.
+    AfterAll(Status),
+}
+
 /// What goes with one attempt.
 pub(crate) struct With {
     /// Ids and credentials: not for a rule to change.
@@ -244,6 +263,17 @@ pub(crate) struct With {
     pub(crate) cut: bool,
     /// Attempts before this one.
     pub(crate) before: u32,
+}
+
+impl With {
+    /// The same once more.
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            headers: self.headers.clone(),
+            idempotency_key: self.idempotency_key.clone(),
+            ..*self
+        }
+    }
 }
 
 /// Batches item by item.

@@ -11,6 +11,7 @@ use apollo_compiler::ast::Type;
 use compose::Supergraph;
 use compose::model::Read;
 use compose::model::ReadPiece;
+use compose::model::Request;
 use compose::model::Resolver;
 use compose::model::ViewField;
 use compose::model::ViewId;
@@ -61,11 +62,29 @@ impl Search<'_> {
     /// Every step, finished.
     pub(crate) fn finish(&mut self) -> Vec<Step> {
         let drafts = std::mem::take(&mut self.steps);
-        drafts
-            .into_iter()
-            .enumerate()
+        let steps = drafts.into_iter().enumerate();
+        let mut steps: Vec<Step> = steps
             .map(|(id, draft)| self.finish_step(id, draft))
-            .collect()
+            .collect();
+        for index in 0..steps.len() {
+            let same = |other: &Step| other.id != index && self.go_together(&steps[index], other);
+            steps[index].in_company = steps.iter().any(same);
+        }
+        steps
+    }
+
+    /// Whether two steps begin at the same time and may be one call.
+    fn go_together(&self, one: &Step, other: &Step) -> bool {
+        let [one_resolver, other_resolver] =
+            [one, other].map(|step| self.graph.resolver(step.resolver));
+        let reads = |resolver: &Resolver| match &resolver.request {
+            Request::Graphql(request) => !request.mutation && !resolver.target.is_subscription(),
+            Request::Rest(_) | Request::Grpc(_) => false,
+        };
+        one_resolver.source == other_resolver.source
+            && one.after == other.after
+            && reads(one_resolver)
+            && reads(other_resolver)
     }
 
     fn finish_step(&mut self, id: usize, draft: DraftStep) -> Step {
@@ -103,6 +122,7 @@ impl Search<'_> {
             value_slot: draft.item.map(|item| draft.objects[item].slots - 1),
             condition: self.condition(draft.condition),
             shape,
+            in_company: false,
             prepared: Prepared::default(),
             cache,
         }

@@ -36,6 +36,7 @@ use crate::protocol::Answer;
 use crate::protocol::Job;
 use crate::protocol::Protocol;
 use crate::protocol::Shown;
+use crate::protocol::Travel;
 use crate::resilience::Numbers;
 use crate::resilience::Outcome;
 use crate::service::CallPolicy;
@@ -107,7 +108,7 @@ struct Exchange<'e, P: Protocol> {
 enum How {
     /// A call of its own.
     Called,
-    /// That of an identical call in flight.
+    /// That of an identical call in flight, or with that of another one.
     Merged,
     /// It was kept.
     Kept,
@@ -120,7 +121,19 @@ impl<P: Protocol> Exchange<'_, P> {
             Ok(raw) => self.protocol.judge(self.job, raw),
             Err(failed) => Err(self.unanswered(failed)),
         };
-        self.write_down(&came.attempts, judged.as_ref().err(), how);
+        match came.brought.as_ref().map(|raw| self.protocol.travel(raw)) {
+            Ok(Travel::Along) => {
+                self.write_down(&came.attempts, judged.as_ref().err(), How::Merged);
+            }
+            Ok(Travel::AfterAll(status)) => {
+                let in_vain = self.line(status, 0, Outcome::Ok);
+                self.write_down(&[in_vain], None, how);
+                self.write_down(&came.attempts, judged.as_ref().err(), how);
+            }
+            Ok(Travel::Alone) | Err(_) => {
+                self.write_down(&came.attempts, judged.as_ref().err(), how);
+            }
+        }
         if let (Ok(raw), Ok(_)) = (&came.brought, &judged) {
             self.propagate(raw);
         }

@@ -155,6 +155,7 @@ impl<P: Protocol> Fetcher<P> {
                     below: &[],
                     context: &context,
                     cache: CachePolicy::NEVER,
+                    in_company: false,
                 };
                 let parts = ask(&protocol, &job, &rows).await;
                 let parts = parts

@@ -132,6 +132,7 @@ impl<P: Protocol> ItemBatch<'_, P> {
             // Its items are kept, not its replies as a whole.
             let job = Job {
                 cache: CachePolicy::NEVER,
+                in_company: false,
                 ..*job
             };
             let ticket = self.asking.ticket();

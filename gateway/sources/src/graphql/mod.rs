@@ -9,6 +9,7 @@ mod local;
 mod operation;
 mod place;
 mod reply;
+mod together;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ use crate::protocol::Items;
 use crate::protocol::Job;
 use crate::protocol::Protocol;
 use crate::protocol::Shown;
+use crate::protocol::Travel;
 use crate::protocol::With;
 use crate::render::Scope;
 use crate::resilience::Outcome;
@@ -70,6 +72,11 @@ pub use local::LocalServices;
 use operation::Operation;
 use reply::GraphqlReply;
 use reply::Said;
+use together::Boarded;
+use together::Company;
+use together::Luggage;
+use together::Passenger;
+use together::Together;
 
 /// One GraphQL service.
 pub(crate) struct Graphql {
@@ -77,6 +84,7 @@ pub(crate) struct Graphql {
     link: Arc<Link<Way>>,
     reader: Reader,
     reads: Reads<Self>,
+    together: Together,
     /// Whether it is within this process.
     local: bool,
     /// What stands behind the address's own path.
@@ -94,6 +102,8 @@ pub(crate) enum Way {
 pub(crate) struct GraphqlCall {
     http: Arc<HttpCall>,
     operation: Arc<Operation>,
+    /// What it needs to travel with others of its request; none where it goes alone.
+    luggage: Option<Arc<Luggage>>,
     /// What a service within this process is told besides.
     local: Option<Arc<LocalCall>>,
 }
@@ -151,6 +161,7 @@ impl Graphql {
                 service: name.clone(),
             },
             reads: Reads::<Self>::default(),
+            together: Together::default(),
             target: target(url, &link.peers.address().prefix),
             local: is_local,
             service,
@@ -188,21 +199,29 @@ impl Graphql {
             (ACCEPT, HeaderValue::from_static(ACCEPTED)),
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
         ];
-        Ok(GraphqlCall {
+        let mut call = GraphqlCall {
             http: Arc::new(HttpCall {
                 method: RestMethod::Post,
                 target: self.target.to_owned(),
                 body: body.into(),
                 headers: rules.headers(own, scope)?,
             }),
-            local: self.local.then(|| {
-                Arc::new(LocalCall {
-                    variables,
-                    caller: Arc::new(LocalCaller::of(job.context)),
-                })
-            }),
+            luggage: None,
+            local: None,
             operation,
-        })
+        };
+        if self.local {
+            call.local = Some(Arc::new(LocalCall {
+                variables,
+                caller: Arc::new(LocalCaller::of(job.context)),
+            }));
+        } else if job.in_company && job.context.rehearsal.is_none() {
+            call.luggage = Some(Arc::new(Luggage {
+                company: Company::of(job.context),
+                variables,
+            }));
+        }
+        Ok(call)
     }
 }
 
@@ -272,13 +291,17 @@ impl Protocol for Graphql {
         with: With,
     ) -> Result<GraphqlReply, Failed> {
         let reply = match (way, &call.local) {
-            (Way::Http(transport), _) => self.reader.send(transport, &call.http, with).await?,
+            (Way::Http(transport), _) => return self.over_http(transport, call, with).await,
             (Way::Local(service), local) => {
                 let request = local_request(call, local.as_deref(), &with);
                 whole(200, service.answer(request).await)
             }
         };
         Ok(GraphqlReply::new(reply))
+    }
+
+    fn travel(&self, reply: &GraphqlReply) -> Travel {
+        reply.travel
     }
 
     fn aborted(&self, status: u16) -> Result<GraphqlReply, Failed> {
@@ -466,6 +489,91 @@ fn outcome(code: Code) -> Outcome {
 fn says_unauthenticated(said: &Said) -> bool {
     let mut errors = said.errors.iter();
     errors.all(|error| errors::code(error, 200) == Code::Unauthenticated)
+}
+
+impl Graphql {
+    /// One operation, alone or with others of its request that are asked at the same time.
+    async fn over_http(
+        &self,
+        transport: &Transport,
+        call: &GraphqlCall,
+        with: With,
+    ) -> Result<GraphqlReply, Failed> {
+        let luggage = call.luggage.as_ref().filter(|_| with.before == 0);
+        let others = match luggage.map(|it| self.together.board(&it.company, call)) {
+            None => Vec::new(),
+            Some(Boarded::First(first)) => first.leave().await,
+            Some(Boarded::Waits(told)) => match told.await {
+                Ok(Some(told)) => {
+                    return told.map(|reply| GraphqlReply {
+                        travel: Travel::Along,
+                        ..GraphqlReply::new(reply)
+                    });
+                }
+                // Whoever was to leave is gone, or came back with nothing.
+                Ok(None) | Err(_) => Vec::new(),
+            },
+        };
+        let (others, strangers): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .partition(|other| other.call.http.headers == call.http.headers);
+        strangers.into_iter().for_each(|it| it.tell(None));
+        if others.is_empty() {
+            let reply = self.reader.send(transport, &call.http, with).await?;
+            return Ok(GraphqlReply::new(reply));
+        }
+        Box::pin(self.all_at_once(transport, call, others, with)).await
+    }
+
+    async fn all_at_once(
+        &self,
+        transport: &Transport,
+        call: &GraphqlCall,
+        others: Vec<Passenger>,
+        with: With,
+    ) -> Result<GraphqlReply, Failed> {
+        let calls: Vec<GraphqlCall> = others.iter().map(|other| other.call.clone()).collect();
+        let calls: Vec<&GraphqlCall> = std::iter::once(call).chain(&calls).collect();
+        let sent = match together::combined(&calls) {
+            Some(combined) => self.reader.send(transport, &combined, with.again()).await,
+            None => self.reader.send(transport, &call.http, with.again()).await,
+        };
+        let reply = match sent {
+            Ok(reply) => reply,
+            Err(failed) => {
+                others
+                    .into_iter()
+                    .for_each(|it| it.tell(Some(Err(failed.clone()))));
+                return Err(failed);
+            }
+        };
+        let parts = together::split(&calls, &reply);
+        match parts {
+            Some(mut parts) => {
+                let rest = parts.split_off(1);
+                for (other, part) in others.into_iter().zip(rest) {
+                    other.tell(Some(Ok(part)));
+                }
+                Ok(GraphqlReply::new(parts.swap_remove(0)))
+            }
+            // Somebody else answered, or nobody could: that holds for all of them.
+            None if reply.status >= 500 || reply.status == 429 => {
+                others
+                    .into_iter()
+                    .for_each(|it| it.tell(Some(Ok(reply.clone()))));
+                Ok(GraphqlReply::new(reply))
+            }
+            None => {
+                others.into_iter().for_each(|it| it.tell(None));
+                let in_vain = Status::Number(reply.status);
+                let reply = self.reader.send(transport, &call.http, with).await?;
+                Ok(GraphqlReply {
+                    travel: Travel::AfterAll(in_vain),
+                    ..GraphqlReply::new(reply)
+                })
+            }
+        }
+    }
 }
 
 // --- The reply ------------------------------------------------------------

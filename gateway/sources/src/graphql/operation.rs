@@ -32,6 +32,12 @@ pub(super) struct Operation {
     pub(super) title: String,
     pub(super) name: String,
     pub(super) text: String,
+    /// The field of the root type.
+    pub(super) field: String,
+    /// The root field with its arguments and what is selected of it.
+    root: String,
+    /// Where names of variables end in it.
+    ends: Vec<usize>,
     /// The request's body up to the variables.
     head: String,
     variables: Vec<Variable>,
@@ -58,6 +64,7 @@ impl Operation {
     pub(super) fn new(resolver: &Resolver, request: &GraphqlRequest, shape: &ReplyShape) -> Self {
         let mut writer = Writer {
             text: String::new(),
+            ends: Vec::new(),
             variables: Vec::new(),
         };
         writer.root(request, shape);
@@ -68,7 +75,11 @@ impl Operation {
         };
         let name = name_of(&resolver.target);
         let title = format!("{kind} {name}");
-        let text = format!("{title}{} {}", declared(&writer.variables), writer.text);
+        let text = format!(
+            "{title}{} {{ {} }}",
+            declared(&writer.variables),
+            writer.text
+        );
         let head = format!(
             "{{\"query\":{},\"operationName\":{},\"variables\":",
             Json::from(text.as_str()),
@@ -78,9 +89,29 @@ impl Operation {
             title,
             name,
             text,
+            field: request.field.clone(),
+            root: writer.text,
+            ends: writer.ends,
             head,
             variables: writer.variables,
         }
+    }
+
+    /// The names and types of its variables.
+    pub(super) fn declared(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.variables.iter();
+        all.map(|variable| (variable.name.as_str(), variable.ty.as_str()))
+    }
+
+    /// Its root field, as one of several: the number follows the names of its variables.
+    pub(super) fn write_root(&self, number: usize, out: &mut String) {
+        let mut from = 0;
+        for end in &self.ends {
+            out.push_str(&self.root[from..*end]);
+            let _ = write!(out, "_{number}");
+            from = *end;
+        }
+        out.push_str(&self.root[from..]);
     }
 
     /// The variables of one call; one without a value is left out.
@@ -157,13 +188,15 @@ fn declared(variables: &[Variable]) -> String {
 }
 
 struct Writer {
+    /// The root field.
     text: String,
+    /// Where names of variables end in it.
+    ends: Vec<usize>,
     variables: Vec<Variable>,
 }
 
 impl Writer {
     fn root(&mut self, request: &GraphqlRequest, shape: &ReplyShape) {
-        self.text.push_str("{ ");
         self.text.push_str(&request.field);
         if !request.args.is_empty() {
             self.text.push('(');
@@ -179,7 +212,7 @@ impl Writer {
             Some(on) => self.entities(on, &shape.root),
             None => self.selection(&shape.root),
         }
-        self.text.push_str(&" }".repeat(way.len() + 1));
+        self.text.push_str(&" }".repeat(way.len()));
     }
 
     /// `name: value` of arguments or an input object.
@@ -237,6 +270,7 @@ impl Writer {
         };
         self.text.push('$');
         self.text.push_str(&name);
+        self.ends.push(self.text.len());
     }
 
     fn free(&self, wanted: &str) -> String {

@@ -6,6 +6,7 @@ use memchr::memmem;
 use serde_json::Value as Json;
 
 use crate::json;
+use crate::protocol::Travel;
 use crate::transport::HttpReply;
 
 /// An answer, and what it says went wrong. Cheap to clone.
@@ -14,6 +15,8 @@ pub(crate) struct GraphqlReply {
     pub(super) http: Arc<HttpReply>,
     /// None where nothing did.
     pub(super) said: Option<Arc<Said>>,
+    /// How it came.
+    pub(super) travel: Travel,
 }
 
 /// What a response says went wrong.
@@ -32,12 +35,17 @@ impl GraphqlReply {
         Self {
             http: Arc::new(http),
             said: said.map(Arc::new),
+            travel: Travel::Alone,
         }
     }
 
     /// One that says nothing went wrong.
     pub(super) fn fine(http: Arc<HttpReply>) -> Self {
-        Self { http, said: None }
+        Self {
+            http,
+            said: None,
+            travel: Travel::Alone,
+        }
     }
 
     /// The errors of an answer without data.

@@ -169,6 +169,7 @@ fn step(shape: ReplyShape) -> Step {
         shape,
         selects: String::new(),
         value_slot: None,
+        in_company: false,
         prepared: Default::default(),
         cache: Default::default(),
     }
