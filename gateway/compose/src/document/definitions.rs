@@ -230,6 +230,7 @@ mod tests {
         for sdl in [
             "directive @key(fields: federation__FieldSet!, resolvable: Boolean = true) repeatable on OBJECT | INTERFACE scalar federation__FieldSet",
             "directive @key(fields: String) on OBJECT",
+            "directive @federation__external(reason: String) on OBJECT | FIELD_DEFINITION",
             "directive @cost(weight: Int!) on FIELD_DEFINITION",
             "directive @link(url: String, as: String, for: link__Purpose, import: [link__Import]) repeatable on SCHEMA scalar link__Import enum link__Purpose { SECURITY EXECUTION }",
             "directive @mine(fields: Int @deprecated) on FIELD",

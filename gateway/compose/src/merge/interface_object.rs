@@ -211,4 +211,16 @@ mod tests {
              help: declare them in this file too, each with the key of the interface\n"
         );
     }
+
+    #[test]
+    fn who_sees_one_type_says_nothing_of_its_objects() {
+        let shared = "type Query @shareable { best: Media }";
+        let said = hinted(&[
+            &format!("{MEDIA} {shared}"),
+            &format!(
+                "type Media @key(fields: \"id\") @interfaceObject {{ id: ID! stars: Int }} {shared}"
+            ),
+        ]);
+        assert!(!said.contains("RUNTIME_TYPES"), "{said}");
+    }
 }

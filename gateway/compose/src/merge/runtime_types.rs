@@ -11,7 +11,7 @@ use super::declared::Declared;
 use super::field::FieldPart;
 use super::{Site, clash};
 use crate::diagnostic::{Diagnostics, Severity};
-use crate::document::Document;
+use crate::document::{Document, first};
 use crate::model::FieldInSubgraph;
 
 pub(super) fn check(
@@ -27,10 +27,15 @@ pub(super) fn check(
     if answering.len() < 2 || !answering.iter().any(abstracts) {
         return;
     }
-    let types: Vec<BTreeSet<&Name>> = answering
-        .iter()
-        .map(|it| runtime_types(it.part.document, it.field.ty.inner_named_type()))
-        .collect();
+    // Who sees the interface as one type, or knows no object of it, says nothing of its objects.
+    let known = answering.into_iter().filter_map(|it| {
+        let types = runtime_types(it.part.document, it.field.ty.inner_named_type());
+        (!types.is_empty()).then_some((it, types))
+    });
+    let (answering, types): (Vec<&FieldPart<'_>>, Vec<BTreeSet<&Name>>) = known.unzip();
+    if answering.len() < 2 {
+        return;
+    }
     let common = types
         .iter()
         .fold(types[0].clone(), |common, it| &common & it);
@@ -76,16 +81,14 @@ fn runtime_types<'a>(document: &'a Document, ty: &'a Name) -> BTreeSet<&'a Name>
             let implementing = objects.filter(|it| it.implements_interfaces.contains(ty));
             implementing.map(|it| &it.name).collect()
         }
+        Some(it) if first(it.directives(), "interfaceObject").is_some() => BTreeSet::new(),
         _ => BTreeSet::from([ty]),
     }
 }
 
 fn listed(types: &BTreeSet<&Name>) -> String {
     let names: Vec<String> = types.iter().map(|it| format!("`{it}`")).collect();
-    match names.is_empty() {
-        true => "no object type".to_owned(),
-        false => names.join(", "),
-    }
+    names.join(", ")
 }
 
 #[cfg(test)]
