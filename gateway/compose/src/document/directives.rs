@@ -10,7 +10,7 @@ use apollo_compiler::schema::{ExtendedType, InputValueDefinition};
 use apollo_compiler::{Name, Node};
 
 use super::elements::{self, Element};
-use super::names::{COMPOSED, FOREIGN, NOT_IMPORTED};
+use super::names::{COMPOSED, COMPOSED_ONCE, FOREIGN, NOT_IMPORTED};
 use super::{Document, Places, invalid_graphql, vocabulary};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::suggest::{closest, did_you_mean};
@@ -33,7 +33,8 @@ impl Check<'_> {
     fn element(&mut self, element: &Element<'_>) {
         let mut seen: HashSet<&Name> = HashSet::new();
         for directive in element.directives.iter() {
-            if directive.name.starts_with(FOREIGN) || directive.name.starts_with(COMPOSED) {
+            let theirs = [FOREIGN, COMPOSED, COMPOSED_ONCE];
+            if theirs.iter().any(|it| directive.name.starts_with(it)) {
                 continue;
             }
             let Some(definition) = vocabulary::directive(&directive.name) else {

@@ -19,7 +19,7 @@ mod validity;
 mod vocabulary;
 
 pub(crate) use links::{FEDERATION, Link};
-pub(crate) use names::COMPOSED;
+pub(crate) use names::{COMPOSED, COMPOSED_ONCE};
 pub(crate) use places::Places;
 pub(crate) use served::is_machinery;
 

@@ -26,8 +26,8 @@ pub(super) struct Names {
     meanings: HashMap<String, Meaning>,
     /// Directives that the file defines itself.
     defined: HashSet<String>,
-    /// Those that it asks to be composed.
-    composed: HashSet<String>,
+    /// Those that it asks to be composed, and whether each is repeatable.
+    composed: HashMap<String, bool>,
     /// Whether Federation's names must be imported.
     imports: bool,
     /// Whether a GraphQL service serves the file itself.
@@ -51,6 +51,8 @@ pub(super) enum Meaning {
 pub(super) const FOREIGN: &str = "foreign__";
 /// The prefix of names that the file asks to be composed: `@composeDirective`.
 pub(crate) const COMPOSED: &str = "composed__";
+/// The same, of a directive that an element can have only once.
+pub(crate) const COMPOSED_ONCE: &str = "composed_once__";
 /// The prefix of names that the file would have to import.
 pub(super) const NOT_IMPORTED: &str = "not_imported__";
 /// The namespace of our directives, where a link took the plain name.
@@ -89,11 +91,19 @@ pub(super) fn of(
 }
 
 /// What `@composeDirective(name: "@x")` names, whatever the file calls that directive itself.
-fn composed(ast: &ast::Document) -> HashSet<String> {
+fn composed(ast: &ast::Document) -> HashMap<String, bool> {
+    let repeatable = |name: &str| {
+        ast.definitions.iter().any(|it| match it {
+            Definition::DirectiveDefinition(it) => it.repeatable && it.name == name,
+            _ => false,
+        })
+    };
     let asked = schema_directives(ast).filter(|it| it.name.ends_with("composeDirective"));
     let names = asked.filter_map(|it| it.specified_argument_by_name("name")?.as_str());
     let plain = names.filter_map(|name| name.strip_prefix('@'));
-    plain.map(str::to_owned).collect()
+    plain
+        .map(|name| (name.to_owned(), repeatable(name)))
+        .collect()
 }
 
 fn schema_directives(ast: &ast::Document) -> impl Iterator<Item = &Node<Directive>> {
@@ -244,8 +254,11 @@ impl Names {
             Meaning::Known(known) if name == known => None,
             Meaning::Known(known) => Some(Name::new_static_unchecked(known)),
             Meaning::Foreign => {
-                let composed = self.composed.contains(name.as_str());
-                let prefix = if composed { COMPOSED } else { FOREIGN };
+                let prefix = match self.composed.get(name.as_str()) {
+                    Some(true) => COMPOSED,
+                    Some(false) => COMPOSED_ONCE,
+                    None => FOREIGN,
+                };
                 Some(Name::new_unchecked(&format!("{prefix}{name}")))
             }
             Meaning::NotImported(_) => Some(Name::new_unchecked(&format!("{NOT_IMPORTED}{name}"))),

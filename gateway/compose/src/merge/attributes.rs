@@ -5,9 +5,10 @@
 use apollo_compiler::ast::{Directive, DirectiveList};
 use apollo_compiler::{Name, Node};
 
-use crate::document::{COMPOSED, all};
+use crate::document::{COMPOSED, COMPOSED_ONCE, all};
 
-/// The first of each directive that the merged schema keeps, and of composed ones each that is different.
+/// The first of each directive that the merged schema keeps, and of composed ones that can be
+/// repeated each that is different.
 pub(super) fn kept<'a>(of: impl Iterator<Item = &'a DirectiveList>) -> DirectiveList {
     let mut kept: Vec<Node<Directive>> = Vec::new();
     for directive in of.flat_map(|directives| directives.iter()) {
@@ -18,15 +19,17 @@ pub(super) fn kept<'a>(of: impl Iterator<Item = &'a DirectiveList>) -> Directive
         if wanted && !kept.iter().any(|it| it.name == directive.name) {
             kept.push(directive.clone());
         }
-        let composed = composed(directive).filter(|it| !kept.contains(it));
-        kept.extend(composed);
+        let theirs = under_own_name(directive, COMPOSED).filter(|it| !kept.contains(it));
+        let once = under_own_name(directive, COMPOSED_ONCE);
+        let once = once.filter(|it| !kept.iter().any(|other| other.name == it.name));
+        kept.extend(theirs.or(once));
     }
     DirectiveList(kept)
 }
 
 /// A directive that its file asks to be composed, under its own name.
-fn composed(directive: &Node<Directive>) -> Option<Node<Directive>> {
-    let name = directive.name.strip_prefix(COMPOSED)?;
+fn under_own_name(directive: &Node<Directive>, prefix: &str) -> Option<Node<Directive>> {
+    let name = directive.name.strip_prefix(prefix)?;
     let mut composed = directive.clone();
     composed.make_mut().name = Name::new_unchecked(name);
     Some(composed)

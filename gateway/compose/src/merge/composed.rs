@@ -222,6 +222,22 @@ mod tests {
     }
 
     #[test]
+    fn what_an_element_has_once_is_what_the_first_says() {
+        let file = |number: u32| {
+            linked(
+                "v1.0",
+                &format!(
+                    "extend schema @composeDirective(name: \"@mine\") directive @mine(a: Int) on OBJECT type A @shareable @mine(a: {number}) {{ a: Int }}"
+                ),
+            )
+        };
+        assert_eq!(
+            printed(&[&file(1), &file(2)]),
+            "directive @mine(a: Int) on OBJECT type A @mine(a: 1) { a: Int }"
+        );
+    }
+
+    #[test]
     fn only_what_a_file_has_from_elsewhere_is_composed() {
         let asked = |name: &str, rest: &str| {
             said(&[&linked(
