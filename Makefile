@@ -4,7 +4,7 @@
 #   make test    run every test
 #   make bench   measure the gateway against the floor program
 #   make chaos   run the gateway over services that fall; MINUTES=30
-#   make crash   kill the gateway under queued mutations; KILLS=1000
+#   make crash   kill the gateway under queued mutations; KILLS=1000 STORE=embedded|nats|rabbitmq
 #   make lint    format, clippy, rustdoc, direction between crates
 
 SHELL := /bin/bash
@@ -73,10 +73,11 @@ chaos: $(PLAYGROUND)
 	$(RELEASE)/chaos --minutes $(MINUTES)
 
 KILLS ?= 1000
+STORE ?= embedded
 
-crash: $(PLAYGROUND)
+crash: redis brokers $(PLAYGROUND)
 	$(CARGO) build --release --locked --bins -p switchboard -p switchboard-tests
-	$(RELEASE)/crash --kills $(KILLS)
+	$(RELEASE)/crash --kills $(KILLS) --store $(STORE)
 
 lint: $(PLAYGROUND)
 	$(CARGO) fmt --all --check
@@ -128,11 +129,15 @@ redis:
 		|| true
 	@command -v redis-server >/dev/null || { echo 'make: redis-server is needed: sudo apt-get install redis-server'; exit 1; }
 
-# Debian's NATS server, for the tests of the durable queue. Installed where that needs no password.
+# Debian's NATS and RabbitMQ servers, for the tests of the durable queue. Installed where that needs no password; the
+# service that comes with RabbitMQ is not needed, and not started where that can be said beforehand.
 brokers: export PATH := $(PATH):/usr/sbin
+brokers: export RUNLEVEL := 1
 brokers:
-	@command -v nats-server >/dev/null \
-		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends nats-server; } \
-		|| { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends nats-server; } \
-		|| true
-	@command -v nats-server >/dev/null || { echo 'make: nats-server is needed: sudo apt-get install nats-server'; exit 1; }
+	@for broker in nats-server rabbitmq-server; do \
+		command -v $$broker >/dev/null \
+		|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends $$broker; } \
+		|| { sudo -n apt-get update -qq && sudo -n apt-get install -y -qq --no-install-recommends $$broker; } \
+		|| true; \
+		command -v $$broker >/dev/null || { echo "make: $$broker is needed: sudo apt-get install $$broker"; exit 1; }; \
+	done

@@ -28,8 +28,8 @@ type Mutation {
 const CONFIG: &str = r#"listen: 127.0.0.1:0
 admin: { listen: 127.0.0.1:0 }
 subgraphs: { notes: { schema: notes.graphql, env: [NOTES_URL] } }
-queue: { path: ./queue, queues: { notes: { concurrency: 64 } } }
 shutdown: { grace: 0s, drain: 5s }
+idempotency: { mode: off }
 "#;
 
 pub(crate) struct Gateway {
@@ -42,7 +42,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Over a directory of its own.
-    pub(crate) fn new(binary: &Path, target: &str) -> anyhow::Result<Self> {
+    pub(crate) fn new(binary: &Path, target: &str, store: &str) -> anyhow::Result<Self> {
         let name = format!(
             "switchboard-crash-{}-{:x}",
             std::process::id(),
@@ -51,7 +51,8 @@ impl Gateway {
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("notes.graphql"), SUBGRAPH)?;
-        std::fs::write(folder.join("switchboard.yaml"), CONFIG)?;
+        let queue = format!("queue: {{ {store}, queues: {{ notes: {{ concurrency: 64 }} }} }}\n");
+        std::fs::write(folder.join("switchboard.yaml"), CONFIG.to_owned() + &queue)?;
         Ok(Self {
             binary: binary.to_owned(),
             folder,

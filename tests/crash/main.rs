@@ -9,9 +9,13 @@
     reason = "a command line program prints"
 )]
 
+#[path = "../queue/brokers/mod.rs"]
+#[allow(dead_code, reason = "the tests of the stores use more of it")]
+mod brokers;
 mod clients;
 mod gateway;
 mod ledger;
+mod store;
 mod target;
 mod verdict;
 
@@ -30,8 +34,13 @@ use tokio::time::Instant;
 use crate::clients::Clients;
 use crate::gateway::Gateway;
 use crate::ledger::Ledger;
+use crate::store::Kind;
+use crate::store::Store;
 use crate::target::Target;
 use crate::verdict::Verdict;
+
+/// Of the times that the gateway is killed, its broker is at each of so many.
+const BROKER_DIES: usize = 5;
 
 /// Kill the gateway under load, and compare what it acknowledged with what arrived.
 #[derive(Parser)]
@@ -40,6 +49,9 @@ struct Arguments {
     /// How often the process is killed
     #[arg(long, default_value_t = 1_000)]
     kills: usize,
+    /// Where messages wait; a broker is killed as well, at every fifth time
+    #[arg(long, value_enum, default_value_t = Kind::Embedded)]
+    store: Kind,
     /// The same seed makes the same moments; printed where none is given
     #[arg(long)]
     seed: Option<u64>,
@@ -52,9 +64,9 @@ struct Arguments {
     /// Keys in whose order messages are delivered
     #[arg(long, default_value_t = 200)]
     keys: u32,
-    /// The longest that a process lives, in milliseconds
-    #[arg(long, default_value_t = 400)]
-    life: u64,
+    /// The longest that a process lives, in milliseconds; 400, or 20000 on a broker, where the next one takes over after eight seconds
+    #[arg(long)]
+    life: Option<u64>,
     /// How long the rest may take to arrive when nobody is killed any more, in seconds
     #[arg(long, default_value_t = 300)]
     drain: u64,
@@ -85,7 +97,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
     let mut chance = StdRng::seed_from_u64(seed);
     let ledger = Arc::new(Ledger::default());
     let target = Target::start(ledger.clone(), seed).await?;
-    let mut gateway = Gateway::new(&arguments.gateway, &target.url())?;
+    let mut store = Store::start(arguments.store).await;
+    let mut gateway = Gateway::new(&arguments.gateway, &target.url(), &store.settings())?;
     gateway.start().await?;
     let clients = Clients::start(
         gateway.url(),
@@ -93,9 +106,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<Verdict> {
         arguments.clients,
         arguments.keys,
     );
-    for _ in 0..arguments.kills {
-        let life = chance.random_range(0..=arguments.life);
+    let longest = arguments.life.unwrap_or(arguments.store.life());
+    for kill in 1..=arguments.kills {
+        let life = chance.random_range(0..=longest);
         tokio::time::sleep(Duration::from_millis(life)).await;
+        if kill % BROKER_DIES == 0 {
+            store.die_and_return().await;
+        }
         gateway.kill().await?;
         gateway.start().await.context("after a kill")?;
     }

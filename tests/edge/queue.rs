@@ -24,6 +24,8 @@ use super::binary::body;
 use super::binary::run;
 use super::lifecycle::until;
 use crate::queue::brokers::Nats;
+use crate::queue::brokers::RabbitMq;
+use crate::queue::brokers::Redis;
 
 const SUBGRAPH: &str = r#"extend schema @source(name: "mail", http: { baseURL: "{$env.MAIL_URL}" }, headers: [
   { name: "x-tenant", from: "x-tenant" }
@@ -594,11 +596,27 @@ fn on_nats(url: &str) -> Folder {
     ))
 }
 
+fn on_rabbit(broker: &RabbitMq, redis: &Redis, prefix: &str) -> Folder {
+    let (url, redis) = (broker.url(), redis.url());
+    folder(&format!(
+        "replicas: many\nidempotency: {{ mode: off }}\nqueue: {{ rabbitmq: {{ url: \"{url}\", prefix: {prefix}, partitions: 2 }}, redis: {{ url: \"{redis}\" }} }}"
+    ))
+}
+
 #[tokio::test]
 async fn several_gateways_share_a_queue_on_nats_and_go_on_when_one_dies() {
     let broker = Nats::start().await;
+    go_on_when_one_dies(on_nats(&broker.url())).await;
+}
+
+#[tokio::test]
+async fn several_gateways_share_a_queue_on_rabbitmq_and_go_on_when_one_dies() {
+    let (broker, redis) = (RabbitMq::shared().await, Redis::start().await);
+    go_on_when_one_dies(on_rabbit(&broker, &redis, "edge-share")).await;
+}
+
+async fn go_on_when_one_dies(folder: Folder) {
     let mut mail = Mail::closed().await;
-    let folder = on_nats(&broker.url());
     let (one, two) = tokio::join!(started(&folder, &mail), started(&folder, &mail));
     for n in 0..10 {
         let gateway = if n % 2 == 0 { &one } else { &two };
@@ -624,6 +642,46 @@ async fn several_gateways_share_a_queue_on_nats_and_go_on_when_one_dies() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_was_paused_while_it_sent_is_refused_on_nats() {
+    let broker = Nats::start().await;
+    wakes_up_late(on_nats(&broker.url())).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_was_paused_while_it_sent_is_refused_on_rabbitmq() {
+    let (broker, redis) = (RabbitMq::shared().await, Redis::start().await);
+    wakes_up_late(on_rabbit(&broker, &redis, "edge-pause")).await;
+}
+
+/// One stands still while it sends. Another owns the message then, and what the first says of it late is refused.
+async fn wakes_up_late(folder: Folder) {
+    let mail = Mail::open().await;
+    mail.seen.held.send_replace(true);
+    let paused = started(&folder, &mail).await;
+    let id = sent(&paused, "ada").await;
+    mail.has(1).await;
+    paused.signal("STOP").await;
+    let heir = started(&folder, &mail).await;
+    let again = async {
+        while mail.targets().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let again = tokio::time::timeout(Duration::from_secs(60), again).await;
+    assert!(again.is_ok(), "it is sent again: {}", heir.log());
+    mail.seen.held.send_replace(false);
+    let status = || async { followed(&heir, &id, None).await["status"].clone() };
+    while status().await != "DELIVERED" {
+        tokio::task::yield_now().await;
+    }
+    paused.signal("CONT").await;
+    until(|| paused.log().contains("the message may be delivered twice")).await;
+    assert_eq!(mail.targets().len(), 2);
+    let [first, second] = [0, 1].map(|at| mail.header(at, "idempotency-key"));
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
 async fn a_broker_that_is_away_accepts_nothing_and_says_when_to_come_again() {
     let mut broker = Nats::start().await;
     let mail = Mail::open().await;
@@ -632,6 +690,25 @@ async fn a_broker_that_is_away_accepts_nothing_and_says_when_to_come_again() {
     sent(&gateway, "ada").await;
     mail.has(1).await;
     broker.kill().await;
+    accepts_nothing(&gateway, &mail).await;
+}
+
+#[tokio::test]
+async fn without_rabbitmq_or_without_its_redis_nothing_is_accepted() {
+    let (mut broker, mut redis) = (RabbitMq::start().await, Redis::start().await);
+    let mail = Mail::open().await;
+    let folder = on_rabbit(&broker, &redis, "edge-away");
+    let gateway = started(&folder, &mail).await;
+    sent(&gateway, "ada").await;
+    mail.has(1).await;
+    redis.kill().await;
+    accepts_nothing(&gateway, &mail).await;
+    redis.run().await;
+    broker.kill();
+    accepts_nothing(&gateway, &mail).await;
+}
+
+async fn accepts_nothing(gateway: &Gateway, mail: &Mail) {
     let asked = gateway.post(&json!({ "query": "mutation { send(to: \"bob\") { id } }" }));
     let response = asked.send().await.expect("an answer");
     assert!(response.headers().contains_key("retry-after"));
@@ -654,6 +731,16 @@ async fn a_broker_that_is_less_safe_than_promised_keeps_the_gateway_from_startin
     let (exit, _, said) = run(&["serve", "--config", &config.to_string_lossy()], &env).await;
     assert_eq!(exit, 1);
     assert!(said.contains("QUEUE_NOT_OPEN"), "{said}");
+    let (rabbit, redis) = (RabbitMq::shared().await, Redis::start().await);
+    redis.may_evict().await;
+    let evicts = on_rabbit(&rabbit, &redis, "edge-weak");
+    let weak = evicts.file("switchboard.yaml");
+    let (exit, _, said) = run(&["serve", "--config", &weak.to_string_lossy()], &env).await;
+    assert_eq!(exit, 1);
+    assert!(
+        said.contains("QUEUE_NOT_OPEN") && said.contains("noeviction"),
+        "{said}"
+    );
     folder.write(
         "switchboard.yaml",
         "subgraphs: { mail: { schema: mail.graphql, env: [MAIL_URL, SECRET] } }\nqueue: { nats: { url: \"nats://127.0.0.1:1\", token: a, nkey: b } }\n",

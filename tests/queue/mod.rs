@@ -5,6 +5,7 @@
 pub(crate) mod brokers;
 mod embedded;
 mod nats;
+mod rabbit;
 pub(crate) mod suite;
 
 /// How often: as the environment says, else so often.

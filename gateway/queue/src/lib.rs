@@ -24,10 +24,13 @@ pub mod message;
 pub mod nats;
 mod operate;
 mod partition;
+mod pauses;
 #[cfg(any(test, feature = "testing"))]
 pub mod plain;
+pub mod rabbit;
 pub mod redis;
 pub mod seal;
+mod share;
 pub mod store;
 
 pub use embedded::Embedded;
@@ -37,4 +40,5 @@ pub use operate::Queue;
 pub use operate::Retried;
 pub use operate::Standing;
 pub use partition::partition;
+pub use rabbit::Rabbit;
 pub use store::Store;

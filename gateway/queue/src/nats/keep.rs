@@ -135,7 +135,7 @@ fn steps_for(shared: &Shared, queue: &str) -> Vec<Step> {
     let view = shared.view();
     let partitions = shared.options.partitions.get();
     let members = view.members_of(queue, shared.options.heartbeat * SILENCE);
-    let owners = crate::nats::share::share(queue, partitions, &members);
+    let owners = crate::share::share(queue, partitions, &members);
     let is_free = |owner: &str| owner == shared.me || !members.contains(&owner);
     let mut steps = Vec::new();
     for (partition, wanted) in (0..).zip(owners) {

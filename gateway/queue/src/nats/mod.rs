@@ -26,7 +26,6 @@ mod options;
 mod pull;
 mod record;
 mod settle;
-mod share;
 mod shared;
 mod streams;
 mod sweep;

@@ -18,6 +18,7 @@ pub(super) mod limits;
 pub(super) mod observe;
 pub(super) mod queue;
 mod rate_limits;
+pub(super) mod redis;
 pub(super) mod resilience;
 pub(super) mod subscriptions;
 
@@ -39,12 +40,12 @@ use super::units::Span;
 pub(super) use documents::Documents;
 pub(super) use documents::Trusted;
 pub(super) use documents::TrustedMode;
+pub(super) use rate_limits::LimitsRedis;
 pub(super) use rate_limits::RateLimit;
 pub(super) use rate_limits::RateLimitHeaders;
 pub(super) use rate_limits::RateLimitKey;
 pub(super) use rate_limits::RateLimitMode;
 pub(super) use rate_limits::RateLimitStore;
-pub(super) use rate_limits::Redis;
 pub(super) use rate_limits::RedisFailure;
 
 /// Parses the file.

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
+use queue::Rabbit;
 use queue::Store;
 use queue::embedded::Embedded;
 use queue::nats::Nats;
@@ -25,6 +26,10 @@ pub(super) async fn open(settings: &DurableSettings) -> Result<Arc<dyn Store>, D
             embedded(settings, seal, path, *handover).await
         }
         StoreSettings::Nats(options) => match Nats::connect((**options).clone(), seal).await {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(error) => Err(cannot_open(&error.to_string())),
+        },
+        StoreSettings::Rabbit(options) => match Rabbit::connect((**options).clone(), seal).await {
             Ok(store) => Ok(Arc::new(store)),
             Err(error) => Err(cannot_open(&error.to_string())),
         },

@@ -9,6 +9,7 @@ use std::time::Duration;
 use queue::deliver::QueueSettings;
 use queue::deliver::Settings;
 use queue::nats::Options;
+use queue::rabbit;
 use queue::store::Limits;
 use sources::Secret;
 
@@ -45,6 +46,8 @@ pub(crate) enum StoreSettings {
     },
     /// On NATS JetStream.
     Nats(Box<Options>),
+    /// On RabbitMQ, and what is known of it in Redis.
+    Rabbit(Box<rabbit::Options>),
 }
 
 impl StoreSettings {
@@ -53,8 +56,20 @@ impl StoreSettings {
         match self {
             Self::Embedded { path, .. } => path.display().to_string(),
             Self::Nats(options) => format!("{} {}", options.servers.join(","), options.prefix),
+            Self::Rabbit(options) => {
+                format!("{} {}", without_users(&options.servers), options.prefix)
+            }
         }
     }
+}
+
+/// Addresses of brokers may hold a password.
+fn without_users(servers: &[String]) -> String {
+    let places = servers.iter().map(|server| {
+        let place = server.rsplit_once('@').map(|(_, place)| place);
+        place.unwrap_or(server)
+    });
+    places.collect::<Vec<_>>().join(",")
 }
 
 /// Without secrets.

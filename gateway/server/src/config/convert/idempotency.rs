@@ -22,6 +22,8 @@ use crate::idempotency::StoreSettings;
 const SHORTEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a claim holds that its process does not renew: after that the process is dead.
 const LEASE: Duration = Duration::from_secs(10);
+/// The time of one call of Redis, unless it is given.
+const CALL: Duration = Duration::from_millis(250);
 
 pub(super) fn settings(path: &Path, file: &File) -> Result<IdempotencySettings, Diagnostics> {
     let written = &file.idempotency;
@@ -54,7 +56,7 @@ fn store(path: &Path, file: &File) -> StoreSettings {
         Some(redis) => StoreSettings::Redis(RedisKeysSettings {
             url: redis.url.clone(),
             prefix: redis.prefix.clone(),
-            timeout: redis.timeout.0,
+            timeout: redis.timeout.as_ref().map_or(CALL, |timeout| timeout.0),
             lease: LEASE,
             answer: limits.answer.0,
         }),

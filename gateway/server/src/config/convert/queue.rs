@@ -8,6 +8,7 @@ use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
 use queue::nats::Credentials;
 use queue::nats::Options;
+use queue::rabbit;
 use queue::seal::Seal;
 use queue::store;
 
@@ -17,7 +18,9 @@ use super::file::queue::Durability;
 use super::file::queue::Nats;
 use super::file::queue::Pace;
 use super::file::queue::Queue;
+use super::file::queue::RabbitMq;
 use super::file::queue::Servers;
+use super::file::redis::Redis;
 use super::only;
 use crate::durable;
 use crate::durable::DurableSettings;
@@ -48,13 +51,7 @@ pub(super) fn settings(
     };
     let key = file.encryption_key.as_ref().map(|key| key.0.as_str());
     Ok(DurableSettings {
-        store: match &file.nats {
-            Some(said) => StoreSettings::Nats(Box::new(nats(path, said, &limits)?)),
-            None => StoreSettings::Embedded {
-                path: beside(path, &file.path).into(),
-                handover: file.handover.0,
-            },
-        },
+        store: store(path, &file, &limits)?,
         several: replicas == Replicas::Many,
         limits,
         key: key.map(secret).transpose()?.map(Into::into),
@@ -69,15 +66,79 @@ pub(super) fn settings(
     })
 }
 
-fn nats(path: &Path, said: &Nats, limits: &store::Limits) -> Result<Options, Diagnostics> {
-    let servers = match &said.url {
+fn store(path: &Path, file: &Queue, limits: &store::Limits) -> Result<StoreSettings, Diagnostics> {
+    Ok(match (&file.nats, &file.rabbitmq, &file.redis) {
+        (None, None, None) => StoreSettings::Embedded {
+            path: beside(path, &file.path).into(),
+            handover: file.handover.0,
+        },
+        (Some(said), None, None) => StoreSettings::Nats(Box::new(nats(path, said, limits)?)),
+        (None, Some(said), Some(redis)) => {
+            StoreSettings::Rabbit(Box::new(rabbit(path, said, redis, limits)?))
+        }
+        _ => {
+            let message = "queue: messages wait in one place: on `nats`, or on `rabbitmq` together with `redis`, or in a directory where neither is given";
+            return Err(only(Diagnostic::error("CONFIG_VALUE", message)));
+        }
+    })
+}
+
+fn rabbit(
+    path: &Path,
+    said: &RabbitMq,
+    redis: &Redis,
+    limits: &store::Limits,
+) -> Result<rabbit::Options, Diagnostics> {
+    let text = |name: &Option<String>| {
+        let read = |name| text_of("queue.rabbitmq.tls", &beside(path, name));
+        name.as_deref().map(read).transpose()
+    };
+    let tls = said.tls.as_ref();
+    let mut options = rabbit::Options {
+        servers: servers("queue.rabbitmq.url", &said.url)?,
+        user: said.user.clone().map(|user| {
+            let password = said.password.as_ref().map(|it| it.0.clone());
+            (user, password.unwrap_or_default())
+        }),
+        redis: redis.url.clone(),
+        prefix: said.prefix.clone(),
+        partitions: said.partitions,
+        limits: limits.clone(),
+        ..rabbit::Options::default()
+    };
+    if let Some(timeout) = &redis.timeout {
+        options.redis_timeout = timeout.0;
+    }
+    if let Some(tls) = tls {
+        options.tls.authorities = text(&tls.ca)?;
+        options.tls.identity = match (text(&tls.certificate)?, text(&tls.key)?) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => {
+                let message = "queue.rabbitmq: `tls.certificate` and `tls.key` go together";
+                return Err(only(Diagnostic::error("CONFIG_VALUE", message)));
+            }
+        };
+    }
+    Ok(options)
+}
+
+fn servers(key: &str, said: &Servers) -> Result<Vec<String>, Diagnostics> {
+    let servers = match said {
         Servers::One(server) => vec![server.clone()],
         Servers::Several(servers) => servers.clone(),
     };
-    if servers.is_empty() {
-        let message = "queue.nats.url: there is no address";
-        return Err(only(Diagnostic::error("CONFIG_VALUE", message)));
+    match servers.is_empty() {
+        false => Ok(servers),
+        true => {
+            let message = format!("{key}: there is no address");
+            Err(only(Diagnostic::error("CONFIG_VALUE", message)))
+        }
     }
+}
+
+fn nats(path: &Path, said: &Nats, limits: &store::Limits) -> Result<Options, Diagnostics> {
+    let servers = servers("queue.nats.url", &said.url)?;
     let file = |name: &Option<String>| name.as_ref().map(|name| beside(path, name).into());
     let tls = said.tls.as_ref();
     let identity = tls.map(|tls| (file(&tls.certificate), file(&tls.key)));
@@ -131,7 +192,10 @@ fn nats_credentials(path: &Path, said: &Nats) -> Result<Credentials, Diagnostics
         Nats {
             credentials_file: Some(name),
             ..
-        } => Credentials::Credentials(text_of(&beside(path, name))?),
+        } => {
+            let text = text_of("queue.nats.credentials_file", &beside(path, name));
+            Credentials::Credentials(text?)
+        }
         _ if password => Credentials::Password {
             user: said.user.clone().unwrap_or_default(),
             password: said.password.clone().map_or_else(String::new, |it| it.0),
@@ -140,9 +204,9 @@ fn nats_credentials(path: &Path, said: &Nats) -> Result<Credentials, Diagnostics
     })
 }
 
-fn text_of(path: &str) -> Result<String, Diagnostics> {
+fn text_of(key: &str, path: &str) -> Result<String, Diagnostics> {
     std::fs::read_to_string(path).map_err(|error| {
-        let message = format!("queue.nats.credentials_file: {path} cannot be read: {error}");
+        let message = format!("{key}: {path} cannot be read: {error}");
         only(Diagnostic::error("FILE_NOT_FOUND", message))
     })
 }

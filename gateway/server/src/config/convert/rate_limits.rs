@@ -22,6 +22,8 @@ use crate::rate_limits::Unit;
 const SHORTEST_INTERVAL: Duration = Duration::from_micros(1);
 /// No bucket takes longer to fill.
 const LONGEST_REFILL: Duration = Duration::from_secs(366 * 24 * 3600);
+/// The time of one call of Redis, unless it is given: who waits for it waits with every request.
+const CALL: Duration = Duration::from_millis(50);
 
 pub(super) fn settings(file: &File) -> Result<Settings, Diagnostics> {
     let mut names = BTreeSet::new();
@@ -120,12 +122,13 @@ fn key(key: Option<&file::RateLimitKey>) -> Result<Key, String> {
     }
 }
 
-fn redis(redis: &file::Redis) -> RedisSettings {
+fn redis(said: &file::LimitsRedis) -> RedisSettings {
+    let redis = &said.redis;
     RedisSettings {
         url: redis.url.clone(),
         prefix: redis.prefix.clone(),
-        timeout: redis.timeout.0,
-        on_failure: match redis.on_failure {
+        timeout: redis.timeout.as_ref().map_or(CALL, |timeout| timeout.0),
+        on_failure: match said.on_failure {
             file::RedisFailure::Open => OnFailure::Open,
             file::RedisFailure::Closed => OnFailure::Closed,
             file::RedisFailure::Local => OnFailure::Local,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::units::Size;
 use super::super::units::Span;
+use super::redis::Redis;
 
 /// What a client's `Idempotency-Key` on a mutation is worth.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -49,30 +50,10 @@ pub(in crate::config) enum Mode {
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Store {
-    /// A Redis that several gateways share. Without it each gateway keeps its own, in a file beside the queue's (`queue.path`), with fsync.
+    /// A Redis that several gateways share; while it is away mutations with a key are refused with 503. It must neither forget
+    /// nor evict: `appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`. Without it each gateway keeps its own,
+    /// in a file beside the queue's (`queue.path`), with fsync.
     pub(in crate::config) redis: Option<Redis>,
-}
-
-/// A Redis that holds idempotency keys. It must neither forget nor evict: `appendonly yes`, `appendfsync always`, `maxmemory-policy noeviction`.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::config) struct Redis {
-    /// redis://user:password@host:6379/0, or rediss:// for TLS. Take the password from the environment: ${REDIS_PASSWORD}.
-    pub(in crate::config) url: String,
-    /// Begins the name of every key: gateways with the same one share their keys.
-    #[serde(default = "default_prefix")]
-    pub(in crate::config) prefix: String,
-    /// The time of one call. While Redis is away mutations with a key are refused with 503.
-    #[serde(default = "default_timeout")]
-    pub(in crate::config) timeout: Span,
-}
-
-fn default_prefix() -> String {
-    "switchboard".into()
-}
-
-fn default_timeout() -> Span {
-    Span::millis(250)
 }
 
 /// How much is kept.

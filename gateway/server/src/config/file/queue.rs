@@ -11,15 +11,20 @@ use super::super::units::Size;
 use super::super::units::Span;
 use super::credentials::Secret;
 use super::credentials::Tls;
+use super::redis::Redis;
 
 /// Calls that are made durable and delivered later. Opened where a subgraph file says `@queue`.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Queue {
-    /// The directory in which messages wait, relative to this file; unless they wait on `nats`. Read when the process starts.
+    /// The directory in which messages wait, relative to this file; unless they wait on `nats` or `rabbitmq`. Read when the process starts.
     pub(in crate::config) path: String,
     /// NATS JetStream, which many gateways share. Read when the process starts.
     pub(in crate::config) nats: Option<Nats>,
+    /// RabbitMQ, which many gateways share, together with `redis`. Read when the process starts.
+    pub(in crate::config) rabbitmq: Option<RabbitMq>,
+    /// Where it is kept what is known of messages on RabbitMQ: it may be lost, and must not evict (`maxmemory-policy noeviction`).
+    pub(in crate::config) redis: Option<Redis>,
     /// How long to wait at the start while another process still has that directory, as the one before does in a rolling restart.
     pub(in crate::config) handover: Span,
     /// With what stored messages are encrypted: 32 bytes in base64, from the environment.
@@ -43,6 +48,8 @@ impl Default for Queue {
         Self {
             path: "./data/queue".into(),
             nats: None,
+            rabbitmq: None,
+            redis: None,
             handover: Span::seconds(30),
             encryption_key: None,
             limits: Limits::default(),
@@ -91,6 +98,33 @@ pub(in crate::config) struct Nats {
     /// Whom to trust as a broker, and which certificate to show. Given, nothing is sent without TLS.
     #[serde(default)]
     pub(in crate::config) tls: Option<Tls>,
+}
+
+/// RabbitMQ, 3.10 or later. What is known of messages is kept in `queue.redis`.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RabbitMq {
+    /// `amqp://host:port/vhost` or `amqps://`; several of one cluster are tried one after the other.
+    pub(in crate::config) url: Servers,
+    /// Names of queues begin with it: deployments that share brokers need one each.
+    #[serde(default = "prefix")]
+    pub(in crate::config) prefix: String,
+    /// In how many parts each queue's work is shared between gateways; each is two quorum queues. The brokers remember it: another number is refused.
+    #[serde(default = "rabbit_partitions")]
+    pub(in crate::config) partitions: NonZeroU32,
+    /// Who the gateway is, where the address does not say so.
+    #[serde(default)]
+    pub(in crate::config) user: Option<String>,
+    /// The user's password.
+    #[serde(default)]
+    pub(in crate::config) password: Option<Secret>,
+    /// Whom to trust as a broker beside the machine's authorities, and which certificate to show. For `amqps://`.
+    #[serde(default)]
+    pub(in crate::config) tls: Option<Tls>,
+}
+
+fn rabbit_partitions() -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(7)
 }
 
 fn prefix() -> String {

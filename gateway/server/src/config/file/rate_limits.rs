@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::super::units::Span;
+use super::redis::Redis;
 
 /// How much one client may ask for.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
@@ -78,32 +79,19 @@ pub(in crate::config) enum RateLimitHeaders {
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct RateLimitStore {
     /// A Redis that several gateways share. Without it each gateway limits for itself.
-    pub(in crate::config) redis: Option<Redis>,
+    pub(in crate::config) redis: Option<LimitsRedis>,
 }
 
 /// A Redis that holds the buckets of rate limits.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(in crate::config) struct Redis {
-    /// redis://user:password@host:6379/0, or rediss:// for TLS. Take the password from the environment: ${REDIS_PASSWORD}.
-    pub(in crate::config) url: String,
-    /// Begins the name of every bucket: gateways with the same one share their limits.
-    #[serde(default = "default_prefix")]
-    pub(in crate::config) prefix: String,
-    /// The time of one call.
-    #[serde(default = "default_timeout")]
-    pub(in crate::config) timeout: Span,
+pub(in crate::config) struct LimitsRedis {
+    /// Where it is.
+    #[serde(flatten)]
+    pub(in crate::config) redis: Redis,
     /// What happens while it is away.
     #[serde(default)]
     pub(in crate::config) on_failure: RedisFailure,
-}
-
-fn default_prefix() -> String {
-    "switchboard".into()
-}
-
-fn default_timeout() -> Span {
-    Span::millis(50)
 }
 
 /// What happens while Redis is away.

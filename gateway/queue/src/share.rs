@@ -8,7 +8,7 @@ use crate::partition::fnv1a;
 ///
 /// By rendezvous: of all members, each partition prefers the one with the highest hash; one that has
 /// its share already is passed over.
-pub(super) fn share<'m>(queue: &str, partitions: u32, members: &[&'m str]) -> Vec<&'m str> {
+pub(crate) fn share<'m>(queue: &str, partitions: u32, members: &[&'m str]) -> Vec<&'m str> {
     let share = partitions.div_ceil(u32::try_from(members.len()).unwrap_or(1).max(1));
     let mut owned: HashMap<&str, u32> = HashMap::new();
     let choose = |partition| {

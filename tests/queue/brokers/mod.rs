@@ -1,5 +1,8 @@
 //! Brokers of the tests' own: real servers on free ports, with folders of their own, gone with the value.
 
+mod rabbit;
+mod redis;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
@@ -11,6 +14,9 @@ use tokio::net::TcpStream;
 use tokio::process::Child;
 use tokio::process::Command;
 use tokio::time::timeout;
+
+pub(crate) use rabbit::RabbitMq;
+pub(crate) use redis::Redis;
 
 /// Longer than anything takes that happens at all: a cluster needs a while to agree.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -183,7 +189,7 @@ fn listening(file: &Path) -> Option<(u16, Option<String>)> {
 
 async fn until_connected(port: u16) {
     let connects = || async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() };
-    until("nats-server listens", connects).await;
+    until("the broker listens", connects).await;
 }
 
 /// Three NATS servers that are one.

@@ -1,0 +1,2 @@
+
+return steps[ARGV[1]](unpack(ARGV, 3))
