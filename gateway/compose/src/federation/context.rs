@@ -9,7 +9,7 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Name, Node, Schema};
 
-use super::selection::{Selections, fields, parse};
+use super::selection::{Kind, Selections, fields, parse};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::{Document, all, first};
 
@@ -138,7 +138,7 @@ impl Site<'_> {
     /// The field is called again for each object, which must be found again for that.
     fn keyless(&self) -> Option<Diagnostic> {
         let mut keys = self.selections.sets.iter().filter(|set| {
-            set.on.is_none()
+            set.kind == Kind::Key
                 && set.ty == self.ty.name()
                 && set
                     .directive
@@ -157,8 +157,21 @@ impl Site<'_> {
     }
 }
 
+/// Whether a type is one of a context's.
+pub(super) fn has(ty: &ExtendedType, context: &str) -> bool {
+    let mut names = all(ty.directives(), "context").map(|it| it.specified_argument_by_name("name"));
+    names.any(|name| name.and_then(|it| it.as_str()) == Some(context))
+}
+
+/// A selection without its outermost braces.
+pub(super) fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let braces = text.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
+    braces.unwrap_or(text)
+}
+
 /// `$user { currency }`: the name and the rest.
-fn split(text: &str) -> Option<(&str, &str)> {
+pub(super) fn split(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix('$')?;
     let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
     let (name, selection) = rest.split_at(end.unwrap_or(rest.len()));
@@ -168,9 +181,7 @@ fn split(text: &str) -> Option<(&str, &str)> {
 /// Whether a selection takes one value of a type, and one that the argument accepts.
 fn selected(schema: &Schema, ty: &Name, text: &str, wanted: &Type) -> Result<(), String> {
     let schema = Valid::assume_valid_ref(schema);
-    let text = text.trim();
-    let braces = text.strip_prefix('{').and_then(|it| it.strip_suffix('}'));
-    let (fragment, whole, _) = parse(schema, ty, braces.unwrap_or(text));
+    let (fragment, whole, _) = parse(schema, ty, bare(text));
     let Some(set) = fragment.filter(|_| whole) else {
         return Err("not a selection of its fields".to_owned());
     };
@@ -294,6 +305,13 @@ mod tests {
                 "{field}: {said}"
             );
         }
+    }
+
+    #[test]
+    fn what_a_context_takes_may_be_another_subgraphs() {
+        let sdl = "type User @key(fields: \"id\") @context(name: \"user\") { id: ID! c: String @external } \
+             type Deal @key(fields: \"id\") { id: ID! amount(c: String @fromContext(field: \"$user { c }\")): Int }";
+        assert_eq!(said(sdl), "");
     }
 
     #[test]

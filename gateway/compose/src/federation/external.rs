@@ -38,7 +38,8 @@ pub(super) fn check(
     }
     // Who wrote for Federation 1 could not know: there it was never asked.
     if document.federation != Federation::V1 {
-        for set in selections.sets.iter().filter(|it| it.kind != Kind::Key) {
+        let other = |it: &&Selection<'_>| matches!(it.kind, Kind::Requires | Kind::Provides);
+        for set in selections.sets.iter().filter(other) {
             check_set(document, selections, set, diagnostics);
         }
     }

@@ -13,6 +13,7 @@ use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Name, Node, Schema};
 
+use super::context;
 use crate::document::{Document, all, first};
 
 /// Every field set of a file.
@@ -42,6 +43,8 @@ pub(super) enum Kind {
     Key,
     Requires,
     Provides,
+    /// What `@fromContext` takes of the types of a context.
+    Context,
 }
 
 /// A field that a field set names.
@@ -72,7 +75,34 @@ impl<'a> Selections<'a> {
                 found.add(schema, Kind::Provides, value, on, &field.directives);
             }
         }
+        found.add_contexts(&document.schema);
         found
+    }
+
+    fn add_contexts(&mut self, schema: &'a Schema) {
+        let types = schema.types.values();
+        let arguments = types.flat_map(fields).flat_map(|field| &field.arguments);
+        for argument in arguments {
+            let Some(directive) = first(&argument.directives, "fromContext") else {
+                continue;
+            };
+            let value = directive.specified_argument_by_name("field");
+            let Some((value, (name, text))) =
+                value.and_then(|it| Some((it, context::split(it.as_str()?.trim())?)))
+            else {
+                continue;
+            };
+            for ty in schema.types.values().filter(|ty| context::has(ty, name)) {
+                self.sets.push(Selection {
+                    kind: Kind::Context,
+                    ty: ty.name(),
+                    on: None,
+                    directive,
+                    value,
+                    fields: touched(schema, ty.name(), context::bare(text)),
+                });
+            }
+        }
     }
 
     fn add(
@@ -135,6 +165,7 @@ impl Kind {
             Kind::Key => "key",
             Kind::Requires => "requires",
             Kind::Provides => "provides",
+            Kind::Context => "fromContext",
         }
     }
 }
