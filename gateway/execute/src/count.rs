@@ -139,6 +139,9 @@ impl<'c> Count<'c> {
             (OutKind::Object(selections), Value::Object { at: first, layout }) => {
                 let selection = selections.iter().find(|(known, _)| *known == layout);
                 selection.map_or(0, |(_, selection)| {
+                    if let (true, [itself]) = (selection.is_another, &selection.fields[..]) {
+                        return self.field(Some((at, first)), itself);
+                    }
                     let below = self.selection(Some((at, first)), selection);
                     each.unwrap_or(selection.weight).saturating_add(below)
                 })

@@ -409,6 +409,9 @@ impl<'w> Writer<'w> {
                         return self.denied(id, name, field, ty);
                     }
                     let object = At { step, tape, at };
+                    if let (true, [itself]) = (selection.is_another, &selection.fields[..]) {
+                        return self.seen(Some(object), itself);
+                    }
                     self.caught(field, ty, |writer| {
                         writer.selection(Some(object), selection)
                     })

@@ -382,6 +382,8 @@ pub struct Selection {
     /// it counts. A key stands where it first appears among those that count. Empty where the order
     /// is that of `fields`.
     pub appearances: Vec<(u32, Option<ConditionId>)>,
+    /// Its only field is the object itself, as another step knows it: that is what is written.
+    pub is_another: bool,
     /// What the object costs, where its field does not say it.
     pub weight: Milli,
     /// Where the object's own type makes demands that the field which returns it does not: null with an

@@ -25,7 +25,7 @@ use indexmap::IndexMap;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::document::Document;
 use crate::lower::Lowered;
-use crate::model::{Resolver, SubgraphId, TypeDef, View, ViewId};
+use crate::model::{CompositeKind, Resolver, SubgraphId, TypeDef, View, ViewId};
 
 /// What the checks read.
 pub(crate) struct Graph<'g> {
@@ -64,7 +64,10 @@ impl<'g> Graph<'g> {
             let of_fields = def.fields.values().flat_map(|field| &field.resolvers);
             let all = def.entity_resolvers.iter().chain(of_fields);
             let all: Vec<_> = all.map(|id| &lowered.resolvers[id.index()]).collect();
-            for ty in def.possible_types.iter().filter(|_| !all.is_empty()) {
+            // An interface itself is met where a subgraph sees it as an object type.
+            let itself = (def.kind == CompositeKind::Interface).then_some(&def.name);
+            let types = def.possible_types.iter().chain(itself);
+            for ty in types.filter(|_| !all.is_empty()) {
                 resolvers.entry(ty).or_default().extend(&all);
             }
         }

@@ -11,7 +11,7 @@ use apollo_compiler::Name;
 use indexmap::IndexMap;
 
 use super::{Graph, list_size};
-use crate::model::{Resolver, ResolverId, Target, ViewField, ViewId, paths_of};
+use crate::model::{CompositeKind, Resolver, ResolverId, Target, ViewField, ViewId, paths_of};
 
 /// More states than this are not walked: a graph so entangled has been walked enough.
 const MOST_STATES: usize = 100_000;
@@ -60,6 +60,12 @@ pub(super) struct Reached {
 }
 
 impl State {
+    /// Whether a call says which of an interface's objects it is: these are states of their own.
+    pub(super) fn is_told_apart(&self, graph: &Graph<'_>) -> bool {
+        let mut called = self.calls.iter().filter_map(|call| call.1);
+        called.any(|view| !graph.view(view).variants.is_empty())
+    }
+
     /// The fields that are read there without anything being sent for them.
     pub(super) fn given<'g>(&self, graph: &Graph<'g>) -> HashSet<&'g Name> {
         let called = self.calls.iter().filter_map(|(_, view)| view.as_ref());
@@ -197,6 +203,17 @@ impl Walk<'_, '_> {
         for (name, child) in children {
             self.child(index, &state, &name, &child);
         }
+        for view in self.told_apart(&state) {
+            let way = Way {
+                from: Some(index),
+                words: Vec::new(),
+            };
+            let views = Views {
+                known: &[view],
+                twins: &[],
+            };
+            self.objects(&state.ty, views, state.list.clone(), &way);
+        }
         for (resolver, _) in &state.calls {
             let resolver = &self.graph.lowered.resolvers[resolver.index()];
             let way = Way {
@@ -205,6 +222,13 @@ impl Walk<'_, '_> {
             };
             self.reply(resolver, state.list.clone(), way, &[]);
         }
+    }
+
+    /// What says of an interface that is seen as an object type which objects they are.
+    fn told_apart(&self, state: &State) -> Vec<ViewId> {
+        let called = state.calls.iter().filter_map(|call| call.1);
+        let is_abstract = |view: &ViewId| !self.graph.view(*view).variants.is_empty();
+        called.filter(is_abstract).collect()
     }
 
     fn child(&mut self, index: usize, state: &State, name: &Name, child: &Child) {
@@ -434,9 +458,22 @@ fn brought<'g>(
     if matches!(resolver.target, Target::Field { .. }) {
         return Some((resolver, None));
     }
-    let views = object_views(graph, resolver.reply.value.view?);
-    let (_, view) = views.into_iter().find(|(name, _)| name == ty)?;
+    let view = resolver.reply.value.view?;
+    let mut views = object_views(graph, view).into_iter();
+    let same = views.find(|(name, _)| name == ty).map(|(_, view)| view);
+    let known = graph.view(view);
+    // An interface that one side or the other sees as an object type.
+    let stands_in = || known.variants.is_empty() && is_one_of(graph, ty, &known.ty);
+    let tells_apart = || !known.variants.is_empty() && known.ty == *ty;
+    let view = same.or_else(|| (stands_in() || tells_apart()).then_some(view))?;
     Some((resolver, Some(view)))
+}
+
+/// Whether an object type is one of an interface's.
+fn is_one_of(graph: &Graph<'_>, ty: &Name, interface: &Name) -> bool {
+    let def = graph.types.get(interface);
+    let interface = def.filter(|def| def.kind == CompositeKind::Interface);
+    interface.is_some_and(|def| def.possible_types.contains(ty))
 }
 
 /// Whether a call answers a field itself, and what is below it.

@@ -15,6 +15,9 @@ pub(super) fn check(
     let Some(def) = graph.types.get(&state.ty).filter(|def| !is_root(&def.name)) else {
         return;
     };
+    if state.is_told_apart(graph) {
+        return;
+    }
     let given = state.given(graph);
     let asked = def.fields.values().filter(|field| !field.inaccessible);
     for field in asked.filter(|field| !given.contains(&field.name)) {

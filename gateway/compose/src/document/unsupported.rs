@@ -36,8 +36,9 @@ fn unsupported_in(
 ) -> Vec<(String, Place)> {
     let whole = |what: String| vec![(what, document.places.directive(directive))];
     match directive.name.as_str() {
-        name @ ("event" | "lookup" | "is" | "require" | "internal" | "interfaceObject"
-        | "context" | "fromContext") => whole(format!("@{name}")),
+        name @ ("event" | "lookup" | "is" | "require" | "internal" | "context" | "fromContext") => {
+            whole(format!("@{name}"))
+        }
         name @ ("rest" | "graphql") if is_subscription(element) => {
             whole(format!("@{name} on a Subscription field"))
         }

@@ -6,6 +6,7 @@
 
 use apollo_compiler::Name;
 use compose::Supergraph;
+use compose::model::CompositeKind;
 use compose::model::FieldPath;
 use compose::model::Resolver;
 use compose::model::ResolverId;
@@ -157,10 +158,17 @@ pub(crate) fn entity_view(graph: &Supergraph, resolver: &Resolver, ty: &str) -> 
     let view = resolver.reply.value.view?;
     let known = graph.view(view);
     if known.variants.is_empty() {
-        return (known.ty == ty).then_some(view);
+        return (known.ty == ty || is_one_of(graph, ty, &known.ty)).then_some(view);
     }
     let variant = known.variants.iter().find(|variant| variant.ty == ty)?;
     Some(variant.view)
+}
+
+/// Whether an object type is one of an interface's: a subgraph may see that as an object type.
+pub(crate) fn is_one_of(graph: &Supergraph, ty: &str, interface: &str) -> bool {
+    let def = graph.type_def(interface);
+    let interface = def.filter(|def| def.kind == CompositeKind::Interface);
+    interface.is_some_and(|def| def.possible_types.iter().any(|possible| possible == ty))
 }
 
 /// The candidates that bring the inputs which are not known; `None` where one cannot be had yet.

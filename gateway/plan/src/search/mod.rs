@@ -26,6 +26,7 @@ mod candidates;
 mod demand;
 pub(crate) mod draft;
 mod finish;
+mod interface_object;
 pub(crate) mod leaf;
 mod names;
 #[cfg(test)]
@@ -64,6 +65,7 @@ use crate::search::candidates::calls;
 use crate::search::candidates::choose;
 use crate::search::candidates::entity_view;
 use crate::search::candidates::has_path;
+use crate::search::candidates::is_one_of;
 use crate::search::candidates::reachable;
 use crate::search::candidates::single_twin;
 use crate::search::demand::Demands;
@@ -189,6 +191,7 @@ impl<'d> Search<'d> {
             appearances: appearances
                 .map(|(group, all)| (*group, self.condition(Any(vec![all.clone()]))))
                 .collect(),
+            is_another: false,
             weight: 0,
             access: None,
         }
@@ -503,8 +506,12 @@ impl<'d> Search<'d> {
         let DraftValue::Objects(objects) = &self.steps[step].value else {
             return Ok(());
         };
-        let same = |object: &&ObjectIndex| self.steps[step].objects[**object].ty == ty;
-        if let Some(object) = objects.iter().find(same).copied()
+        let of = |object: &&ObjectIndex| &self.steps[step].objects[**object].ty;
+        let same = |object: &&ObjectIndex| *of(object) == ty;
+        let stands_in = |object: &&ObjectIndex| is_one_of(self.graph, &ty, of(object));
+        let found = objects.iter().find(same);
+        let found = found.or_else(|| objects.iter().find(stands_in));
+        if let Some(object) = found.copied()
             && !position.joins.iter().any(|j| j.step == step)
         {
             position.joins.push(Joined { slot, step, object });
@@ -956,7 +963,11 @@ impl<'d> Search<'d> {
                 joins: Vec::new(),
                 condition,
             };
-            let mut selection = self.object(&mut position, &ty, &sets)?;
+            let told_apart = self.told_apart(&mut position, &ty, &sets, group)?;
+            let mut selection = match told_apart {
+                Some(selection) => selection,
+                None => self.object(&mut position, &ty, &sets)?,
+            };
             selection.access = access;
             selections.push((*object as u32, selection));
         }
