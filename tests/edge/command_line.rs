@@ -164,3 +164,32 @@ async fn compose_prints_the_schema_that_clients_see() {
         "none of our directives: {output}"
     );
 }
+
+#[tokio::test]
+async fn compose_prints_a_supergraph_that_serves_in_place_of_its_subgraphs() {
+    let (folder, config) = folder(CONFIG, THINGS);
+    let (code, printed, _) = run(&["compose", "--supergraph", "--config", &config], &ENV).await;
+    assert_eq!(code, 0);
+    assert!(
+        printed.contains("https://specs.apollo.dev/join/v0.5"),
+        "{printed}"
+    );
+    let (_, schema, _) = run(&["compose", "--config", &config], &ENV).await;
+    folder.write("supergraph.graphql", &printed);
+    folder.write(
+        "again.yaml",
+        "supergraph: { file: supergraph.graphql, env: [THINGS_URL] }",
+    );
+    let again = folder.file("again.yaml");
+    let again = again.to_str().expect("a path of text");
+    let (code, same, told) = run(&["compose", "--config", again], &ENV).await;
+    assert_eq!((code, same), (0, schema), "{told}");
+}
+
+#[tokio::test]
+async fn compose_tells_who_answers_what() {
+    let (_folder, config) = folder(CONFIG, THINGS);
+    let (code, output, _) = run(&["compose", "--resolvers", "--config", &config], &ENV).await;
+    assert_eq!(code, 0);
+    assert!(output.contains("@call(source: \"things\""), "{output}");
+}

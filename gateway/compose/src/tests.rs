@@ -3,7 +3,7 @@
 use super::*;
 
 /// The files of the example shop, as the server would load them.
-fn shop() -> SchemaFiles {
+pub(crate) fn shop() -> SchemaFiles {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema");
     let read =
         |name: &str| std::fs::read(format!("{directory}/{name}")).expect("a file of the example");

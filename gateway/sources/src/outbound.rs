@@ -76,6 +76,17 @@ pub enum OutboundError {
     Failed(String),
 }
 
+/// All of an answer that an asker may go by.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The status.
+    pub status: u16,
+    /// Every header.
+    pub headers: HeaderMap,
+    /// The body, decompressed.
+    pub body: Bytes,
+}
+
 /// A status and a body.
 pub type Answer = (u16, Bytes);
 
@@ -126,6 +137,19 @@ impl Outbound {
         deadline: Instant,
     ) -> Result<Answer, OutboundError> {
         self.send(RestMethod::Get, None, headers, deadline).await
+    }
+
+    /// Asks for what stands at the address, and for the headers of the answer.
+    ///
+    /// # Errors
+    /// Where no complete answer comes by the deadline, whatever its status would be.
+    pub async fn fetch(
+        &self,
+        headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<Fetched, OutboundError> {
+        self.exchange(RestMethod::Get, None, headers, deadline)
+            .await
     }
 
     /// Deletes what stands at the address.
@@ -189,9 +213,20 @@ impl Outbound {
         &self,
         method: RestMethod,
         body: Option<(Bytes, &'static str)>,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         deadline: Instant,
     ) -> Result<Answer, OutboundError> {
+        let fetched = self.exchange(method, body, headers, deadline).await?;
+        Ok((fetched.status, fetched.body))
+    }
+
+    async fn exchange(
+        &self,
+        method: RestMethod,
+        body: Option<(Bytes, &'static str)>,
+        mut headers: HeaderMap,
+        deadline: Instant,
+    ) -> Result<Fetched, OutboundError> {
         headers
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("application/json"));
@@ -206,7 +241,11 @@ impl Outbound {
         };
         let time = deadline.saturating_duration_since(Instant::now());
         match self.client.attempt(&call, headers, time).await {
-            Ok(reply) => Ok((reply.status, reply.body)),
+            Ok(reply) => Ok(Fetched {
+                status: reply.status,
+                headers: reply.headers,
+                body: reply.body,
+            }),
             Err(failed) if failed.how == Unanswered::TimedOut => Err(OutboundError::TimedOut),
             Err(failed) => Err(OutboundError::Failed(failed.reason())),
         }

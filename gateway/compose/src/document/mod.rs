@@ -175,6 +175,11 @@ pub(crate) fn parse_plain(
     (build(&ast, &places, diagnostics), places)
 }
 
+/// Whether a directive is ours, not a standard's: the join specification has no word for it.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name == "cacheControl" || vocabulary::OURS.contains(&name)
+}
+
 /// Whether the vocabulary has a directive of this name.
 pub(crate) fn is_known_directive(name: &str) -> bool {
     vocabulary::directive(name).is_some()

@@ -1,4 +1,4 @@
-//! Ready-made supergraphs: from one file in the terms of the join specification back to subgraphs.
+//! Supergraphs: from one file in the terms of the join specification back to subgraphs, and there again.
 //!
 //! Owns the join specification, v0.1 to v0.5. What is read here becomes
 //! subgraph files that compose in the ordinary way, so nothing is planned from
@@ -11,6 +11,7 @@ mod graphs;
 mod links;
 mod origin;
 mod parts;
+mod print;
 mod said;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use graphs::Graphs;
 use links::Links;
 
 pub use origin::Origin;
+pub use print::print;
 
 /// A supergraph that somebody else composed.
 #[derive(Debug, Clone, Default)]

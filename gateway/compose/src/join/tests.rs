@@ -372,3 +372,181 @@ fn an_address_may_come_from_the_configuration() {
     file.sources.insert("b".into(), given);
     assert!(subgraphs(&file).is_ok());
 }
+
+/// Subgraphs that are served, or declare their own sources, by name.
+fn graph_of(sdl: &[(&str, &str)]) -> SchemaFiles {
+    let served = |(name, sdl): &(&str, &str)| SubgraphFile {
+        name: (*name).into(),
+        file: format!("{name}.graphql"),
+        sdl: (*sdl).into(),
+        url: (!sdl.contains("@source")).then(|| format!("http://{name}")),
+        ..Default::default()
+    };
+    SchemaFiles {
+        subgraphs: sdl.iter().map(served).collect(),
+        ..Default::default()
+    }
+}
+
+/// What a graph is, as far as it does not depend on where or in which order anything is written.
+fn essence(files: &SchemaFiles) -> Vec<String> {
+    let graph = crate::compose(files).unwrap_or_else(|said| panic!("{said}"));
+    let in_order = |text: &str| {
+        let mut words: Vec<&str> = text.split([' ', ',']).collect();
+        words.sort_unstable();
+        words.join(" ")
+    };
+    let resolvers = graph.resolvers().iter();
+    let mut essence: Vec<String> = resolvers
+        .map(|it| in_order(&format!("{:?} {}", it.target, graph.describe(it.id))))
+        .collect();
+    for source in graph.sources() {
+        essence.push(format!("{source:?}"));
+    }
+    for ty in graph.types().values() {
+        essence.push(format!("{:#?}", unshared(&graph, ty.clone())));
+    }
+    essence.sort();
+    essence.insert(0, graph.api().to_string());
+    essence
+}
+
+/// A type without what means nothing: that something is shareable and shared with nobody, that a
+/// root is extended, and the numbers of resolvers. Demands are given by their words.
+fn unshared(
+    graph: &crate::Supergraph,
+    mut ty: crate::model::TypeDef,
+) -> (Vec<String>, crate::model::TypeDef) {
+    let mut words = Vec::new();
+    let mut told = |all: &mut Vec<crate::model::Demanded>| {
+        words.extend(all.drain(..).map(|it| graph.demand(it.demand).to_string()));
+    };
+    let root = matches!(ty.name.as_str(), "Query" | "Mutation" | "Subscription");
+    told(&mut ty.demands);
+    ty.entity_resolvers.clear();
+    for it in &mut ty.subgraphs {
+        it.shareable = false;
+        it.extension &= !root;
+    }
+    for field in ty.fields.values_mut() {
+        told(&mut field.demands);
+        field.resolvers.clear();
+        field
+            .subgraphs
+            .iter_mut()
+            .for_each(|it| it.shareable = false);
+    }
+    (words, ty)
+}
+
+/// Prints a graph, reads it back and compares.
+fn comes_back(files: &SchemaFiles) -> String {
+    let printed = print(files, "").unwrap_or_else(|said| panic!("{said}"));
+    let env = files.subgraphs.iter().flat_map(|it| it.env.clone());
+    let sources = files.subgraphs.iter().flat_map(|it| it.sources.clone());
+    let supergraph = SupergraphFile {
+        env: env.collect(),
+        sources: sources.collect(),
+        ..file(&printed)
+    };
+    let read = subgraphs(&supergraph).unwrap_or_else(|said| panic!("{said}\n{printed}"));
+    let again = SchemaFiles {
+        subgraphs: read,
+        ..files.clone()
+    };
+    let (before, after) = (essence(files), essence(&again));
+    for (before, after) in before.iter().zip(&after) {
+        assert!(before == after, "{before}\n{after}\n{printed}");
+    }
+    assert_eq!(before.len(), after.len());
+    printed
+}
+
+#[test]
+fn the_example_shop_is_printed_and_read_back() {
+    let printed = comes_back(&crate::tests::shop());
+    assert!(
+        printed.contains("openapi: \"users.openapi.yaml\""),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_federated_graph_is_printed_and_read_back() {
+    let fed = |sdl: &str| {
+        format!(
+            "extend schema @link(url: \"https://specs.apollo.dev/federation/v2.9\", import: [\"@key\", \"@shareable\", \"@external\", \"@requires\", \"@provides\", \"@override\", \"@inaccessible\", \"@tag\", \"@authenticated\", \"@requiresScopes\", \"@policy\", \"@cost\", \"@listSize\"])\n{sdl}"
+        )
+    };
+    let accounts = fed(r#"
+        type Query { me: User users(first: Int = 10): [User!] @listSize(slicingArguments: ["first"]) old: Int @deprecated }
+        type User @key(fields: "id") @key(fields: "email", resolvable: false) @tag(name: "people") {
+          id: ID! email: String! name: Name @shareable secret: Int @authenticated role(n: Int = 1): Role @requiresScopes(scopes: [["a"]])
+          age: Int }
+        type Name { first: String @shareable last: String @shareable }
+        enum Role { ADMIN USER @inaccessible }
+        interface Node { id: ID! }
+        scalar When @specifiedBy(url: "https://when")"#);
+    let products = fed(r#"
+        type Query { top(n: Int = 5, by: Order): [Product!] @cost(weight: 5) @listSize(slicingArguments: ["n"]) node(id: ID!): Node found: Found }
+        type Product implements Node @key(fields: "sku org { id }") { sku: ID! id: ID! org: Org! price: Int weight: Int at: When }
+        type Org { id: ID! @shareable }
+        input Order { by: By! desc: Boolean = false @inaccessible }
+        enum By { NAME PRICE }
+        interface Node { id: ID! }
+        type User @key(fields: "id") { id: ID! name: Name @external bought: [Product!] @requires(fields: "name { first }") @listSize(assumedSize: 3)
+          age: Int @override(from: "accounts") }
+        type Name { first: String @external }
+        union Found = Product | User
+        scalar When"#);
+    let reviews = fed(r#"
+        type Query { latest: Review @provides(fields: "product { price }") }
+        type Mutation { review(sku: ID!, text: String): Review }
+        type Review @key(fields: "id") { id: ID! product: Product }
+        type Product @key(fields: "sku org { id }") { sku: ID! org: Org! price: Int @external weight: Int @override(from: "products", label: "percent(20)") }
+        type Org { id: ID! @shareable }"#);
+    let files = graph_of(&[
+        ("accounts", accounts.as_str()),
+        ("products", products.as_str()),
+        ("reviews-2", reviews.as_str()),
+    ]);
+    let printed = comes_back(&files);
+    for part in [
+        "REVIEWS_2 @join__graph(name: \"reviews-2\", url: \"http://reviews-2\")",
+        "@link(url: \"https://specs.apollo.dev/inaccessible/v0.2\", for: SECURITY)",
+        "repeatable on SCHEMA | OBJECT | INTERFACE | FIELD_DEFINITION\n",
+        "@join__type(graph: ACCOUNTS, key: \"email\", resolvable: false)",
+        "@join__field(graph: REVIEWS_2, override: \"products\", overrideLabel: \"percent(20)\")",
+        "@join__field(graph: ACCOUNTS, usedOverridden: true)",
+        "@cost(weight: 5)",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}");
+    }
+    let parsed = apollo_compiler::Schema::parse_and_validate(&printed, "supergraph.graphql");
+    assert!(parsed.is_ok(), "{printed}");
+}
+
+#[test]
+fn federation_v1_and_our_own_directives_meet_in_one_supergraph() {
+    let users = "type Query { me: User } type User @key(fields: \"id\") { id: ID! name: String }";
+    let reviews = "extend type User @key(fields: \"id\") { id: ID! @external name: String @external score: Int @requires(fields: \"name\") }";
+    let rest = r#"extend schema @source(name: "posts", http: { baseURL: "http://posts" }, naming: SNAKE_CASE)
+        type Query { posts(kind: Kind @map(to: "k")): [Post!] @rest(GET: "/posts") @listSize(assumedSize: 9) thing: Thing @rest(GET: "/thing") }
+        type Post @variant(value: "post") @cacheControl(maxAge: 60) { id: ID! @map(from: "$.key") user: User @map(from: { id: "user_id" }) }
+        type User @key(fields: "id", resolvable: false) { id: ID! }
+        union Thing @discriminator(from: "kind") = Post | Stone
+        type Stone @variant(value: "stone") { weight: Int }
+        enum Kind { NEW @map(value: "n") OLD }"#;
+    let rest = rest.replace("@map(from: \"$.key\")", "@map(from: \"key\")");
+    let files = graph_of(&[("users", users), ("reviews", reviews), ("posts", &rest)]);
+    let printed = comes_back(&files);
+    for part in [
+        "@join__directive(graphs: [POSTS], name: \"rest\", args: {GET: \"/posts\"})",
+        "| ARGUMENT_DEFINITION",
+        "POSTS @join__graph(name: \"posts\", url: \"\")",
+    ] {
+        assert!(printed.contains(part), "{part}\n{printed}");
+    }
+    let parsed = apollo_compiler::Schema::parse_and_validate(&printed, "supergraph.graphql");
+    assert!(parsed.is_ok(), "{printed}");
+}

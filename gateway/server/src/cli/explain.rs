@@ -1,9 +1,11 @@
 //! `switchboard explain`: how a field is answered, and where each setting comes from.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use compose::SourceOverride;
 use compose::Supergraph;
 use compose::model::Batch;
 use compose::model::BatchOrder;
@@ -32,7 +34,6 @@ use super::ConfigFile;
 use super::Failure;
 use crate::closest::closest;
 use crate::config::Config;
-use crate::config::Subgraph;
 
 pub(super) fn run(file: &ConfigFile, wanted: &str) -> Result<(), Failure> {
     let (config, graph) = file.compose()?;
@@ -345,12 +346,14 @@ impl Sheet<'_> {
         let Some(least) = source.min_deadline.filter(|_| mutates) else {
             return;
         };
-        let mut subgraphs = self.config.subgraphs.iter();
-        let overridden = |subgraph: &Subgraph| {
-            let given = subgraph.sources.get(&source.name);
+        let of_subgraphs = self.config.subgraphs.iter().map(|it| &it.sources);
+        let of_supergraph = self.config.supergraph.iter().map(|it| &it.sources);
+        let mut given = of_subgraphs.chain(of_supergraph);
+        let overridden = |given: &BTreeMap<String, SourceOverride>| {
+            let given = given.get(&source.name);
             given.is_some_and(|given| given.min_deadline.is_some())
         };
-        let from = match subgraphs.any(overridden) {
+        let from = match given.any(overridden) {
             true => self.override_key(source, "min_deadline"),
             false => self.declaration(source),
         };
@@ -363,6 +366,9 @@ impl Sheet<'_> {
     fn override_key(&self, source: &Source, key: &str) -> String {
         let subgraph = &self.graph.subgraphs()[source.subgraph.index()].name;
         let file = self.config.path.display();
+        if self.config.supergraph.is_some() {
+            return format!("{file}: supergraph.sources.{}.{key}", source.name);
+        }
         format!("{file}: subgraphs.{subgraph}.sources.{}.{key}", source.name)
     }
 

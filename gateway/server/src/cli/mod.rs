@@ -16,8 +16,8 @@ mod demo;
 mod explain;
 mod plan;
 mod queue;
+mod resolvers;
 mod serve;
-mod supergraph;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ::compose::Diagnostics;
+use ::compose::SchemaFiles;
 use ::compose::Supergraph;
 use ::compose::diagnostic::Severity;
 use clap::Args;
@@ -37,6 +38,7 @@ use crate::config::Features;
 use crate::config::json_schema;
 use crate::graph::load::load;
 use crate::graph::reload::Origin;
+use crate::graph::supergraph::LastSeen;
 
 /// A GraphQL federation gateway over REST, gRPC and GraphQL services.
 #[derive(Parser)]
@@ -56,9 +58,12 @@ enum Command {
     Compose {
         #[command(flatten)]
         file: ConfigFile,
-        /// Print the whole supergraph: which source answers which field, and how
+        /// Print the supergraph, join v0.5, which other routers accept where every subgraph is GraphQL
         #[arg(long)]
         supergraph: bool,
+        /// Print which source answers which field, and how
+        #[arg(long, conflicts_with = "supergraph")]
+        resolvers: bool,
     },
     /// Print the plan of an operation and its upstream calls
     Plan {
@@ -147,7 +152,15 @@ pub(crate) fn run() -> ExitCode {
     let result = match CommandLine::parse().command {
         Command::Serve(options) => serve::run(options),
         Command::Check(file) => check::run(&file),
-        Command::Compose { file, supergraph } => compose::run(&file, supergraph),
+        Command::Compose {
+            file,
+            supergraph,
+            resolvers,
+        } => match (supergraph, resolvers) {
+            (true, _) => compose::supergraph(&file),
+            (_, true) => compose::resolvers(&file),
+            _ => compose::schema(&file),
+        },
         Command::Plan {
             file,
             operation,
@@ -203,14 +216,20 @@ impl ConfigFile {
 
     /// The graph of the file, for the commands that only look at it. Warnings go to standard error.
     fn compose(&self) -> Result<(Config, Supergraph), Failure> {
+        let (config, _, supergraph) = self.compose_files()?;
+        Ok((config, supergraph))
+    }
+
+    /// The same, with what was composed.
+    fn compose_files(&self) -> Result<(Config, SchemaFiles, Supergraph), Failure> {
         let config = self.origin(|_| {}).read()?;
-        let loaded = runtime()?.block_on(load(&config));
+        let loaded = runtime()?.block_on(load(&config, &LastSeen::default()));
         let supergraph = loaded.supergraph?;
         let warnings = supergraph.warnings().from(Severity::Warning);
         if !warnings.is_empty() {
             eprintln!("{warnings}");
         }
-        Ok((config, supergraph))
+        Ok((config, loaded.read, supergraph))
     }
 }
 

@@ -37,6 +37,7 @@ use crate::graph::reload::Origin;
 use crate::graph::reload::Reloader;
 use crate::graph::reload::Wanted;
 use crate::graph::reload::tell_trusted;
+use crate::graph::supergraph::LastSeen;
 use crate::observe::log;
 use crate::observe::trace::Tracer;
 use crate::pipeline::Gateway;
@@ -84,7 +85,8 @@ impl Running {
     pub(super) async fn start(origin: Origin, config: Config) -> Result<Self, Failure> {
         config.check_admin()?;
         let certificates = Certificates::load(&config.edge)?;
-        let loaded = load(&config).await;
+        let last_seen = LastSeen::default();
+        let loaded = load(&config, &last_seen).await;
         let supergraph = loaded.supergraph?;
         let warnings = supergraph.warnings().from(Severity::Warning);
         if !warnings.is_empty() {
@@ -106,6 +108,7 @@ impl Running {
                 origin,
                 pool,
                 files: loaded.files,
+                last_seen,
             },
             gateway,
             certificates,

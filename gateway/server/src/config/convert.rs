@@ -8,6 +8,7 @@ mod limits;
 mod queue;
 mod rate_limits;
 mod resilience;
+mod supergraph;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -48,12 +49,7 @@ pub(super) fn convert(
     mut file: File,
     environment: &Environment,
 ) -> Result<Config, Diagnostics> {
-    if file.subgraphs.is_empty() {
-        return Err(only(
-            Diagnostic::error("CONFIG_VALUE", "there is no subgraph")
-                .help("name at least one under `subgraphs`"),
-        ));
-    }
+    supergraph::check(&file)?;
     let authentication =
         authentication::authentication(path, std::mem::take(&mut file.authentication))?;
     check_replicas(&file)?;
@@ -88,6 +84,10 @@ pub(super) fn convert(
             .into_iter()
             .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
             .collect(),
+        supergraph: file
+            .supergraph
+            .map(|said| supergraph::supergraph(path, &said.0, environment))
+            .transpose()?,
         headers: headers::headers(&file.headers)?,
         values: file.config,
         cache: file.cache.enabled.then(|| cache(&file.cache)),
@@ -171,10 +171,9 @@ fn compose_override(source: &file::Source) -> compose::SourceOverride {
 }
 
 fn sources(path: &Path, file: &File) -> Result<SourcesConfig, Diagnostics> {
-    let sources = file.subgraphs.values();
-    let sources = sources.flat_map(|subgraph| &subgraph.sources);
+    let overrides = file.sources();
     let overrides =
-        sources.map(|(name, source)| Ok((name.clone(), source_override(path, name, source)?)));
+        overrides.map(|(name, source)| Ok((name.clone(), source_override(path, name, source)?)));
     let overrides: HashMap<_, _> = overrides.collect::<Result<_, Diagnostics>>()?;
     Ok(SourcesConfig {
         timeout: file.timeouts.upstream.0,

@@ -21,6 +21,7 @@ mod rate_limits;
 pub(super) mod redis;
 pub(super) mod resilience;
 pub(super) mod subscriptions;
+pub(super) mod supergraph;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,8 +67,12 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) admin: Admin,
     /// One team's file each. The order decides the order of types in the schema.
+    #[serde(default)]
     #[schemars(with = "BTreeMap<String, Subgraph>")]
     pub(super) subgraphs: IndexMap<String, Subgraph>,
+    /// A ready-made supergraph, instead of `subgraphs`.
+    #[serde(default)]
+    pub(super) supergraph: Option<supergraph::Supergraph>,
     /// Values that subgraph files read as {$config.NAME}.
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
@@ -167,6 +172,14 @@ pub(super) struct File {
     /// One line for each request, or for a share of them.
     #[serde(default)]
     pub(super) access_log: observe::AccessLog,
+}
+
+impl File {
+    /// What is different here from what files say of sources, each with its name.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (&String, &Source)> {
+        let of_subgraphs = self.subgraphs.values().flat_map(|it| &it.sources);
+        of_subgraphs.chain(self.supergraph.iter().flat_map(|it| &it.0.sources))
+    }
 }
 
 fn default_listen() -> SocketAddr {

@@ -17,6 +17,7 @@ mod observe;
 mod problem;
 mod schema;
 mod subscriptions;
+mod supergraph;
 mod units;
 
 use std::collections::BTreeMap;
@@ -69,6 +70,9 @@ pub(crate) use schema::json_schema;
 pub(crate) use subscriptions::OnReload;
 pub(crate) use subscriptions::Subscriptions;
 pub(crate) use subscriptions::WhenFull;
+pub(crate) use supergraph::Supergraph;
+pub(crate) use supergraph::SupergraphAddress;
+pub(crate) use supergraph::SupergraphOrigin;
 #[cfg(test)]
 pub(crate) use tests::cors_for_tests;
 
@@ -83,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) admin: SocketAddr,
     /// In the order of the file.
     pub(crate) subgraphs: Vec<Subgraph>,
+    /// Composed by somebody else; then there are no subgraphs.
+    pub(crate) supergraph: Option<Supergraph>,
     /// `$config` values.
     pub(crate) values: BTreeMap<String, String>,
     /// Header rules beside those of the subgraph files.

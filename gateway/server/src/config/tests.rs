@@ -374,3 +374,56 @@ fn the_schema_of_the_file_forbids_unknown_keys_and_describes_every_key() {
         );
     }
 }
+
+#[test]
+fn a_supergraph_stands_instead_of_subgraphs() {
+    let config = parse("supergraph: shop.graphql", &env(&[])).unwrap();
+    let supergraph = config.supergraph.unwrap();
+    assert!(
+        matches!(&supergraph.origin, SupergraphOrigin::File(file) if file == "schema/shop.graphql")
+    );
+    let file = "supergraph: { url: https://registry/graph, headers: { authorization: \"Bearer ${TOKEN}\" }, env: [A], sources: { users: { url: http://u, timeout: 2s } } }";
+    let config = parse(file, &env(&[("TOKEN", "t"), ("A", "a")])).unwrap();
+    let timeout = config.sources.sources["users"].timeout;
+    assert_eq!(timeout, Some(Duration::from_secs(2)));
+    let supergraph = config.supergraph.unwrap();
+    assert_eq!(supergraph.env["A"].as_deref(), Some("a"));
+    assert_eq!(supergraph.sources["users"].url.as_deref(), Some("http://u"));
+    let address = supergraph.address().unwrap();
+    assert_eq!(address.poll, Duration::from_secs(30));
+    assert_eq!(address.headers["authorization"], "Bearer t");
+    assert!(!format!("{address:?}").contains("Bearer"));
+    let keep = address.keep.as_deref().unwrap();
+    assert!(
+        keep.ends_with("schema/./data/supergraph.graphql"),
+        "{keep:?}"
+    );
+}
+
+#[test]
+fn a_supergraph_is_a_file_or_an_address_and_has_no_subgraphs_beside_it() {
+    for (file, told) in [
+        ("listen: 127.0.0.1:0", "there is no subgraph"),
+        (
+            "subgraphs: { a: { schema: a.graphql } }\nsupergraph: b.graphql",
+            "there are `subgraphs` and a `supergraph`",
+        ),
+        ("supergraph: {}", "say `file` or `url`"),
+        (
+            "supergraph: { file: a, url: http://b }",
+            "say `file` or `url`",
+        ),
+        (
+            "supergraph: { url: http://b, poll: 0s }",
+            "no time between two questions",
+        ),
+        (
+            "supergraph: { url: http://b, headers: { \"a b\": c } }",
+            "cannot be sent",
+        ),
+        ("supergraph: { urls: http://b }", "unknown field `urls`"),
+        ("supergraph: 5", "the name of a file"),
+    ] {
+        assert!(refused(file).contains(told), "{file}: {}", refused(file));
+    }
+}

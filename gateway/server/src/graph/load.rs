@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use compose::Diagnostics;
 use compose::GivenQueue;
@@ -13,57 +14,127 @@ use compose::Reference;
 use compose::ReferenceKind;
 use compose::SchemaFiles;
 use compose::SubgraphFile;
-use compose::Supergraph;
 use compose::diagnostic::Diagnostic;
+use compose::join::SupergraphFile;
 use compose::references;
 use sources::SourcesConfig;
 
 use crate::config::Config;
 use crate::config::Subgraph;
+use crate::config::Supergraph;
+use crate::config::SupergraphOrigin;
 use crate::durable::following;
+
+use super::supergraph;
+use super::supergraph::LastSeen;
 
 /// What became of a configuration.
 pub(crate) struct Loaded {
-    pub(crate) supergraph: Result<Supergraph, Diagnostics>,
+    pub(crate) supergraph: Result<compose::Supergraph, Diagnostics>,
     /// Every file that was opened or looked for: a change of one may change the graph.
     pub(crate) files: BTreeSet<PathBuf>,
+    /// What was composed.
+    pub(crate) read: SchemaFiles,
+}
+
+/// What a configuration names, read.
+struct Gathered {
+    files: SchemaFiles,
+    opened: BTreeSet<PathBuf>,
+    problems: Diagnostics,
+    /// The supergraph of an address.
+    polled: Option<Arc<str>>,
 }
 
 /// Reads everything that the configuration names, and composes it.
-pub(crate) async fn load(config: &Config) -> Loaded {
-    let mut opened = BTreeSet::from([config.path.clone()]);
-    let mut problems = Diagnostics::default();
-    let mut files = SchemaFiles {
-        config: config.values.clone(),
-        request_timeout: Some(config.request_timeout),
-        headers: config.headers.clone(),
-        queue: GivenQueue {
-            prefix: config.queue.prefix.clone(),
-            captures_credentials: config.queue.captures_credentials,
-        },
-        ..SchemaFiles::default()
-    };
-    for subgraph in &config.subgraphs {
-        opened.insert(PathBuf::from(&subgraph.file));
-        match read_subgraph(config, subgraph) {
-            Ok(file) => files.subgraphs.push(file),
-            Err(problem) => problems.push(*problem),
-        }
+pub(crate) async fn load(config: &Config, last_seen: &LastSeen) -> Loaded {
+    let gathered = gather(config, last_seen).await;
+    let supergraph = compose_all(&gathered.files, gathered.problems);
+    let address = config.supergraph.as_ref().and_then(Supergraph::address);
+    if let (Ok(_), Some(address), Some(text)) = (&supergraph, address, gathered.polled) {
+        supergraph::keep(address, &text);
     }
-    if compose::queues(&files) {
+    Loaded {
+        supergraph,
+        files: gathered.opened,
+        read: gathered.files,
+    }
+}
+
+/// Reads everything that the configuration names.
+async fn gather(config: &Config, last_seen: &LastSeen) -> Gathered {
+    let mut gathered = Gathered {
+        files: SchemaFiles {
+            config: config.values.clone(),
+            request_timeout: Some(config.request_timeout),
+            headers: config.headers.clone(),
+            queue: GivenQueue {
+                prefix: config.queue.prefix.clone(),
+                captures_credentials: config.queue.captures_credentials,
+            },
+            ..SchemaFiles::default()
+        },
+        opened: BTreeSet::from([config.path.clone()]),
+        problems: Diagnostics::default(),
+        polled: None,
+    };
+    gathered.subgraphs(config);
+    if let Some(supergraph) = &config.supergraph {
+        gathered.supergraph(supergraph, last_seen).await;
+    }
+    let Gathered {
+        files,
+        opened,
+        problems,
+        ..
+    } = &mut gathered;
+    if compose::queues(files) {
         files
             .subgraphs
             .push(following::subgraph(&config.queue.prefix));
     }
-    read_references(&config.sources, &mut files, &mut opened, &mut problems).await;
-    Loaded {
-        supergraph: compose_all(&files, problems),
-        files: opened,
+    read_references(&config.sources, files, opened, problems).await;
+    gathered
+}
+
+impl Gathered {
+    fn subgraphs(&mut self, config: &Config) {
+        for subgraph in &config.subgraphs {
+            self.opened.insert(PathBuf::from(&subgraph.file));
+            match read_subgraph(config, subgraph) {
+                Ok(file) => self.files.subgraphs.push(file),
+                Err(problem) => self.problems.push(*problem),
+            }
+        }
+    }
+
+    async fn supergraph(&mut self, supergraph: &Supergraph, last_seen: &LastSeen) {
+        if let SupergraphOrigin::File(file) = &supergraph.origin {
+            self.opened.insert(PathBuf::from(file));
+        }
+        let text = match last_seen.text(supergraph).await {
+            Ok(text) => text,
+            Err(problem) => return self.problems.push(*problem),
+        };
+        let read = compose::join::subgraphs(&SupergraphFile {
+            file: text.file,
+            sdl: text.sdl.to_string(),
+            env: supergraph.env.clone(),
+            sources: supergraph.sources.clone(),
+        });
+        match read {
+            Ok(subgraphs) => self.files.subgraphs = subgraphs,
+            Err(problems) => self.problems.0.extend(problems.0),
+        }
+        self.polled = supergraph.address().map(|_| text.sdl);
     }
 }
 
 /// Without one of its files a graph has faults that nobody made: only what each file says for itself counts.
-fn compose_all(files: &SchemaFiles, mut problems: Diagnostics) -> Result<Supergraph, Diagnostics> {
+fn compose_all(
+    files: &SchemaFiles,
+    mut problems: Diagnostics,
+) -> Result<compose::Supergraph, Diagnostics> {
     let composed = compose::compose(files);
     if problems.is_empty() {
         return composed;

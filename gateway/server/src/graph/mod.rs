@@ -6,6 +6,7 @@
 pub(crate) mod load;
 pub(crate) mod reach;
 pub(crate) mod reload;
+pub(crate) mod supergraph;
 
 use std::sync::Arc;
 use std::sync::OnceLock;

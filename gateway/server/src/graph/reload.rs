@@ -11,20 +11,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use compose::Diagnostics;
-use compose::Supergraph;
 use notify::Event;
 use notify::RecursiveMode;
 use notify::Watcher as _;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::Graph;
 use super::load::Loaded;
 use super::load::load;
+use super::supergraph::LastSeen;
 use crate::config;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::config::Supergraph;
 use crate::durable;
 use crate::pipeline::Gateway;
 
@@ -61,19 +63,27 @@ pub(crate) struct Reloader {
     /// Shared with the graph in service, so that a reload plans no more at a time.
     pub(crate) pool: Arc<Semaphore>,
     pub(crate) files: BTreeSet<PathBuf>,
+    /// Of a supergraph's address.
+    pub(crate) last_seen: LastSeen,
 }
 
 impl Reloader {
     /// Reads everything anew; the old graph stays when anything is wrong.
     pub(crate) async fn reload(&mut self) -> Result<(), Diagnostics> {
         let settings = self.origin.read()?;
-        let Loaded { supergraph, files } = load(&settings).await;
+        let Loaded {
+            supergraph, files, ..
+        } = load(&settings, &self.last_seen).await;
         // Watched even when they are wrong, since they are about to be put right.
         self.files.extend(files);
         self.replace(settings, supergraph?).await
     }
 
-    async fn replace(&self, settings: Config, supergraph: Supergraph) -> Result<(), Diagnostics> {
+    async fn replace(
+        &self,
+        settings: Config,
+        supergraph: compose::Supergraph,
+    ) -> Result<(), Diagnostics> {
         let old = self.gateway.graph.load_full();
         let new = Graph::after(Some(&old), settings, supergraph, self.pool.clone())?;
         let plans = new.plans.warm_from(&old.plans, WARM).await;
@@ -87,10 +97,40 @@ impl Reloader {
         Ok(())
     }
 
-    /// Reloads at every change of a watched file and at every signal, until the process ends.
+    /// Asks the supergraph's address, where there is one; whether it has another supergraph.
+    /// One that does not answer changes nothing.
+    async fn poll(&self) -> bool {
+        let settings = self.gateway.graph.load().settings.supergraph.clone();
+        let Some(address) = settings.as_ref().and_then(Supergraph::address) else {
+            return false;
+        };
+        let asked = self.last_seen.ask(address).await;
+        self.gateway.metrics.polled(asked.as_ref().ok().copied());
+        asked.unwrap_or_else(|why| {
+            tracing::warn!(
+                url = address.url,
+                why,
+                "the supergraph's address does not answer: the last good one stays"
+            );
+            false
+        })
+    }
+
+    /// When the supergraph's address is asked again.
+    async fn poll_is_due(&self, last: Instant) {
+        let settings = &self.gateway.graph.load().settings;
+        let address = settings.supergraph.as_ref().and_then(Supergraph::address);
+        match address.map(|address| address.poll) {
+            Some(poll) => tokio::time::sleep_until(last + poll).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reloads at every change of a watched file or a polled address and at every signal, until the process ends.
     pub(crate) async fn run(mut self, mut signals: mpsc::Receiver<Wanted>) {
         let (changed, mut changes) = mpsc::unbounded_channel();
         let mut watcher = self.watcher(changed);
+        let mut polled = Instant::now();
         loop {
             let mut waits = None;
             tokio::select! {
@@ -100,7 +140,18 @@ impl Reloader {
                     }
                     settle(&mut changes).await;
                 }
-                Some(wanted) = signals.recv() => waits = wanted,
+                Some(wanted) = signals.recv() => {
+                    waits = wanted;
+                    self.poll().await;
+                    polled = Instant::now();
+                }
+                () = self.poll_is_due(polled) => {
+                    let changed = self.poll().await;
+                    polled = Instant::now();
+                    if !changed {
+                        continue;
+                    }
+                }
                 else => return,
             }
             let outcome = self.reload().await;
@@ -268,13 +319,14 @@ mod tests {
             };
             let pool = Arc::new(Semaphore::new(1));
             let config = origin.read().unwrap();
-            let loaded = load(&config).await;
+            let loaded = load(&config, &LastSeen::default()).await;
             let graph = Graph::new(config, loaded.supergraph.unwrap(), pool.clone()).unwrap();
             let reloader = Reloader {
                 gateway: Arc::new(Gateway::new(graph)),
                 origin,
                 pool,
                 files: loaded.files,
+                last_seen: LastSeen::default(),
             };
             Self {
                 directory,
@@ -379,5 +431,37 @@ mod tests {
                 .reloader
                 .is_watched(&scene.directory.join("other.yaml"))
         );
+    }
+
+    const SUPERGRAPH: &str = r#"
+        schema @link(url: "https://specs.apollo.dev/join/v0.5", for: EXECUTION)
+          @join__directive(graphs: [USERS], name: "source", args: { name: "users", http: { baseURL: "http://127.0.0.1:9" } })
+          { query: Query }
+        enum join__Graph { USERS @join__graph(name: "users", url: "") }
+        type Query @join__type(graph: USERS) {
+          hello: String @join__directive(graphs: [USERS], name: "rest", args: { GET: "/hello" })
+        }
+    "#;
+
+    #[tokio::test]
+    async fn a_supergraph_takes_the_place_of_its_subgraphs_and_is_watched() {
+        let mut scene = Scene::new().await;
+        let version = scene.version();
+        scene.write("switchboard.yaml", "supergraph: supergraph.graphql");
+        let told = scene.reloader.reload().await.unwrap_err();
+        assert_eq!(told.codes(), ["FILE_NOT_FOUND"]);
+        scene.write("supergraph.graphql", SUPERGRAPH);
+        scene.reloader.reload().await.unwrap();
+        assert_ne!(scene.version(), version);
+        let graph = scene.reloader.gateway.graph.load_full();
+        assert_eq!(graph.supergraph.subgraphs()[0].name, "users");
+        assert!(
+            scene
+                .reloader
+                .is_watched(&scene.directory.join("supergraph.graphql"))
+        );
+        scene.write("supergraph.graphql", &SUPERGRAPH.replace("GET:", "GTE:"));
+        let told = scene.reloader.reload().await.unwrap_err();
+        assert!(told.to_string().contains("supergraph.graphql:7:"), "{told}");
     }
 }

@@ -19,10 +19,7 @@ use crate::limits::Limits;
 
 /// What is decided of costs, the limit apart.
 pub(super) fn cost(file: &File) -> CostSettings {
-    let sources = file
-        .subgraphs
-        .values()
-        .flat_map(|subgraph| &subgraph.sources);
+    let sources = file.sources();
     let unsaid = LimitSetting::default();
     CostSettings {
         expose: file.cost.expose,

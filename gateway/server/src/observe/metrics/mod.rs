@@ -76,6 +76,8 @@ pub(crate) struct Metrics {
     /// What outlives a request.
     pub(crate) live: Live,
     reloads: [Counter; 2],
+    /// By what an address of supergraphs said: another one, the same, nothing.
+    polls: [Counter; 3],
     /// Seconds since 1970 at the last reload that was put in service.
     reloaded_at: Counter,
 }
@@ -125,7 +127,8 @@ impl Metrics {
             spans_sent: Counter::default(),
             spans_dropped: Tally::of(Unsent::NAMES.len()),
             live: Live::default(),
-            reloads: [Counter::default(), Counter::default()],
+            reloads: Default::default(),
+            polls: Default::default(),
             reloaded_at,
         })
     }
@@ -180,6 +183,16 @@ impl Metrics {
     /// Spans will not arrive.
     pub(crate) fn spans_dropped(&self, why: Unsent, spans: usize) {
         self.spans_dropped.add(why as usize, spans as u64);
+    }
+
+    /// An address of supergraphs was asked; whether it had another one, where it answered.
+    pub(crate) fn polled(&self, changed: Option<bool>) {
+        let outcome = match changed {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => 2,
+        };
+        self.polls[outcome].count();
     }
 
     /// Files were read anew.

@@ -1,4 +1,4 @@
-//! The whole supergraph as text, in the style of SDL: which subgraph declares
+//! The whole graph as text, in the style of SDL: which subgraph declares
 //! what, which source answers it, and with which call.
 
 use std::fmt;
