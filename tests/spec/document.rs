@@ -42,6 +42,8 @@ const KNOWN: [&str; 14] = [
     "text diagnostics",
 ];
 
+const SUPERGRAPH: &str = "supergraph.graphql";
+
 impl Spec {
     /// Reads a file; the error says which rule of `specs/README.md` it breaks.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -100,7 +102,12 @@ impl Spec {
     /// Subgraph files: GraphQL, named as a file.
     pub(crate) fn subgraphs(&self) -> impl Iterator<Item = &Block> {
         self.files()
-            .filter(|block| block.name.ends_with(".graphql"))
+            .filter(|block| block.name.ends_with(".graphql") && block.name != SUPERGRAPH)
+    }
+
+    /// A ready-made supergraph, in place of subgraph files.
+    pub(crate) fn supergraph(&self) -> Option<&Block> {
+        self.block(SUPERGRAPH)
     }
 
     fn expected(&self) -> impl Iterator<Item = &Block> {

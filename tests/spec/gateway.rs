@@ -10,6 +10,7 @@ use compose::SchemaFiles;
 use compose::SourceOverride;
 use compose::SubgraphFile;
 use compose::Supergraph;
+use compose::join::SupergraphFile;
 use futures_util::StreamExt as _;
 use plan::Document;
 use plan::Plan;
@@ -49,8 +50,7 @@ pub(crate) async fn run<'s>(spec: &'s Spec, report: &mut Report<'s>) {
         return shop::run(spec, &config, report).await;
     }
     let upstreams = bind(spec, &config).await;
-    let files = files(spec, &config, &upstreams);
-    let composed = compose::compose(&files);
+    let composed = composed(spec, &config, &upstreams);
     let Some(supergraph) = check_composition(composed, spec, report) else {
         return;
     };
@@ -73,10 +73,39 @@ pub(crate) async fn run<'s>(spec: &'s Spec, report: &mut Report<'s>) {
     check_secrets(&addresses, report);
 }
 
+fn composed(
+    spec: &Spec,
+    config: &Config,
+    upstreams: &[Upstream],
+) -> Result<Supergraph, compose::Diagnostics> {
+    let mut files = files(spec, config, upstreams);
+    for mut subgraph in supergraph(spec)? {
+        subgraph.url = Some(address_of(&subgraph.name, upstreams));
+        files.subgraphs.push(subgraph);
+    }
+    compose::compose(&files)
+}
+
+/// The subgraphs of a ready-made supergraph.
+fn supergraph(spec: &Spec) -> Result<Vec<SubgraphFile>, compose::Diagnostics> {
+    let Some(block) = spec.supergraph() else {
+        return Ok(Vec::new());
+    };
+    compose::join::subgraphs(&SupergraphFile {
+        file: block.name.clone(),
+        sdl: block.text.clone(),
+        ..SupergraphFile::default()
+    })
+}
+
 async fn bind(spec: &Spec, config: &Config) -> Vec<Upstream> {
     let mut upstreams = Vec::new();
     if spec.block("operation").is_none() {
         return upstreams;
+    }
+    for subgraph in supergraph(spec).unwrap_or_default() {
+        let down = config.sources.get(&subgraph.name).is_some_and(|it| it.down);
+        upstreams.push(Upstream::bind(&subgraph.name, down).await);
     }
     for block in spec.subgraphs() {
         for source in sources_of(block, config) {
