@@ -25,7 +25,16 @@ pub(crate) fn client_schema(
     documents: &[Document],
     diagnostics: &mut Diagnostics,
 ) -> Option<Arc<Valid<Schema>>> {
-    let hidden = Hidden::of(&merged.schema, documents);
+    visible(&merged.schema, documents, diagnostics)
+}
+
+/// A schema without what is `@inaccessible` in it, validated. `None` after an error.
+pub(crate) fn visible(
+    schema: &Schema,
+    documents: &[Document],
+    diagnostics: &mut Diagnostics,
+) -> Option<Arc<Valid<Schema>>> {
+    let hidden = Hidden::of(schema, documents);
     hidden.check(diagnostics);
     if diagnostics.has_errors() {
         return None;

@@ -35,6 +35,17 @@ pub struct SchemaFiles {
     pub headers: GivenHeaders,
     /// What the configuration says of queued calls.
     pub queue: GivenQueue,
+    /// Parts of the graph that some clients see, by name.
+    pub contracts: BTreeMap<String, GivenContract>,
+}
+
+/// What a contract holds, by the names of `@tag`s.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GivenContract {
+    /// Fields and unions need one of these; empty: all are there.
+    pub include: Vec<String>,
+    /// Whatever carries one of these is left out.
+    pub exclude: Vec<String>,
 }
 
 /// What the configuration says of calls that are made durable.

@@ -18,6 +18,7 @@ mod merge;
 pub mod model;
 mod priced;
 mod suggest;
+mod tagged;
 mod version;
 
 use apollo_compiler::Name;
@@ -25,7 +26,7 @@ use indexmap::IndexMap;
 
 pub use diagnostic::Diagnostics;
 use diagnostic::Severity;
-pub use files::{GivenHeader, GivenHeaders, GivenQueue, GivenValue};
+pub use files::{GivenContract, GivenHeader, GivenHeaders, GivenQueue, GivenValue};
 pub use files::{
     Reference, ReferenceKind, SchemaFiles, SourceOverride, SubgraphFile, queues, references,
 };
@@ -47,6 +48,7 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     attach(&mut merged.types, &lowered.resolvers);
     let demands = access::demand(&mut merged, &documents, &mut diagnostics);
     let api = api::client_schema(&merged, &documents, &mut diagnostics);
+    let contracts = tagged::schemas(&files.contracts, &merged, &documents, &mut diagnostics);
     let graph = check::Graph::new(&merged.types, &lowered, &documents);
     check::contract::check(&graph, &mut diagnostics);
     if !diagnostics.has_errors() {
@@ -55,15 +57,16 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     match api {
         Some(api) if !diagnostics.has_errors() => Ok(Supergraph {
             api,
-            subgraphs: merged.subgraphs,
-            sources: lowered.sources,
-            types: merged.types,
-            weights: merged.weights,
-            resolvers: lowered.resolvers,
-            views: lowered.views,
-            encodings: lowered.encodings,
-            demands,
-            warnings: diagnostics,
+            contracts: contracts.into(),
+            subgraphs: merged.subgraphs.into(),
+            sources: lowered.sources.into(),
+            types: merged.types.into(),
+            weights: merged.weights.into(),
+            resolvers: lowered.resolvers.into(),
+            views: lowered.views.into(),
+            encodings: lowered.encodings.into(),
+            demands: demands.into(),
+            warnings: diagnostics.into(),
             version: version::of(files),
         }),
         // Whoever has to mend something need not know what else could be said.

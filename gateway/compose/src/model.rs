@@ -5,6 +5,7 @@
 //! REST, gRPC, GraphQL and reference mappings lower to the same [`Resolver`], [`Expr`]
 //! and [`View`]. Knows nothing of requests, plans, transports or files.
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -57,19 +58,20 @@ index!(
     DemandId
 );
 
-/// One composed graph. Made only by [`crate::compose`].
-#[derive(Debug)]
+/// One composed graph. Made only by [`crate::compose`]. Its contracts share all of it but the API.
+#[derive(Debug, Clone)]
 pub struct Supergraph {
     pub(crate) api: Arc<Valid<Schema>>,
-    pub(crate) subgraphs: Vec<Subgraph>,
-    pub(crate) sources: Vec<Source>,
-    pub(crate) types: IndexMap<Name, TypeDef>,
-    pub(crate) weights: Weights,
-    pub(crate) resolvers: Vec<Resolver>,
-    pub(crate) views: Vec<View>,
-    pub(crate) encodings: Vec<Encoding>,
-    pub(crate) demands: Vec<Demand>,
-    pub(crate) warnings: crate::Diagnostics,
+    pub(crate) contracts: Arc<BTreeMap<String, Arc<Valid<Schema>>>>,
+    pub(crate) subgraphs: Arc<Vec<Subgraph>>,
+    pub(crate) sources: Arc<Vec<Source>>,
+    pub(crate) types: Arc<IndexMap<Name, TypeDef>>,
+    pub(crate) weights: Arc<Weights>,
+    pub(crate) resolvers: Arc<Vec<Resolver>>,
+    pub(crate) views: Arc<Vec<View>>,
+    pub(crate) encodings: Arc<Vec<Encoding>>,
+    pub(crate) demands: Arc<Vec<Demand>>,
+    pub(crate) warnings: Arc<crate::Diagnostics>,
     pub(crate) version: u64,
 }
 
@@ -77,6 +79,19 @@ impl Supergraph {
     /// The schema that clients see: validated, without our directives.
     pub fn api(&self) -> &Arc<Valid<Schema>> {
         &self.api
+    }
+    /// The names of its contracts.
+    pub fn contracts(&self) -> impl Iterator<Item = &str> {
+        self.contracts.keys().map(String::as_str)
+    }
+    /// The graph as the clients of a contract see it. Everything but the API is the same.
+    pub fn contract(&self, name: &str) -> Option<Self> {
+        Some(Self {
+            api: self.contracts.get(name)?.clone(),
+            contracts: Arc::default(),
+            version: crate::version::of_contract(self.version, name),
+            ..self.clone()
+        })
     }
     /// Every subgraph, in the order of the configuration.
     pub fn subgraphs(&self) -> &[Subgraph] {

@@ -288,3 +288,25 @@ fn every_beginning_of_a_file_is_answered() {
         assert!(compose(&cut(at)).is_err(), "{}", &reviews.sdl[..at]);
     }
 }
+
+#[test]
+fn a_contract_is_the_same_graph_with_another_api() {
+    let mut files = shop();
+    let tagged = "phone: String @tag(name: \"private\")";
+    for subgraph in &mut files.subgraphs {
+        subgraph.sdl = subgraph.sdl.replacen("phone: String", tagged, 1);
+    }
+    let private = GivenContract {
+        include: Vec::new(),
+        exclude: vec!["private".into()],
+    };
+    files.contracts.insert("public".into(), private);
+    let graph = compose(&files).unwrap_or_else(|found| panic!("{found}"));
+    let public = graph.contract("public").expect("a contract");
+    let phone = |graph: &Supergraph| graph.api().type_field("User", "phone").is_ok();
+    assert!(phone(&graph) && !phone(&public));
+    assert!(std::ptr::eq(graph.resolvers(), public.resolvers()));
+    assert_ne!(graph.version(), public.version());
+    assert!(graph.contract("other").is_none());
+    assert_eq!(graph.contracts().collect::<Vec<_>>(), ["public"]);
+}

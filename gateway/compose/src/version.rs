@@ -35,11 +35,26 @@ pub(crate) fn of(files: &SchemaFiles) -> u64 {
         hash.text(source.as_bytes());
         hash_headers(&mut hash, given);
     }
+    for (name, contract) in &files.contracts {
+        hash.text(name.as_bytes());
+        for tags in [&contract.include, &contract.exclude] {
+            hash.number(tags.len() as u64);
+            tags.iter().for_each(|tag| hash.text(tag.as_bytes()));
+        }
+    }
     hash_answers(&mut hash, &files.headers.all_answers);
     for (source, rules) in &files.headers.answers {
         hash.text(source.as_bytes());
         hash_answers(&mut hash, rules);
     }
+    hash.0
+}
+
+/// The version of a contract of a graph.
+pub(crate) fn of_contract(graph: u64, name: &str) -> u64 {
+    let mut hash = Fnv::default();
+    hash.number(graph);
+    hash.text(name.as_bytes());
     hash.0
 }
 
@@ -162,6 +177,7 @@ mod tests {
             files.headers.all.push(GivenHeader { name, value });
         });
         changed(&|files| files.request_timeout = Some(std::time::Duration::from_secs(1)));
+        changed(&|files| drop(files.contracts.insert("a".into(), Default::default())));
         changed(&|files| files.subgraphs.clear());
         let all = versions.len();
         versions.sort_unstable();

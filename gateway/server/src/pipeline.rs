@@ -107,6 +107,8 @@ pub(crate) struct Gateway {
 
 /// One operation and on whose behalf it runs.
 pub(crate) struct GraphqlRequest<'r, 's> {
+    /// The part of the graph that its client sees; none for the whole.
+    pub(crate) contract: Option<&'r str>,
     pub(crate) document: Asked<'r>,
     pub(crate) operation_name: Option<&'r str>,
     pub(crate) variables: Map<String, Json>,
@@ -187,6 +189,8 @@ pub(crate) enum NotRun {
     MutationOverGet,
     /// A document that the operator does not know.
     NotTrusted,
+    /// The part of the graph that it asks is not served.
+    NotServed,
     /// More than a rate limit grants.
     Denied(Denied),
     /// What its idempotency key stands for is not to be had, or it has none.
@@ -290,9 +294,9 @@ impl Gateway {
         account.charge_request().await?;
         request.seen.ended(Stage::Charge);
         let meant = meant?;
-        let plans = graph
-            .plans
-            .get_or_plan(meant.text(), request.operation_name, limits);
+        let plans = graph.plans_of(request.contract);
+        let plans = plans.ok_or(NotRun::NotServed)?;
+        let plans = plans.get_or_plan(meant.text(), request.operation_name, limits);
         let (planned, cached) = within(caller.deadline, plans).await?;
         request.seen.planned(&planned, cached);
         graph.documents.remember(&meant);

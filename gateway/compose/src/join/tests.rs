@@ -417,7 +417,7 @@ fn unshared(
     graph: &crate::Supergraph,
     mut ty: crate::model::TypeDef,
 ) -> (Vec<String>, crate::model::TypeDef) {
-    let mut words = Vec::new();
+    let (mut words, mut required) = (Vec::new(), Vec::new());
     let mut told = |all: &mut Vec<crate::model::Demanded>| {
         words.extend(all.drain(..).map(|it| graph.demand(it.demand).to_string()));
     };
@@ -431,11 +431,13 @@ fn unshared(
     for field in ty.fields.values_mut() {
         told(&mut field.demands);
         field.resolvers.clear();
-        field
-            .subgraphs
-            .iter_mut()
-            .for_each(|it| it.shareable = false);
+        for it in &mut field.subgraphs {
+            it.shareable = false;
+            // With its places in the file.
+            required.extend(it.required.take().map(|set| set.to_string()));
+        }
     }
+    words.extend(required);
     (words, ty)
 }
 

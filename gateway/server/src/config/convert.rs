@@ -1,5 +1,6 @@
 //! From what the file says to what the program needs.
 
+mod contracts;
 mod documents;
 mod faults;
 mod headers;
@@ -53,6 +54,7 @@ pub(super) fn convert(
     let authentication =
         authentication::authentication(path, std::mem::take(&mut file.authentication))?;
     check_replicas(&file)?;
+    let contracts = contracts::contracts(&file)?;
     Ok(Config {
         subscriptions: subscriptions::subscriptions(&file.subscriptions, &authentication)?,
         idempotency: idempotency::settings(path, &file)?,
@@ -84,6 +86,8 @@ pub(super) fn convert(
             .into_iter()
             .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
             .collect(),
+        contracts,
+        full_graph: file.full_graph,
         supergraph: file
             .supergraph
             .map(|said| supergraph::supergraph(path, &said.0, environment))

@@ -7,6 +7,7 @@ pub(super) mod admission;
 pub(super) mod authentication;
 pub(super) mod authorization;
 pub(super) mod cache;
+pub(super) mod contracts;
 pub(super) mod cost;
 pub(super) mod credentials;
 mod documents;
@@ -73,6 +74,12 @@ pub(super) struct File {
     /// A ready-made supergraph, instead of `subgraphs`.
     #[serde(default)]
     pub(super) supergraph: Option<supergraph::Supergraph>,
+    /// Parts of the graph that some clients see, by `@tag`: each is served at /graphql/NAME.
+    #[serde(default)]
+    pub(super) contracts: BTreeMap<String, contracts::Contract>,
+    /// Whether the whole graph is served at /graphql, beside `contracts`.
+    #[serde(default = "default_full_graph")]
+    pub(super) full_graph: bool,
     /// Values that subgraph files read as {$config.NAME}.
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,
@@ -180,6 +187,10 @@ impl File {
         let of_subgraphs = self.subgraphs.values().flat_map(|it| &it.sources);
         of_subgraphs.chain(self.supergraph.iter().flat_map(|it| &it.0.sources))
     }
+}
+
+fn default_full_graph() -> bool {
+    true
 }
 
 fn default_listen() -> SocketAddr {

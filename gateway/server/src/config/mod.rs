@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use compose::Diagnostics;
+use compose::GivenContract;
 use compose::GivenHeaders;
 use compose::SourceOverride;
 use compose::diagnostic::Diagnostic;
@@ -89,6 +90,10 @@ pub(crate) struct Config {
     pub(crate) subgraphs: Vec<Subgraph>,
     /// Composed by somebody else; then there are no subgraphs.
     pub(crate) supergraph: Option<Supergraph>,
+    /// Parts of the graph, by name.
+    pub(crate) contracts: BTreeMap<String, GivenContract>,
+    /// Whether the whole of it is served too.
+    pub(crate) full_graph: bool,
     /// `$config` values.
     pub(crate) values: BTreeMap<String, String>,
     /// Header rules beside those of the subgraph files.

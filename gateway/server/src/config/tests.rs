@@ -421,7 +421,7 @@ fn a_supergraph_is_a_file_or_an_address_and_has_no_subgraphs_beside_it() {
             "supergraph: { url: http://b, headers: { \"a b\": c } }",
             "cannot be sent",
         ),
-        ("supergraph: { urls: http://b }", "unknown field `urls`"),
+        ("supergraph: { urls: http://b }", "no such key"),
         ("supergraph: 5", "the name of a file"),
     ] {
         assert!(refused(file).contains(told), "{file}: {}", refused(file));

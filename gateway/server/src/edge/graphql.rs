@@ -76,6 +76,8 @@ use crate::rehearse;
 pub(super) struct Arrival<'r> {
     pub(super) gateway: &'r Arc<Gateway>,
     pub(super) ids: &'r Ids,
+    /// The part of the graph that is asked; none for the whole.
+    pub(super) contract: Option<&'r Arc<str>>,
     /// The other end of the connection.
     pub(super) peer: IpAddr,
     pub(super) received: Instant,
@@ -160,6 +162,13 @@ pub(super) fn overloaded() -> Problem {
     let seconds = HeaderValue::from(rand::random_range(1..=3_u16));
     let detail = "The gateway has no room for this request now. Nothing was run.";
     Problem::new(Kind::Overloaded, detail).header(RETRY_AFTER, seconds)
+}
+
+pub(super) fn nothing_here() -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "There is nothing here. GraphQL is served at /graphql.",
+    )
 }
 
 pub(super) fn not_trusted() -> Problem {
@@ -373,6 +382,7 @@ impl<'r> Run<'r> {
         let mut standings = Standings::default();
         let variables = std::mem::take(&mut params.variables);
         let request = GraphqlRequest {
+            contract: self.arrival.contract.map(|name| &**name),
             document: params.asked(),
             operation_name: params.operation_name.as_deref(),
             variables,
@@ -404,6 +414,7 @@ impl<'r> Run<'r> {
             }
             Err(NotRun::Key(refused)) => return Err(seen.problem(keyed::problem(refused))),
             Err(NotRun::NotTrusted) => return Err(seen.problem(not_trusted())),
+            Err(NotRun::NotServed) => return Err(seen.problem(nothing_here())),
             Err(NotRun::MutationOverGet) => return Err(seen.problem(mutation_over_get())),
         };
         standings.write(response.headers_mut());

@@ -15,10 +15,10 @@ use tokio::sync::mpsc;
 use super::Response;
 use super::admin::Guard;
 use super::admin::reload;
+use super::graphql::nothing_here;
 use super::health;
 use super::playground;
 use super::problem;
-use super::problem::Kind;
 use super::problem::Pages;
 use super::problem::Problem;
 use super::purge::purge;
@@ -134,11 +134,4 @@ pub(super) async fn post_only() -> Problem {
 
 async fn get_only() -> Problem {
     Problem::method_not_allowed("GET, HEAD", "Only GET is answered here.")
-}
-
-fn nothing_here() -> Problem {
-    Problem::new(
-        Kind::NotFound,
-        "There is nothing here. GraphQL is served at /graphql.",
-    )
 }

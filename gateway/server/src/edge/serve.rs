@@ -348,11 +348,14 @@ impl Server {
         if let Err(problem) = within(&talk.shared.port.limits, &request) {
             return self.refuse(problem, ids);
         }
-        match &self.graphql {
-            Some(gateway) if request.uri().path() == "/graphql" => {
+        let asked = self.graphql.as_ref();
+        let asked = asked.and_then(|gateway| Some((gateway, asked_at(gateway, &request)?)));
+        match asked {
+            Some((gateway, contract)) => {
                 let arrival = Arrival {
                     gateway,
                     ids,
+                    contract: contract.as_ref(),
                     peer,
                     received: Instant::now(),
                 };
@@ -396,6 +399,17 @@ impl Server {
 
     fn refuse(&self, problem: Problem, ids: &Ids) -> Answer {
         self.pages.render(problem, ids).map(Either::Left)
+    }
+}
+
+/// The part of the graph that is served at a path, none for the whole; none where no GraphQL is.
+fn asked_at(gateway: &Gateway, request: &Request) -> Option<Option<Arc<str>>> {
+    match request.uri().path().strip_prefix("/graphql")? {
+        "" => Some(None),
+        below => {
+            let name = below.strip_prefix('/')?;
+            gateway.graph.load().contract(name).map(Some)
+        }
     }
 }
 

@@ -25,7 +25,6 @@ use crate::config::Supergraph;
 use crate::config::SupergraphOrigin;
 use crate::durable::following;
 
-use super::supergraph;
 use super::supergraph::LastSeen;
 
 /// What became of a configuration.
@@ -35,6 +34,8 @@ pub(crate) struct Loaded {
     pub(crate) files: BTreeSet<PathBuf>,
     /// What was composed.
     pub(crate) read: SchemaFiles,
+    /// The supergraph of an address.
+    pub(crate) polled: Option<Arc<str>>,
 }
 
 /// What a configuration names, read.
@@ -49,15 +50,11 @@ struct Gathered {
 /// Reads everything that the configuration names, and composes it.
 pub(crate) async fn load(config: &Config, last_seen: &LastSeen) -> Loaded {
     let gathered = gather(config, last_seen).await;
-    let supergraph = compose_all(&gathered.files, gathered.problems);
-    let address = config.supergraph.as_ref().and_then(Supergraph::address);
-    if let (Ok(_), Some(address), Some(text)) = (&supergraph, address, gathered.polled) {
-        supergraph::keep(address, &text);
-    }
     Loaded {
-        supergraph,
+        supergraph: compose_all(&gathered.files, gathered.problems),
         files: gathered.opened,
         read: gathered.files,
+        polled: gathered.polled,
     }
 }
 
@@ -67,6 +64,7 @@ async fn gather(config: &Config, last_seen: &LastSeen) -> Gathered {
         files: SchemaFiles {
             config: config.values.clone(),
             request_timeout: Some(config.request_timeout),
+            contracts: config.contracts.clone(),
             headers: config.headers.clone(),
             queue: GivenQueue {
                 prefix: config.queue.prefix.clone(),

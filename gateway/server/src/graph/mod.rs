@@ -8,6 +8,7 @@ pub(crate) mod reach;
 pub(crate) mod reload;
 pub(crate) mod supergraph;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -46,6 +47,8 @@ pub(crate) struct Graph {
     pub(crate) settings: Config,
     pub(crate) supergraph: Arc<Supergraph>,
     pub(crate) plans: Plans,
+    /// Of its contracts, by name: plans are kept apart, all else is shared.
+    contracts: BTreeMap<Arc<str>, Plans>,
     pub(crate) costs: Costs,
     pub(crate) reach: reach::Sources,
     pub(crate) authenticator: Authenticator,
@@ -110,6 +113,7 @@ impl Graph {
         Ok(Self {
             rehearsals: rehearsals(&settings),
             authorization: Authorization::new(&settings.authorization, &supergraph)?,
+            contracts: contracts(&planner, settings.plans),
             plans: Plans::new(planner, settings.plans),
             costs: Costs::new(&settings.cost, &supergraph),
             reach: reach::Sources::of(&supergraph, &settings.sources),
@@ -123,6 +127,36 @@ impl Graph {
             documents,
             rate_limits: limits,
         })
+    }
+
+    /// The plans of a contract, or of the whole graph; none where that is not served.
+    pub(crate) fn plans_of(&self, contract: Option<&str>) -> Option<&Plans> {
+        match contract {
+            None => self.settings.full_graph.then_some(&self.plans),
+            Some(name) => self.contracts.get(name),
+        }
+    }
+
+    /// The contract of this name, as it is called here.
+    pub(crate) fn contract(&self, name: &str) -> Option<Arc<str>> {
+        let (name, _) = self.contracts.get_key_value(name)?;
+        Some(name.clone())
+    }
+
+    /// Of the whole graph and of each contract.
+    pub(crate) fn all_plans(&self) -> impl Iterator<Item = &Plans> {
+        std::iter::once(&self.plans).chain(self.contracts.values())
+    }
+
+    /// Plans what another graph used most, each contract for itself.
+    pub(crate) async fn warm_from(&self, old: &Self, at_most: usize) -> usize {
+        let mut plans = self.plans.warm_from(&old.plans, at_most).await;
+        for (name, contract) in &self.contracts {
+            if let Some(old) = old.contracts.get(name) {
+                plans += contract.warm_from(old, at_most).await;
+            }
+        }
+        plans
     }
 
     /// Plans every trusted operation: what is there before it is asked for, and what no longer fits, with its id.
@@ -169,6 +203,19 @@ impl Graph {
     pub(crate) fn written(&self, sources: &[SourceId], types: &[Arc<str>]) {
         self.sources.written(sources, types);
     }
+}
+
+/// Each contract has plans of its own, over a graph that differs in nothing but what clients see.
+fn contracts(whole: &Planner, entries: u64) -> BTreeMap<Arc<str>, Plans> {
+    let graph = &whole.supergraph;
+    let contracts = graph.contracts().filter_map(|name| {
+        let planner = Planner {
+            supergraph: Arc::new(graph.contract(name)?),
+            ..whole.clone()
+        };
+        Some((name.into(), Plans::new(planner, entries)))
+    });
+    contracts.collect()
 }
 
 /// Nobody shall look for a fault that is there on purpose.

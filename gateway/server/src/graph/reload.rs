@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Graph;
-use super::load::Loaded;
 use super::load::load;
 use super::supergraph::LastSeen;
+use super::supergraph::keep;
 use crate::config;
 use crate::config::Config;
 use crate::config::Environment;
@@ -71,12 +71,13 @@ impl Reloader {
     /// Reads everything anew; the old graph stays when anything is wrong.
     pub(crate) async fn reload(&mut self) -> Result<(), Diagnostics> {
         let settings = self.origin.read()?;
-        let Loaded {
-            supergraph, files, ..
-        } = load(&settings, &self.last_seen).await;
+        let loaded = load(&settings, &self.last_seen).await;
         // Watched even when they are wrong, since they are about to be put right.
-        self.files.extend(files);
-        self.replace(settings, supergraph?).await
+        self.files.extend(loaded.files);
+        let origin = settings.supergraph.clone();
+        self.replace(settings, loaded.supergraph?).await?;
+        keep(origin.as_ref(), loaded.polled.as_deref());
+        Ok(())
     }
 
     async fn replace(
@@ -86,7 +87,7 @@ impl Reloader {
     ) -> Result<(), Diagnostics> {
         let old = self.gateway.graph.load_full();
         let new = Graph::after(Some(&old), settings, supergraph, self.pool.clone())?;
-        let plans = new.plans.warm_from(&old.plans, WARM).await;
+        let plans = new.warm_from(&old, WARM).await;
         tell_trusted(&new.plan_trusted().await);
         durable::start(&self.gateway, &new).await?;
         let version = format!("{:016x}", new.supergraph.version());

@@ -131,9 +131,11 @@ impl LastSeen {
     }
 }
 
-/// Keeps what composed for the next start. A disk that is full or read-only is no reason not to serve.
-pub(super) fn keep(address: &SupergraphAddress, text: &str) {
-    let Some(path) = &address.keep else {
+/// Keeps what is in service for the next start. A disk that is full or read-only is no reason not to serve.
+pub(crate) fn keep(supergraph: Option<&Supergraph>, polled: Option<&str>) {
+    let address = supergraph.and_then(Supergraph::address);
+    let path = address.and_then(|address| address.keep.as_ref());
+    let (Some(path), Some(text)) = (path, polled) else {
         return;
     };
     if std::fs::read_to_string(path).is_ok_and(|kept| kept == text) {
@@ -304,8 +306,8 @@ mod tests {
         let address = supergraph.address().unwrap();
         let told = LastSeen::default().text(&supergraph).await.unwrap_err();
         assert_eq!(told.code, "SUPERGRAPH_UNREACHABLE");
-        keep(address, "kept");
-        keep(address, "kept again");
+        keep(Some(&supergraph), Some("kept"));
+        keep(Some(&supergraph), Some("kept again"));
         let last_seen = LastSeen::default();
         assert_eq!(
             &*last_seen.text(&supergraph).await.unwrap().sdl,

@@ -15,6 +15,7 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::super::graphql;
+use super::super::graphql::Arrival;
 use super::super::problem::Kind;
 use super::super::problem::Problem;
 use crate::authenticate::Principal;
@@ -24,15 +25,18 @@ use crate::pipeline::Gateway;
 /// One client.
 pub(super) struct Client {
     pub(super) gateway: Arc<Gateway>,
+    /// The part of the graph that it sees; none for the whole.
+    pub(super) contract: Option<Arc<str>>,
     pub(super) address: IpAddr,
     /// Of the request that began it, with the credentials of the first message.
     pub(super) headers: HeaderMap,
 }
 
 impl Client {
-    pub(super) fn new(gateway: Arc<Gateway>, address: IpAddr, headers: HeaderMap) -> Self {
+    pub(super) fn new(arrival: Arrival<'_>, address: IpAddr, headers: HeaderMap) -> Self {
         Self {
-            gateway,
+            gateway: arrival.gateway.clone(),
+            contract: arrival.contract.cloned(),
             address,
             headers,
         }
@@ -42,6 +46,7 @@ impl Client {
     pub(super) fn with(&self, payload: &Map<String, Json>, may: &[HeaderName]) -> Self {
         Self {
             gateway: self.gateway.clone(),
+            contract: self.contract.clone(),
             address: self.address,
             headers: merged(&self.headers, payload, may),
         }

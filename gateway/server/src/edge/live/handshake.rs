@@ -48,7 +48,7 @@ pub(super) fn open(opening: Opening<'_>, mut request: Request) -> Result<Answer,
     let mut headers = request.headers().clone();
     origin::judge(&mut headers, cors)?;
     let address = graph.settings.client_address.of(arrival.peer, &headers);
-    let client = Client::new(arrival.gateway.clone(), address, without_hop(headers));
+    let client = Client::new(arrival, address, without_hop(headers));
     let upgraded = hyper::upgrade::on(&mut request);
     let lasting = stays.begin();
     let settings = settings.clone();

@@ -133,6 +133,7 @@ impl Operation {
         let mut standings = Standings::default();
         let variables = std::mem::take(&mut params.variables);
         let request = GraphqlRequest {
+            contract: self.client.contract.as_deref(),
             document: params.asked(),
             operation_name: params.operation_name.as_deref(),
             variables,
@@ -172,6 +173,7 @@ impl Operation {
             }
             Err(NotRun::Key(refused)) => return Err(seen.problem(keyed::problem(refused))),
             Err(NotRun::NotTrusted) => return Err(seen.problem(graphql::not_trusted())),
+            Err(NotRun::NotServed) => return Err(seen.problem(graphql::nothing_here())),
             Err(NotRun::MutationOverGet) => {
                 return Err(seen.problem(graphql::mutation_over_get()));
             }

@@ -68,7 +68,7 @@ pub(super) async fn open(opening: Opening<'_>, request: Request) -> Result<Answe
     };
     csrf::check(&head.headers, content)?;
     let address = settings.client_address.of(arrival.peer, &head.headers);
-    let client = Arc::new(Client::new(arrival.gateway.clone(), address, head.headers));
+    let client = Arc::new(Client::new(arrival, address, head.headers));
     let deadline = arrival.received + graphql::granted(settings).time(&client.headers);
     // Nothing is read for those who are refused.
     let principal = client.principal(&graph, deadline).await?;

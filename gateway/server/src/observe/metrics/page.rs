@@ -24,6 +24,7 @@ use crate::edge::problem::Kind;
 use crate::graph::Graph;
 use crate::limits::Measured;
 use crate::pipeline::Gateway;
+use crate::plans::Plans;
 
 /// Everything that is known now.
 pub(crate) async fn page(gateway: &Gateway) -> String {
@@ -39,7 +40,7 @@ pub(crate) async fn page(gateway: &Gateway) -> String {
     sources::write(&graph.numbers(), &mut text);
     queues::write(&queues, Clock::default().now(), &mut text);
     if let Some(fields) = &metrics.fields {
-        graph.plans.settle_fields();
+        graph.all_plans().for_each(Plans::settle_fields);
         fields.write(&mut text);
     }
     graphs(metrics, graph, &mut text);
@@ -130,7 +131,7 @@ fn plans(metrics: &Metrics, graph: &Graph, text: &mut Text) {
     )
     .only(metrics.plan_misses.get());
     text.gauge("switchboard_plan_cache_entries", "Plans that are kept.")
-        .only(graph.plans.entries());
+        .only(graph.all_plans().map(Plans::entries).sum::<u64>());
     text.histogram(
         "switchboard_operation_cost_points",
         "Static cost of operations that ran, in points.",
