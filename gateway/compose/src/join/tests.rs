@@ -388,8 +388,16 @@ fn graph_of(sdl: &[(&str, &str)]) -> SchemaFiles {
     }
 }
 
+/// How closely calls are compared.
+#[derive(Clone, Copy)]
+enum Calls {
+    Whole,
+    /// A supergraph does not tell of inputs that not every subgraph takes, and nobody sends them.
+    Targets,
+}
+
 /// What a graph is, as far as it does not depend on where or in which order anything is written.
-fn essence(files: &SchemaFiles) -> Vec<String> {
+fn essence(files: &SchemaFiles, calls: Calls) -> Vec<String> {
     let graph = crate::compose(files).unwrap_or_else(|said| panic!("{said}"));
     let in_order = |text: &str| {
         let mut words: Vec<&str> = text.split([' ', ',']).collect();
@@ -398,7 +406,10 @@ fn essence(files: &SchemaFiles) -> Vec<String> {
     };
     let resolvers = graph.resolvers().iter();
     let mut essence: Vec<String> = resolvers
-        .map(|it| in_order(&format!("{:?} {}", it.target, graph.describe(it.id))))
+        .map(|it| match calls {
+            Calls::Whole => in_order(&format!("{:?} {}", it.target, graph.describe(it.id))),
+            Calls::Targets => format!("{:?} {:?}", it.target, it.source),
+        })
         .collect();
     for source in graph.sources() {
         essence.push(format!("{source:?}"));
@@ -433,6 +444,9 @@ fn unshared(
         field.resolvers.clear();
         for it in &mut field.subgraphs {
             it.shareable = false;
+            // Nobody has it to give.
+            let there = |from: &str| graph.subgraphs().iter().any(|it| it.name == from);
+            it.overrides = it.overrides.take().filter(|it| there(&it.from));
             // With its places in the file.
             required.extend(it.required.take().map(|set| set.to_string()));
         }
@@ -442,7 +456,7 @@ fn unshared(
 }
 
 /// Prints a graph, reads it back and compares.
-fn comes_back(files: &SchemaFiles) -> String {
+fn comes_back(files: &SchemaFiles, calls: Calls) -> String {
     let printed = print(files, "").unwrap_or_else(|said| panic!("{said}"));
     let env = files.subgraphs.iter().flat_map(|it| it.env.clone());
     let sources = files.subgraphs.iter().flat_map(|it| it.sources.clone());
@@ -456,7 +470,7 @@ fn comes_back(files: &SchemaFiles) -> String {
         subgraphs: read,
         ..files.clone()
     };
-    let (before, after) = (essence(files), essence(&again));
+    let (before, after) = (essence(files, calls), essence(&again, calls));
     for (before, after) in before.iter().zip(&after) {
         assert!(before == after, "{before}\n{after}\n{printed}");
     }
@@ -466,7 +480,7 @@ fn comes_back(files: &SchemaFiles) -> String {
 
 #[test]
 fn the_example_shop_is_printed_and_read_back() {
-    let printed = comes_back(&crate::tests::shop());
+    let printed = comes_back(&crate::tests::shop(), Calls::Whole);
     assert!(
         printed.contains("openapi: \"users.openapi.yaml\""),
         "{printed}"
@@ -512,7 +526,7 @@ fn a_federated_graph_is_printed_and_read_back() {
         ("products", products.as_str()),
         ("reviews-2", reviews.as_str()),
     ]);
-    let printed = comes_back(&files);
+    let printed = comes_back(&files, Calls::Whole);
     for part in [
         "REVIEWS_2 @join__graph(name: \"reviews-2\", url: \"http://reviews-2\")",
         "@link(url: \"https://specs.apollo.dev/inaccessible/v0.2\", for: SECURITY)",
@@ -541,7 +555,7 @@ fn federation_v1_and_our_own_directives_meet_in_one_supergraph() {
         enum Kind { NEW @map(value: "n") OLD }"#;
     let rest = rest.replace("@map(from: \"$.key\")", "@map(from: \"key\")");
     let files = graph_of(&[("users", users), ("reviews", reviews), ("posts", &rest)]);
-    let printed = comes_back(&files);
+    let printed = comes_back(&files, Calls::Whole);
     for part in [
         "@join__directive(graphs: [POSTS], name: \"rest\", args: {GET: \"/posts\"})",
         "| ARGUMENT_DEFINITION",
@@ -551,4 +565,56 @@ fn federation_v1_and_our_own_directives_meet_in_one_supergraph() {
     }
     let parsed = apollo_compiler::Schema::parse_and_validate(&printed, "supergraph.graphql");
     assert!(parsed.is_ok(), "{printed}");
+}
+
+/// The cases of federation that the tests of the whole gateway run.
+fn cases() -> Vec<(String, SchemaFiles)> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/federation/cases");
+    let entries = |path: &std::path::Path| -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(path).expect("a directory");
+        let mut entries: Vec<_> = entries.map(|it| it.expect("an entry").path()).collect();
+        entries.sort();
+        entries
+    };
+    let groups = entries(std::path::Path::new(directory));
+    let cases = groups
+        .iter()
+        .filter(|it| it.is_dir())
+        .flat_map(|it| entries(it));
+    let cases = cases.filter(|it| it.join("subgraphs").is_dir());
+    let read = |case: std::path::PathBuf| {
+        let texts = entries(&case.join("subgraphs")).into_iter().map(|file| {
+            let name = file
+                .file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            (name, std::fs::read_to_string(&file).expect("a text"))
+        });
+        let texts: Vec<(String, String)> = texts.collect();
+        let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, sdl)| (&**name, &**sdl)).collect();
+        let mut files = graph_of(&pairs);
+        for file in &mut files.subgraphs {
+            let names = file.sdl.split("{$env.").skip(1);
+            let names = names.filter_map(|rest| rest.split_once('}'));
+            let address =
+                |(name, _): (&str, &str)| (name.to_owned(), Some("http://env".to_owned()));
+            file.env = names.map(address).collect();
+        }
+        (case.display().to_string(), files)
+    };
+    cases.map(read).collect()
+}
+
+#[test]
+fn every_case_of_federation_is_printed_and_read_back() {
+    let cases = cases();
+    let composed = cases
+        .iter()
+        .filter(|(_, files)| crate::compose(files).is_ok());
+    let composed: Vec<_> = composed.collect();
+    let fails = |files| std::panic::catch_unwind(|| comes_back(files, Calls::Targets)).is_err();
+    let failed = composed.iter().filter(|(_, files)| fails(files));
+    let failed: Vec<&str> = failed.map(|(case, _)| case.as_str()).collect();
+    assert!(composed.len() > 100 && failed.is_empty(), "{failed:#?}");
 }
