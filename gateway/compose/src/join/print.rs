@@ -17,6 +17,7 @@ use indexmap::IndexSet;
 
 use crate::diagnostic::Diagnostics;
 use crate::document::{self, Document};
+use crate::federation;
 use crate::files::SchemaFiles;
 use crate::merge::{self, Merged};
 use graphs::Graphs;
@@ -27,9 +28,10 @@ use graphs::Graphs;
 /// What keeps the files from being one graph.
 pub fn print(files: &SchemaFiles, directory: &str) -> Result<String, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let Some(documents) = document::read(files, &mut diagnostics) else {
+    let Some(mut documents) = document::read(files, &mut diagnostics) else {
         return Err(diagnostics);
     };
+    federation::settle(&mut documents, &mut diagnostics);
     let merged = merge::merge(&documents, &mut diagnostics);
     if diagnostics.has_errors() {
         return Err(diagnostics);
@@ -53,6 +55,13 @@ pub fn print(files: &SchemaFiles, directory: &str) -> Result<String, Diagnostics
     definition.subscription = roots.subscription.clone();
     definition.directives.0.extend(own);
     schema.types.extend(types);
+    // Directives of operations, and those that files ask to be composed.
+    let own = merged.schema.directive_definitions.iter();
+    let own = own.filter(|(_, definition)| !definition.is_built_in());
+    for (name, definition) in own {
+        let known = schema.directive_definitions.entry(name.clone());
+        known.or_insert_with(|| definition.clone());
+    }
     Ok(schema.to_string())
 }
 

@@ -72,7 +72,7 @@ fn a_field_without_a_join_belongs_to_every_subgraph_of_its_type() {
     );
     assert_eq!(
         a,
-        "type Query { t: T } type T @key(fields: \"id\") { id: ID! @shareable x: Int }"
+        "type Query { t: T } type T @key(fields: \"id\") { id: ID! @shareable x: Int @shareable }"
     );
     assert_eq!(
         b,
@@ -98,7 +98,7 @@ fn what_each_subgraph_says_of_a_field_is_said_there() {
     );
     assert_eq!(
         b,
-        "type T @key(fields: \"id\") { id: ID! @shareable x: Int y: [Int!] @shareable \
+        "type T @key(fields: \"id\") { id: ID! @shareable x: Int @shareable y: [Int!] @shareable \
          z: Int @override(from: \"a\", label: \"percent(5)\") w: Int }"
     );
 }
@@ -254,7 +254,7 @@ fn owners_and_value_types_of_v0_1_are_understood() {
     let read = subgraphs_of(V1);
     assert_eq!(
         read[0],
-        "type Query { me: User } type User @key(fields: \"id\") { id: ID! @shareable name: Name } \
+        "type Query { me: User } type User @key(fields: \"id\") { id: ID! @shareable name: Name @shareable } \
          type Name { first: String @shareable }"
     );
     assert_eq!(
@@ -267,7 +267,7 @@ fn owners_and_value_types_of_v0_1_are_understood() {
     );
     assert_eq!(
         read[2],
-        "type Query { images: [Image] } type Image implements Node @key(fields: \"url\") { id: ID! url: Url @shareable type: MimeType } \
+        "type Query { images: [Image] } type Image implements Node @key(fields: \"url\") { id: ID! url: Url @shareable type: MimeType @shareable } \
          interface Node { id: ID! } scalar Url scalar MimeType"
     );
     let schema = composed(V1).unwrap_or_else(|said| panic!("{said}"));
@@ -448,7 +448,8 @@ fn unshared(
             let there = |from: &str| graph.subgraphs().iter().any(|it| it.name == from);
             it.overrides = it.overrides.take().filter(|it| there(&it.from));
             // With its places in the file.
-            required.extend(it.required.take().map(|set| set.to_string()));
+            let sets = [it.required.take(), it.provided.take()];
+            required.extend(sets.into_iter().flatten().map(|set| set.to_string()));
         }
     }
     words.extend(required);
@@ -505,7 +506,7 @@ fn a_federated_graph_is_printed_and_read_back() {
         scalar When @specifiedBy(url: "https://when")"#);
     let products = fed(r#"
         type Query { top(n: Int = 5, by: Order): [Product!] @cost(weight: 5) @listSize(slicingArguments: ["n"]) node(id: ID!): Node found: Found }
-        type Product implements Node @key(fields: "sku org { id }") { sku: ID! id: ID! org: Org! price: Int weight: Int at: When }
+        type Product implements Node @key(fields: "sku org { id }") { sku: ID! id: ID! org: Org! price: Int @shareable weight: Int at: When }
         type Org { id: ID! @shareable }
         input Order { by: By! desc: Boolean = false @inaccessible }
         enum By { NAME PRICE }

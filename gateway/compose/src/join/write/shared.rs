@@ -32,10 +32,13 @@ impl<'a> Shared<'a> {
             for (name, _) in crate::join::said::fields(it.ty) {
                 let answering = answering(reading, parts, ty, name);
                 let given = given_by_interfaces(reading, parts, it.ty, name);
+                // What another subgraph may provide, it shares.
+                let mut parts_of_field = it.graphs.values().filter_map(|it| it.fields.get(name));
+                let provided = parts_of_field.any(|it| it.external);
                 let mut all = it.graphs.iter();
                 let any = all.find(|(_, part)| part.fields.contains_key(name));
                 let field = Field {
-                    shared: answering.len() + given > 1,
+                    shared: answering.len() + given > 1 || provided,
                     speaker: answering.first().copied().or(any.map(|(graph, _)| *graph)),
                 };
                 fields.entry(*ty).or_default().insert(name, field);
