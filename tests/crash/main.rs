@@ -73,6 +73,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    drop(rustls::crypto::ring::default_provider().install_default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

@@ -39,6 +39,7 @@ pub use nats::Nats;
 pub use operate::Queue;
 pub use operate::Retried;
 pub use operate::Standing;
+pub use operate::Which;
 pub use partition::partition;
 pub use rabbit::Rabbit;
 pub use store::Store;

@@ -10,8 +10,10 @@ use uuid::Uuid;
 
 use crate::deliver::Deliveries;
 use crate::deliver::Told;
+use crate::store::DeadLetter;
 use crate::store::Depth;
 use crate::store::NotRetried;
+use crate::store::Status;
 use crate::store::Store;
 use crate::store::Unavailable;
 
@@ -45,6 +47,25 @@ pub struct Retried {
     pub moved_on: u64,
     /// What was stored of them cannot be read.
     pub damaged: u64,
+}
+
+/// Which dead letters: those that fit all of this.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// Of this queue.
+    pub queue: Option<String>,
+    /// That stand so.
+    pub status: Option<Status>,
+    /// That died before this time, in milliseconds since the Unix epoch.
+    pub before: Option<u64>,
+}
+
+impl Which {
+    fn fits(&self, letter: &DeadLetter) -> bool {
+        self.status
+            .is_none_or(|status| letter.delivery.status == status)
+            && self.before.is_none_or(|before| letter.died_at < before)
+    }
 }
 
 impl Queue {
@@ -83,7 +104,11 @@ impl Queue {
     /// When the store cannot answer; some were put back then.
     pub async fn retry_all(&self, queue: &str) -> Result<Retried, Unavailable> {
         let mut came = Retried::default();
-        for id in self.dead(queue).await? {
+        let which = Which {
+            queue: Some(queue.to_owned()),
+            ..Which::default()
+        };
+        for id in self.dead(&which).await? {
             match self.store.retry(id, false).await {
                 Ok(()) => came.retried += 1,
                 // Somebody else was quicker.
@@ -96,12 +121,27 @@ impl Queue {
         Ok(came)
     }
 
-    async fn dead(&self, queue: &str) -> Result<Vec<Uuid>, Unavailable> {
+    /// Deletes dead letters; how many. Those that blocked their lines let them go.
+    ///
+    /// # Errors
+    /// When the store cannot answer; some were deleted then.
+    pub async fn purge_all(&self, which: &Which) -> Result<u64, Unavailable> {
+        let mut purged = 0;
+        for id in self.dead(which).await? {
+            purged += u64::from(self.store.purge(id).await?);
+        }
+        Ok(purged)
+    }
+
+    async fn dead(&self, which: &Which) -> Result<Vec<Uuid>, Unavailable> {
         let mut ids: Vec<Uuid> = Vec::new();
+        let mut after = None;
         loop {
-            let after = ids.last().copied();
-            let page = self.store.dead_letters(Some(queue), after, PAGE).await?;
-            ids.extend(page.iter().map(|letter| letter.delivery.id));
+            let page = self.store.dead_letters(which.queue.as_deref(), after, PAGE);
+            let page = page.await?;
+            after = page.last().map(|letter| letter.delivery.id);
+            let fitting = page.iter().filter(|letter| which.fits(letter));
+            ids.extend(fitting.map(|letter| letter.delivery.id));
             if page.len() < PAGE {
                 return Ok(ids);
             }
@@ -196,6 +236,36 @@ mod tests {
         assert_eq!((came.retried, came.moved_on), (602, 0));
         assert_eq!(queue.store.depths().await.unwrap()[0].waiting, 602);
         assert_eq!(queue.retry_all("sms").await, Ok(Retried::default()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_are_deleted_by_queue_status_and_age() {
+        let queue = queue();
+        for id in 1..=3 {
+            dies(&queue, message(id)).await;
+        }
+        let died = |letters: &[DeadLetter]| letters.iter().map(|it| it.died_at).max();
+        let letters = queue.store.dead_letters(None, None, 10).await.unwrap();
+        let last = died(&letters).unwrap();
+        tokio::time::advance(std::time::Duration::from_secs(60)).await;
+        dies(&queue, message(4)).await;
+        let none = Which {
+            status: Some(Status::Expired),
+            ..Which::default()
+        };
+        assert_eq!(queue.purge_all(&none).await, Ok(0));
+        let others = Which {
+            queue: Some("sms".into()),
+            ..Which::default()
+        };
+        assert_eq!(queue.purge_all(&others).await, Ok(0));
+        let old = Which {
+            queue: Some("email".into()),
+            status: Some(Status::DeadLettered),
+            before: Some(last + 1),
+        };
+        assert_eq!(queue.purge_all(&old).await, Ok(3));
+        assert_eq!(queue.purge_all(&Which::default()).await, Ok(1));
     }
 
     #[tokio::test(start_paused = true)]

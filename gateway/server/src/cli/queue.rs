@@ -4,6 +4,7 @@
 //! answers look. What they mean is the gateway's affair.
 
 mod print;
+mod salvage;
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -21,6 +22,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use serde_json::Value as Json;
 use serde_json::json;
+use sources::Tls;
 use sources::outbound::Answer;
 use sources::outbound::Outbound;
 use sources::outbound::OutboundError;
@@ -49,6 +51,9 @@ pub(super) struct QueueOptions {
     /// Where operators connect, instead of the configuration's `admin.listen`: http://127.0.0.1:4001. The token is then read from SWITCHBOARD_ADMIN_TOKEN
     #[arg(long, global = true)]
     admin: Option<String>,
+    /// Authorities to trust, in a PEM file, instead of the machine's: where the gateway's certificate is of your own
+    #[arg(long, global = true)]
+    ca: Option<PathBuf>,
     /// Print the gateway's answer as JSON
     #[arg(long, global = true)]
     json: bool,
@@ -95,10 +100,20 @@ enum QueueCommand {
         #[arg(long, requires = "all")]
         queue: Option<String>,
     },
-    /// Delete a dead letter for good
+    /// Delete a dead letter for good, or many of them
     Purge {
         /// The dead letter
-        id: String,
+        #[arg(required_unless_present_any = ["queue", "status", "older_than"], conflicts_with_all = ["queue", "status", "older_than"])]
+        id: Option<String>,
+        /// All of a queue
+        #[arg(long)]
+        queue: Option<String>,
+        /// All that stand so: DEAD_LETTERED or EXPIRED
+        #[arg(long)]
+        status: Option<String>,
+        /// All that died so long ago: 90s, 30m, 12h, 7d
+        #[arg(long, value_parser = seconds)]
+        older_than: Option<u64>,
     },
     /// Deliver nothing of a queue until it is resumed, on any gateway that shares it
     Pause {
@@ -119,6 +134,8 @@ enum QueueCommand {
         #[arg(long)]
         caller: String,
     },
+    /// Write what can be read of a damaged file of the embedded store into a new one, while no gateway runs over it
+    Salvage,
 }
 
 /// What the gateway is asked.
@@ -140,13 +157,19 @@ enum Method {
 struct Operators {
     address: String,
     token: Option<String>,
+    /// The only ones that are trusted, in PEM; those of the machine without them.
+    authorities: Option<String>,
 }
 
 /// Asks and prints.
 pub(super) fn run(options: &QueueOptions) -> Result<(), Failure> {
-    let operators = options.operators()?;
-    let question = options.command.question();
-    let answer = runtime()?.block_on(operators.ask(&question))?;
+    let answer = match options.command.question() {
+        Some(question) => {
+            let operators = options.operators()?;
+            runtime()?.block_on(operators.ask(&question))?
+        }
+        None => salvage::salvage(&options.read()?)?,
+    };
     match options.json {
         true => println!("{answer:#}"),
         false => print!("{}", options.command.text(&answer)),
@@ -155,22 +178,40 @@ pub(super) fn run(options: &QueueOptions) -> Result<(), Failure> {
 }
 
 impl QueueOptions {
+    fn read(&self) -> Result<Config, Failure> {
+        let file = ConfigFile {
+            config: self.config.clone(),
+        };
+        Ok(file.origin(|_| {}).read()?)
+    }
+
     fn operators(&self) -> Result<Operators, Failure> {
         let environment = Environment::of_process();
         let token = environment.get(TOKEN).map(str::to_owned);
         if let Some(address) = &self.admin {
             let address = address.trim_end_matches('/').to_owned();
-            return Ok(Operators { address, token });
+            return Ok(Operators {
+                address,
+                token,
+                authorities: self.authorities()?,
+            });
         }
-        let file = ConfigFile {
-            config: self.config.clone(),
-        };
-        let config = file.origin(|_| {}).read()?;
+        let config = self.read()?;
         let first = || config.edge.admin_tokens.first();
         Ok(Operators {
             address: address(&config)?,
             token: token.or_else(|| first().map(|token| token.secret.clone())),
+            authorities: self.authorities()?,
         })
+    }
+
+    fn authorities(&self) -> anyhow::Result<Option<String>> {
+        let Some(file) = &self.ca else {
+            return Ok(None);
+        };
+        let read = std::fs::read_to_string(file);
+        let read = read.with_context(|| format!("--ca: {} cannot be read", file.display()));
+        read.map(Some)
     }
 }
 
@@ -199,6 +240,10 @@ impl Operators {
         let url = format!("{}{}", self.address, question.path);
         let settings = OutboundSettings {
             max_reply_bytes: LARGEST,
+            tls: Tls {
+                authorities: self.authorities.clone(),
+                ..Tls::default()
+            },
             ..OutboundSettings::default()
         };
         let outbound = Outbound::new(&url, &settings)?;
@@ -246,8 +291,10 @@ fn read((status, body): &Answer) -> anyhow::Result<Json> {
 }
 
 impl QueueCommand {
-    fn question(&self) -> Question {
+    /// None where no gateway is asked.
+    fn question(&self) -> Option<Question> {
         let (method, path) = match self {
+            Self::Salvage => return None,
             Self::Ls => (Method::Get, "/queues".to_owned()),
             Self::Show { id, reveal } => {
                 let query = if *reveal { "?reveal=true" } else { "" };
@@ -274,7 +321,18 @@ impl QueueCommand {
                 let body = json!({ "queue": queue });
                 (Method::Post(body), "/dead-letters/retry".to_owned())
             }
-            Self::Purge { id } => (Method::Delete, format!("/dead-letters/{}", part(id))),
+            Self::Purge { id: Some(id), .. } => {
+                (Method::Delete, format!("/dead-letters/{}", part(id)))
+            }
+            Self::Purge {
+                queue,
+                status,
+                older_than,
+                ..
+            } => {
+                let body = json!({ "queue": queue, "status": status, "older_than": older_than });
+                (Method::Post(body), "/dead-letters/purge".to_owned())
+            }
             Self::Pause { queue, reason } => {
                 let path = format!("/queues/{}/pause", part(queue));
                 (Method::Post(json!({ "reason": reason })), path)
@@ -288,7 +346,7 @@ impl QueueCommand {
                 (Method::Delete, path)
             }
         };
-        Question { method, path }
+        Some(Question { method, path })
     }
 
     fn text(&self, answer: &Json) -> String {
@@ -297,14 +355,35 @@ impl QueueCommand {
             Self::Show { .. } => print::message(answer),
             Self::DeadLetters { .. } => print::dead_letters(answer),
             Self::Retry { .. } => print::retried(answer),
-            Self::Purge { id } => format!("deleted: {id}\n"),
+            Self::Purge { id: Some(id), .. } => format!("deleted: {id}\n"),
+            Self::Purge { .. } => format!("deleted: {}\n", answer["purged"]),
             Self::Pause { queue, .. } => {
                 format!("paused: {queue}. What is under way is finished.\n")
             }
             Self::Resume { queue } => format!("goes on: {queue}\n"),
             Self::Erase { .. } => format!("erased: {}\n", answer["erased"]),
+            Self::Salvage => format!(
+                "salvaged: {} messages. The damaged file is kept: {}\nErase callers again whose erasure it may hold still.\n",
+                answer["messages"],
+                answer["damaged"].as_str().unwrap_or_default()
+            ),
         }
     }
+}
+
+/// `7d` as seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || "write it like 90s, 30m, 12h or 7d".to_owned();
+    let (at, unit) = text.char_indices().next_back().ok_or_else(wrong)?;
+    let unit = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..at].parse().map_err(|_| wrong())?;
+    count.checked_mul(unit).ok_or_else(wrong)
 }
 
 /// One part of a path or of a query.
@@ -332,7 +411,7 @@ mod tests {
     fn asked(line: &str) -> Option<Question> {
         let words = ["queue"].into_iter().chain(line.split(' '));
         let line = Line::try_parse_from(words).ok()?;
-        Some(line.options.command.question())
+        line.options.command.question()
     }
 
     fn get(path: &str) -> Option<Question> {
@@ -375,6 +454,20 @@ mod tests {
             ),
             ("purge 1", delete("/dead-letters/1")),
             (
+                "purge --queue e --status EXPIRED --older-than 7d",
+                post(
+                    "/dead-letters/purge",
+                    json!({ "queue": "e", "status": "EXPIRED", "older_than": 604_800 }),
+                ),
+            ),
+            (
+                "purge --older-than 90s",
+                post(
+                    "/dead-letters/purge",
+                    json!({ "queue": null, "status": null, "older_than": 90 }),
+                ),
+            ),
+            (
                 "pause e",
                 post("/queues/e/pause", json!({ "reason": null })),
             ),
@@ -400,6 +493,9 @@ mod tests {
             "erase",
             "show",
             "purge",
+            "purge 1 --queue e",
+            "purge --older-than 7",
+            "purge --older-than d",
         ] {
             assert_eq!(asked(line), None, "{line}");
         }

@@ -23,7 +23,10 @@ use axum::routing::post;
 use http::request::Parts;
 use http_body_util::Full;
 use queue::Queue;
+use queue::Which;
+use queue::clock::Clock;
 use queue::store::NotRetried;
+use queue::store::Status;
 use queue::store::Unavailable;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +76,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>(find: Find) -> Router<S> 
         .route("/deliveries/{id}", get(show))
         .route("/dead-letters", get(dead_letters))
         .route("/dead-letters/retry", post(retry_all).fallback(post_only))
+        .route("/dead-letters/purge", post(purge_all).fallback(post_only))
         .route("/dead-letters/{id}/retry", post(retry).fallback(post_only))
         .route("/dead-letters/{id}", delete(purge).fallback(delete_only))
         .route(
@@ -116,6 +120,16 @@ struct Force {
 #[serde(deny_unknown_fields)]
 struct OfQueue {
     queue: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Many {
+    queue: Option<String>,
+    /// `DEAD_LETTERED` or `EXPIRED`.
+    status: Option<Status>,
+    /// Seconds since they died, at least.
+    older_than: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -206,6 +220,35 @@ async fn purge(Here(queue): Here, Extension(operator): Extension<Operator>, id: 
         true => Ok(answer(&json!({ "purged": 1 }))),
         false => Err(no_dead_letter()),
     }
+}
+
+async fn purge_all(
+    Here(queue): Here,
+    Extension(operator): Extension<Operator>,
+    request: http::Request<Body>,
+) -> Answer {
+    let many: Many = read(request).await?;
+    if many.queue.is_none() && many.status.is_none() && many.older_than.is_none() {
+        let detail = "Say which: `queue`, `status`, `older_than` in seconds, or several of them.";
+        return Err(Problem::malformed(detail));
+    }
+    if let Some(name) = &many.queue {
+        known(&queue, name).await?;
+    }
+    let age = |seconds: u64| {
+        Clock::default()
+            .now()
+            .saturating_sub(seconds.saturating_mul(1_000))
+    };
+    let which = Which {
+        queue: many.queue,
+        status: many.status,
+        before: many.older_than.map(age),
+    };
+    let purged = queue.purge_all(&which).await;
+    let action = format!("queue purge all of {which:?}");
+    acted(&operator, &action, outcome(&purged));
+    Ok(answer(&json!({ "purged": purged.map_err(unavailable)? })))
 }
 
 async fn pause(
