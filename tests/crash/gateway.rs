@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::io::AsyncBufReadExt as _;
 use tokio::io::BufReader;
+use tokio::io::Lines;
 use tokio::process::Child;
+use tokio::process::ChildStdout;
 use tokio::process::Command;
 use tokio::sync::watch;
 
@@ -37,6 +39,8 @@ pub(crate) struct Gateway {
     folder: PathBuf,
     target: String,
     child: Option<Child>,
+    /// It prints more than is read here, and must find somebody there who could.
+    output: Option<Lines<BufReader<ChildStdout>>>,
     url: watch::Sender<String>,
 }
 
@@ -58,6 +62,7 @@ impl Gateway {
             folder,
             target: target.to_owned(),
             child: None,
+            output: None,
             url: watch::Sender::new(String::new()),
         })
     }
@@ -87,6 +92,7 @@ impl Gateway {
         let url = line.strip_prefix("graphql ").context("an address")?;
         self.url.send_replace(url.to_owned());
         self.child = Some(child);
+        self.output = Some(lines);
         Ok(())
     }
 

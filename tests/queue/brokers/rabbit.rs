@@ -62,6 +62,10 @@ impl RabbitMq {
             killed.expect("there is kill");
             process.wait().expect("it is ended");
         }
+        // What the script had started ends a moment later, and would pass for the next one.
+        while std::net::TcpStream::connect(("127.0.0.1", self.ports[0])).is_ok() {
+            std::thread::yield_now();
+        }
     }
 
     /// Starts it again over what it has stored, where it was.
