@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use apollo_compiler::ast::FieldDefinition;
-use apollo_compiler::executable::SelectionSet;
-use apollo_compiler::{Name, Node};
+use apollo_compiler::executable::{Selection, SelectionSet};
+use apollo_compiler::{Name, Node, Schema, name};
 
 use super::field_set::Rules;
 use super::selected;
 use crate::diagnostic::Diagnostics;
 use crate::document::{Document, first};
+
+const TYPENAME: Name = name!("__typename");
 
 const RULES: Rules = Rules {
     invalid: "REQUIRES_INVALID_FIELDS",
@@ -28,7 +30,40 @@ pub(super) fn of(
 ) -> Option<Arc<SelectionSet>> {
     let directive = first(&field.directives, "requires")?;
     let value = directive.specified_argument_by_name("fields")?;
-    selected::read(document, ty, value, &RULES, diagnostics)
+    let mut selection = selected::read(document, ty, value, &RULES, diagnostics)?;
+    name_types(&document.schema, Arc::make_mut(&mut selection));
+    Some(selection)
+}
+
+/// An object behind an interface or union is sent with its type: without it the service could not tell which it is.
+fn name_types(schema: &Schema, set: &mut SelectionSet) {
+    for selection in &mut set.selections {
+        match selection {
+            Selection::Field(field) => {
+                if let Some(below) = &mut field.make_mut().selection_set {
+                    name_types(schema, below);
+                    name_type(schema, below);
+                }
+            }
+            Selection::InlineFragment(inline) => {
+                name_types(schema, &mut inline.make_mut().selection_set);
+            }
+            // A field set has no fragments of its own name.
+            Selection::FragmentSpread(_) => {}
+        }
+    }
+}
+
+fn name_type(schema: &Schema, below: &mut SelectionSet) {
+    let ty = schema.types.get(&below.ty);
+    let is_abstract = ty.is_some_and(|ty| ty.is_interface() || ty.is_union());
+    let is_named = |it: &Selection| it.as_field().is_some_and(|it| it.name == TYPENAME);
+    if !is_abstract || below.selections.iter().any(is_named) {
+        return;
+    }
+    if let Ok(field) = below.new_field(schema, TYPENAME) {
+        below.selections.insert(0, Selection::from(field));
+    }
 }
 
 #[cfg(test)]
@@ -48,7 +83,7 @@ mod tests {
         let set = w.required.as_ref().expect("a selection");
         assert_eq!(
             set.serialize().no_indent().to_string(),
-            "{ d(u: M) { ... on D { x } y } }"
+            "{ d(u: M) { __typename ... on D { x } y } }"
         );
     }
 
