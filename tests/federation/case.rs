@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Map;
 use serde_json::Value as Json;
 
+use super::lie::Lie;
 use crate::spec::diff::diff;
 
 pub(crate) struct Case {
@@ -37,6 +38,9 @@ pub(crate) struct Data {
     /// Sources that answer nothing but a status.
     #[serde(default)]
     pub(crate) failing: BTreeMap<String, u16>,
+    /// Sources that answer for entities what they should not.
+    #[serde(default)]
+    pub(crate) lying: BTreeMap<String, Lie>,
 }
 
 pub(crate) struct Operation {

@@ -22,6 +22,7 @@ use serde_json::Value as Json;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::lie::Lie;
 use super::service::Service;
 
 /// Everything that answers.
@@ -31,6 +32,8 @@ pub(crate) struct Services {
     pub(crate) rest: BTreeMap<String, BTreeMap<String, Json>>,
     /// Sources that answer nothing but this status.
     pub(crate) failing: BTreeMap<String, u16>,
+    /// Sources that answer for entities what they should not.
+    pub(crate) lying: BTreeMap<String, Lie>,
     pub(crate) calls: Mutex<Vec<Call>>,
     pub(crate) problems: Arc<Mutex<Vec<String>>>,
 }
@@ -92,10 +95,11 @@ impl Services {
             true => String::new(),
             false => format!(" {}", Json::Object(request.variables.clone())),
         };
-        (
-            format!("{source} {}{variables}", request.query),
-            service.answer(&request.query, &request.variables),
-        )
+        let mut reply = service.answer(&request.query, &request.variables);
+        if let Some(lie) = self.lying.get(source) {
+            lie.spoil(&mut reply);
+        }
+        (format!("{source} {}{variables}", request.query), reply)
     }
 
     fn rest(&self, source: &str, asked: &str) -> Option<Json> {

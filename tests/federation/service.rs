@@ -281,25 +281,36 @@ impl Service {
 
     fn has_key(&self, object: &Object, key: &Selection, sent: &Json) -> bool {
         key.0.iter().all(|it| {
-            let step = Step::field(&it.name);
             let sent = &sent[&it.name];
-            if !it.below.0.is_empty() {
-                let below = self.world.below(object, &it.name);
-                return match below {
-                    Some(below) => self.has_key(&below, &it.below, sent),
-                    None => sent.is_null(),
-                };
-            }
-            let ty = self.world.shape.field(&object.ty, &it.name);
-            let is_id = ty.is_some_and(|ty| ty.inner_named_type() == "ID");
-            if is_id && !(sent.is_string() || sent.is_null()) {
-                self.problem(format!("the id {sent} is no text"));
-            }
-            let own = self.world.follow(object, &[step]);
-            match is_id {
-                true => text(&own) == text(sent),
-                false => own == *sent,
+            match it.below.0.is_empty() {
+                true => self.has_leaf(object, &it.name, sent),
+                false => self.has_below(self.world.holds(object, &it.name), &it.below, sent),
             }
         })
+    }
+
+    fn has_below(&self, own: Told, key: &Selection, sent: &Json) -> bool {
+        match (own, sent) {
+            (Ok(Value::Object(object)), sent) => self.has_key(&object, key, sent),
+            (Ok(Value::List(own)), Json::Array(sent)) => {
+                let same_length = own.len() == sent.len();
+                let mut pairs = own.into_iter().zip(sent);
+                same_length && pairs.all(|(own, sent)| self.has_below(own, key, sent))
+            }
+            (_, sent) => sent.is_null(),
+        }
+    }
+
+    fn has_leaf(&self, object: &Object, name: &str, sent: &Json) -> bool {
+        let ty = self.world.shape.field(&object.ty, name);
+        let is_id = ty.is_some_and(|ty| ty.inner_named_type() == "ID");
+        if is_id && !(sent.is_string() || sent.is_null()) {
+            self.problem(format!("the id {sent} is no text"));
+        }
+        let own = self.world.follow(object, &[Step::field(name)]);
+        match is_id {
+            true => text(&own) == text(sent),
+            false => own == *sent,
+        }
     }
 }

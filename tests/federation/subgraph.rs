@@ -196,9 +196,11 @@ fn field_promises(
         Some(Selection::parse(schema, of, text(directive, "fields")?))
     };
     let taken = names.first(&field.directives, "override");
-    let taken = taken.filter(|it| text(it, "label").is_none());
+    let share = taken.and_then(|it| text(it, "label"));
+    let taken = taken.filter(|_| matches!(share, None | Some("percent(100)")));
     FieldPromises {
-        external: names.first(&field.directives, "external").is_some(),
+        external: names.first(&field.directives, "external").is_some()
+            || share == Some("percent(0)"),
         requires: fields("requires", ty),
         provides: fields("provides", field.ty.inner_named_type()),
         taken_from: taken.and_then(|it| text(it, "from")).map(str::to_owned),

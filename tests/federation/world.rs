@@ -113,17 +113,14 @@ impl World {
         }
     }
 
-    /// The object that a field holds.
-    pub(crate) fn below(&self, object: &Object, field: &str) -> Option<Object> {
+    /// The value of a field without arguments.
+    pub(crate) fn holds(&self, object: &Object, field: &str) -> Told {
         let asked = Asked {
             field,
             arguments: &Map::new(),
-            hole: &|_| Json::Null,
+            hole: &|hole| self.follow(object, hole),
         };
-        match self.tell(object, &asked) {
-            Ok(Value::Object(below)) => Some(below),
-            _ => None,
-        }
+        self.tell(object, &asked)
     }
 
     /// What stands at a path from an object, with everything known.
@@ -146,13 +143,8 @@ impl World {
     pub(crate) fn fails(&self, object: &Object, selection: &Selection) -> bool {
         let mut known = selection.0.iter();
         known.any(|it| {
-            let asked = Asked {
-                field: &it.name,
-                arguments: &Map::new(),
-                hole: &|hole| self.follow(object, hole),
-            };
             let known = object.fields.contains_key(&it.name);
-            known && self.value_fails(self.tell(object, &asked), &it.below)
+            known && self.value_fails(self.holds(object, &it.name), &it.below)
         })
     }
 

@@ -10,7 +10,7 @@
 mod demands;
 mod graphql;
 mod misbehaviour;
-mod operations;
+pub(crate) mod operations;
 mod reference;
 mod service;
 mod views;
