@@ -91,6 +91,17 @@ pub struct Asked {
     pub field: Box<str>,
     /// Its arguments.
     pub args: Vec<AskedArg>,
+    /// It is asked for only where all of these hold.
+    pub included: Vec<Included>,
+}
+
+/// `@include` or `@skip` of an [`Asked`] field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Included {
+    /// A Boolean: index into [`crate::model::Step::below`].
+    pub value: u32,
+    /// What it must be.
+    pub equals: bool,
 }
 
 /// An argument of an [`Asked`] field.

@@ -7,21 +7,27 @@ use std::hash::Hash;
 use std::hash::Hasher;
 
 use apollo_compiler::Name;
+use apollo_compiler::ast::Type;
+use apollo_compiler::name;
 use compose::Supergraph;
 use compose::model::BatchBy;
 use compose::model::Read;
 use compose::model::Resolver;
 use compose::model::ResolverId;
 use compose::model::ViewId;
+use hashbrown::HashMap;
 use indexmap::Equivalent;
 use indexmap::IndexMap;
 
 use crate::condition::All;
 use crate::condition::Any;
+use crate::condition::Term;
 use crate::model::Arg;
+use crate::model::ArgValue;
 use crate::model::Hop;
 use crate::model::LayoutSlot;
 use crate::model::Selection;
+use crate::shape::Included;
 
 /// Index into [`DraftStep::objects`]; also the object's layout.
 pub(crate) type ObjectIndex = usize;
@@ -34,6 +40,10 @@ pub(crate) struct DraftStep {
     pub(crate) args: Vec<Arg>,
     /// Arguments of fields that are read, each value once.
     pub(crate) below: Vec<Arg>,
+    /// When a field is wanted of an object that is there, by the object and its slot; always where nothing is said.
+    pub(crate) wanted: HashMap<(ObjectIndex, u32), Any>,
+    /// The same as the source is told it, once everything is known.
+    pub(crate) included: HashMap<(ObjectIndex, u32), Vec<Included>>,
     pub(crate) parents: Option<DraftParents>,
     pub(crate) inputs: Vec<Vec<Hop>>,
     /// Its fields for which others of the entity are sent.
@@ -181,9 +191,13 @@ impl DraftStep {
         object: ObjectIndex,
         field: &str,
         args: Vec<Arg>,
+        when: &Any,
     ) -> Option<(u32, DraftValue)> {
         let args: Vec<u32> = args.into_iter().map(|arg| self.argument(arg)).collect();
         if let Some(known) = self.objects[object].fields.get(&Wanted(field, &args)) {
+            if let Some(wanted) = self.wanted.get_mut(&(object, known.0)) {
+                wanted.or_any(when);
+            }
             return Some(known.clone());
         }
         let value = match self.objects[object].kind {
@@ -193,7 +207,36 @@ impl DraftStep {
         let slot = self.slot(object);
         let name = Name::new(field).ok()?;
         self.objects[object].add(name, args, slot, value.clone());
+        self.wanted.insert((object, slot), when.clone());
         Some((slot, value))
+    }
+
+    /// The Boolean variables that decide whether a field is asked for, as arguments below; none where
+    /// it always is, or where no two directives could say when.
+    pub(crate) fn when(&mut self, object: ObjectIndex, slot: u32) -> Vec<Included> {
+        let wanted = self.wanted.get(&(object, slot)).cloned();
+        let Some([all]) = wanted.as_ref().map(|any| &any.0[..]) else {
+            return Vec::new();
+        };
+        let variables = all.iter().filter_map(|term| match term {
+            Term::Variable(variable, equals) => Some((*variable, *equals)),
+            Term::Met(_) => None,
+        });
+        let variables: Vec<(u32, bool)> = variables.collect();
+        let twice = |is: bool| variables.iter().filter(|(_, equals)| *equals == is).count() > 1;
+        if twice(true) || twice(false) {
+            return Vec::new();
+        }
+        let included = variables.into_iter().map(|(variable, equals)| {
+            let value = self.argument(Arg {
+                name: "if".to_owned(),
+                value: ArgValue::Variable(variable),
+                default: None,
+                ty: Type::NonNullNamed(name!("Boolean")),
+            });
+            Included { value, equals }
+        });
+        included.collect()
     }
 
     /// The index of an argument below; equal ones are one.

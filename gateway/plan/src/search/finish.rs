@@ -47,6 +47,7 @@ use crate::shape::Computed;
 use crate::shape::ConnectionShape;
 use crate::shape::EdgesShape;
 use crate::shape::Embedded;
+use crate::shape::Included;
 use crate::shape::Layout;
 use crate::shape::Leaf;
 use crate::shape::LeafKind;
@@ -87,8 +88,9 @@ impl Search<'_> {
             && reads(other_resolver)
     }
 
-    fn finish_step(&mut self, id: usize, draft: DraftStep) -> Step {
+    fn finish_step(&mut self, id: usize, mut draft: DraftStep) -> Step {
         let graph = self.graph;
+        self.include(&mut draft);
         let resolver = graph.resolver(draft.resolver);
         let shape = self.shape(&draft, resolver);
         let single = draft.single.and_then(|single| {
@@ -125,6 +127,22 @@ impl Search<'_> {
             in_company: false,
             prepared: Prepared::default(),
             cache,
+        }
+    }
+
+    /// Says of each field when it is asked for, where the source is told.
+    fn include(&mut self, draft: &mut DraftStep) {
+        let source = self.graph.resolver(draft.resolver).source;
+        if !self.graph.source(source).kind.takes_selections() {
+            return;
+        }
+        let mut slots: Vec<(ObjectIndex, u32)> = draft.wanted.keys().copied().collect();
+        slots.sort_unstable();
+        for (object, slot) in slots {
+            let included = draft.when(object, slot);
+            if !included.is_empty() {
+                draft.included.insert((object, slot), included);
+            }
         }
     }
 
@@ -521,7 +539,9 @@ impl Finisher<'_> {
         for (key, (slot, value)) in &draft.fields {
             if let Some(field) = view.fields.get(&key.name) {
                 let args = asked_args(&self.step.below, field, &key.args);
-                self.fill_field(field, at + slot, value, args, run);
+                let included = self.step.included.get(&(object, *slot));
+                let asked = (args, included.cloned().unwrap_or_default());
+                self.fill_field(field, at + slot, value, asked, run);
             }
         }
     }
@@ -548,12 +568,13 @@ impl Finisher<'_> {
         field: &ViewField,
         slot: u32,
         value: &DraftValue,
-        args: Vec<AskedArg>,
+        (args, included): (Vec<AskedArg>, Vec<Included>),
         run: &mut Run,
     ) {
         let place = |path| Place {
             path,
             args,
+            included,
             ty: Some(&field.ty),
         };
         if let Some(default) = &field.default {

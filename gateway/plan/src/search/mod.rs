@@ -401,8 +401,9 @@ impl<'d> Search<'d> {
         let resolver = self.graph.resolver(self.steps[step].resolver);
         let args = self.arguments_of_view(step, object, group.field);
         let name = &group.field.name;
-        let Some((slot, value)) = self.steps[step].read(self.graph, resolver, object, name, args)
-        else {
+        let when = &group.condition;
+        let read = self.steps[step].read(self.graph, resolver, object, name, args, when);
+        let Some((slot, value)) = read else {
             return Err(unanswerable(
                 &self.steps[step].objects[object].ty,
                 &group.field.name,
@@ -726,7 +727,9 @@ impl<'d> Search<'d> {
         let resolver = self.graph.resolver(self.steps[step].resolver);
         for name in path {
             let none = Vec::new();
-            let (slot, value) = self.steps[step].read(self.graph, resolver, object, name, none)?;
+            let always = &Any::always();
+            let step = &mut self.steps[step];
+            let (slot, value) = step.read(self.graph, resolver, object, name, none, always)?;
             hops.push(Hop::Slot(slot));
             if let DraftValue::Objects(objects) = value {
                 object = objects[0];
@@ -778,6 +781,8 @@ impl<'d> Search<'d> {
             single: single.map(|single| single.id),
             args,
             below: Vec::new(),
+            wanted: HashMap::new(),
+            included: HashMap::new(),
             parents,
             inputs,
             requiring,

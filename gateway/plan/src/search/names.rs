@@ -9,6 +9,7 @@ use apollo_compiler::ast::Type;
 
 use crate::shape::Asked;
 use crate::shape::AskedArg;
+use crate::shape::Included;
 use crate::shape::Prop;
 use crate::shape::PropTarget;
 use crate::shape::Props;
@@ -19,6 +20,8 @@ pub(super) struct Place<'p> {
     pub(super) path: &'p [String],
     /// They go with the first field of the path.
     pub(super) args: Vec<AskedArg>,
+    /// When it is wanted at all; of the first field of the path too.
+    pub(super) included: Vec<Included>,
     /// Its type upstream, where that is known.
     pub(super) ty: Option<&'p Type>,
 }
@@ -29,6 +32,7 @@ impl<'p> Place<'p> {
         Self {
             path,
             args: Vec::new(),
+            included: Vec::new(),
             ty,
         }
     }
@@ -104,15 +108,22 @@ impl Names {
                 && Form::of_prop(prop) == form
                 && is_asked(prop, field, &place.args)
         });
+        if let Some(prop) = known.and_then(|known| props.0[known].asked.as_mut())
+            && prop.included != place.included
+        {
+            // Wanted for several reasons: it is asked for whichever holds.
+            prop.included.clear();
+        }
         let index = known.unwrap_or_else(|| {
             let leaf = place.ty.filter(|_| form == Form::Leaf);
             let name = self.take(field, leaf);
-            let is_plain = *name == **field && place.args.is_empty();
+            let is_plain = *name == **field && place.args.is_empty() && place.included.is_empty();
             props.0.push(Prop {
                 asked: (!is_plain).then(|| {
                     Box::new(Asked {
                         field: field.as_str().into(),
                         args: place.args,
+                        included: place.included,
                     })
                 }),
                 name,

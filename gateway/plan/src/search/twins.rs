@@ -179,7 +179,9 @@ impl<'d> Search<'d> {
                 .map(|arg| self.steps[from].below[*arg as usize].clone())
                 .collect();
             let name = &stage.field.name;
-            let (slot, below) = self.steps[step].read(self.graph, resolver, object, name, args)?;
+            let always = &Any::always();
+            let twin = &mut self.steps[step];
+            let (slot, below) = twin.read(self.graph, resolver, object, name, args, always)?;
             path.push(LayoutSlot {
                 layout: object as u32,
                 slot,

@@ -14,6 +14,7 @@ use compose::model::Resolver;
 use compose::model::Target;
 use plan::shape::AbstractShape;
 use plan::shape::AskedArg;
+use plan::shape::Included;
 use plan::shape::Prop;
 use plan::shape::Props;
 use plan::shape::ReplyShape;
@@ -328,6 +329,7 @@ impl Writer {
                 let _ = write!(self.text, ": {}", asked.field);
             }
             self.arguments(&prop.name, &asked.args);
+            self.included(&asked.included);
         }
         match prop.targets.first() {
             Some(target) => self.selection(&target.shape),
@@ -343,6 +345,16 @@ impl Writer {
             self.variable(&wanted, &arg.ty, From::Below(arg.value, arg.encode));
         }
         if !args.is_empty() {
+            self.text.push(')');
+        }
+    }
+
+    /// What the client leaves out is not asked for.
+    fn included(&mut self, included: &[Included]) {
+        for Included { value, equals } in included {
+            let word = if *equals { "include" } else { "skip" };
+            let _ = write!(self.text, " @{word}(if: ");
+            self.variable(word, "Boolean!", From::Below(*value, EncodingId(0)));
             self.text.push(')');
         }
     }
