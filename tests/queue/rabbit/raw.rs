@@ -190,24 +190,20 @@ impl Raw {
         self.redis(&["HSET", &self.message(id), name, value]).await;
     }
 
-    async fn leave_line(&self, id: Uuid) {
-        let line = self.field(id, "l").await;
-        let key = self.key(&format!("line:{line}"));
-        self.redis(&["ZREM", &key, &id.simple().to_string()]).await;
-        for partition in 0..2 {
-            let ready = self.key(&format!("ready:{partition}:a"));
-            self.redis(&["ZREM", &ready, &line]).await;
-        }
-    }
-
-    /// As if its publisher had not come to say that it is stored.
+    /// As if its publisher had not come to say that it is stored: its line waits for it.
     pub(super) async fn begin_only(&self, id: Uuid) {
-        self.leave_line(id).await;
+        let now = crate::queue::suite::messages::now();
+        let (line, partition) = (self.field(id, "l").await, self.field(id, "p").await);
+        let until = (now + 10_000).to_string();
+        let ready = self.key(&format!("ready:{partition}:a"));
+        let later = self.key(&format!("later:{partition}:a"));
         self.set_field(id, "ph", "P").await;
-        let now = crate::queue::suite::messages::now().to_string();
+        self.set_field(id, "until", &until).await;
+        self.redis(&["ZREM", &ready, &line]).await;
+        self.redis(&["ZADD", &later, &until, &line]).await;
         let pending = self.key("pending");
-        self.redis(&["ZADD", &pending, &now, &id.simple().to_string()])
-            .await;
+        let (now, name) = (now.to_string(), id.simple().to_string());
+        self.redis(&["ZADD", &pending, &now, &name]).await;
         let dedupe = self.field(id, "dk").await;
         if !dedupe.is_empty() {
             let dedupe = self.key(&format!("dedupe:{dedupe}"));

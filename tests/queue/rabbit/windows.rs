@@ -110,7 +110,9 @@ async fn a_message_that_its_publisher_never_confirmed_is_delivered_after_a_while
     raw.begin_only(id).await;
     assert_eq!(soon(store.find(id)).await.unwrap(), None);
     let began = Instant::now();
+    let next = append(&store, keyed("a", "k")).await.id;
     assert_eq!(deliver(&store, "a").await, id);
+    assert_eq!(deliver(&store, "a").await, next, "it was not overtaken");
     assert!(
         began.elapsed() >= Duration::from_millis(700),
         "its publisher had time"

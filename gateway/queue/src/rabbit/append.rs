@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::clock::millis;
 use crate::message::Message;
 use crate::rabbit::broker::NotPublished;
 use crate::rabbit::index::Trouble;
@@ -161,7 +162,9 @@ async fn ask_to_begin(
         .arg(limits.bytes)
         .arg(dedupe)
         .arg(fingerprint)
-        .arg(window);
+        .arg(window)
+        // Its owner looks for it when the grace is over, and is given as long again to find it.
+        .arg(millis(shared.options.grace * 2));
     step.ask().await
 }
 

@@ -27,8 +27,8 @@ local function known(key, fingerprint)
 end
 
 -- Makes room for a message and claims its value: id, queue, partition, line, whether it has a key,
--- bytes, accepted at, most messages, most bytes, dedupe key, fingerprint, window.
-steps.begin = function(id, q, p, l, k, bytes, acc, messages, most, dk, fp, window)
+-- bytes, accepted at, most messages, most bytes, dedupe key, fingerprint, window, milliseconds that its line waits for it.
+steps.begin = function(id, q, p, l, k, bytes, acc, messages, most, dk, fp, window, hold)
     local word = 'fresh'
     if dk ~= '' then
         local answer, other, at = known(dk, fp)
@@ -52,8 +52,10 @@ steps.begin = function(id, q, p, l, k, bytes, acc, messages, most, dk, fp, windo
     end
     local position = next_position()
     redis.call('HSET', m(id), 'ph', 'P', 'q', q, 'p', p, 'l', l, 'k', k, 'acc', acc,
-        'pos', position, 'v', '1', 'ver', '0', 'place', 'main', 'seen', RUN, 'dk', dk)
+        'pos', position, 'v', '1', 'ver', '0', 'place', 'main', 'seen', RUN, 'dk', dk,
+        'until', str(now + tonumber(hold)))
     redis.call('ZADD', P .. ':pending', now, id)
+    enter_line(id, q, p, l, position)
     redis.call('SADD', P .. ':queues', q)
     if dk ~= '' then
         local key = P .. ':dedupe:' .. dk

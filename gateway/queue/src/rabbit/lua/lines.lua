@@ -88,6 +88,15 @@ local function look(q, p, l)
         redis.call('ZREM', P .. ':line:' .. l, head)
         return look(q, p, l)
     end
+    if first.ph == 'P' then
+        -- Nobody overtakes it before its publisher, or who finds it at the brokers, had time to say that it is there.
+        if tonumber(first['until']) > now then
+            redis.call('ZADD', of('later', p, q), first['until'], l)
+            return
+        end
+        redis.call('ZREM', P .. ':line:' .. l, head)
+        return look(q, p, l)
+    end
     if first.since == '' then
         redis.call('HSET', m(head), 'since', str(now))
     end
