@@ -607,6 +607,9 @@ fn cases() -> Vec<(String, SchemaFiles)> {
     cases.map(read).collect()
 }
 
+/// What a supergraph cannot say yet, as docs/federation.md does: who asked for a directive of one's own.
+const LOST: [&str; 1] = ["context/compose-directive"];
+
 #[test]
 fn every_case_of_federation_is_printed_and_read_back() {
     let cases = cases();
@@ -617,5 +620,8 @@ fn every_case_of_federation_is_printed_and_read_back() {
     let fails = |files| std::panic::catch_unwind(|| comes_back(files, Calls::Targets)).is_err();
     let failed = composed.iter().filter(|(_, files)| fails(files));
     let failed: Vec<&str> = failed.map(|(case, _)| case.as_str()).collect();
+    let lost = |case: &&str| LOST.iter().any(|lost| case.ends_with(lost));
+    let (lost, failed): (Vec<&str>, Vec<&str>) = failed.into_iter().partition(lost);
     assert!(composed.len() > 100 && failed.is_empty(), "{failed:#?}");
+    assert_eq!(lost.len(), LOST.len(), "it is said now: {lost:#?}");
 }
