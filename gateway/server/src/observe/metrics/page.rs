@@ -181,20 +181,13 @@ fn graphs(metrics: &Metrics, graph: &Graph, text: &mut Text) {
     for (outcome, times) in ["ok", "failed"].into_iter().zip(&metrics.reloads) {
         reloads.sample(&[("outcome", outcome)], times.get());
     }
-    if graph
-        .settings
-        .supergraph
-        .as_ref()
-        .is_some_and(|it| it.address().is_some())
-    {
-        let mut polls = text.counter(
-            "switchboard_supergraph_polls_total",
-            "Times that the supergraph's address was asked for another one, by what it said.",
-        );
-        let outcomes = ["changed", "unchanged", "failed"];
-        for (outcome, times) in outcomes.into_iter().zip(&metrics.polls) {
-            polls.sample(&[("outcome", outcome)], times.get());
-        }
+    let mut polls = text.counter(
+        "switchboard_supergraph_polls_total",
+        "Times that the supergraph's address was asked for another one, by what it said.",
+    );
+    let outcomes = ["changed", "unchanged", "failed"];
+    for (outcome, times) in outcomes.into_iter().zip(&metrics.polls) {
+        polls.sample(&[("outcome", outcome)], times.get());
     }
     text.gauge(
         "switchboard_graph_loaded_timestamp_seconds",
