@@ -484,9 +484,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_without_end_is_cancelled_at_the_bound() {
-        let mut upstream = Upstream::start(|_| Answered::Endless(b"again".to_vec()));
+        // A long one, of which few are on the way when the reader stops.
+        let again = vec![b'x'; LIMIT / 3];
+        let sent = again.clone();
+        let mut upstream = Upstream::start(move |_| Answered::Endless(sent.clone()));
         let incoming = asked(&upstream.url(), Take::UpTo(3)).await.unwrap();
-        assert_eq!(texts(&incoming), [b"again"; 3]);
+        assert_eq!(texts(&incoming), [&again; 3]);
         upstream.abandoned().await;
     }
 

@@ -70,7 +70,7 @@ async fn more_than_a_reply_may_have_may_come_one_by_one() {
 
 #[tokio::test]
 async fn whoever_stops_listening_ends_the_call() {
-    let mut upstream = answers(|| Answer::Endless(thing(text("again"))));
+    let mut upstream = answers(|| Answer::Endless(thing(text(&"again".repeat(20_000)))));
     let fixture = Fixture::changes(&upstream.url());
     let mut events = fixture.listen();
     assert!(matches!(events.next().await, Some(Ok(_))));
