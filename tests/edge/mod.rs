@@ -14,6 +14,7 @@ mod documents;
 mod door;
 mod far;
 mod faults;
+mod federation;
 mod floods;
 mod hang_up;
 mod headers;

@@ -4,7 +4,7 @@
 //! type; everything else must hold in each file for itself, as Federation demands.
 
 use apollo_compiler::Schema;
-use apollo_compiler::ast::{DirectiveList, FieldDefinition, InputValueDefinition};
+use apollo_compiler::ast::{Directive, DirectiveList, FieldDefinition, InputValueDefinition};
 use apollo_compiler::diagnostic::ToCliReport;
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::DiagnosticData;
@@ -27,6 +27,12 @@ pub(super) fn check(document: &Document, file: &SubgraphFile, diagnostics: &mut 
     if document.schema_directives("source").next().is_none() && file.url.is_none() {
         nobody_answers(document, diagnostics);
     }
+    // What stands for the `url` is nowhere written.
+    let mut declared = document.schema_directives("source");
+    let declared = declared.find(|it| it.location().is_some());
+    if let Some(declared) = declared.filter(|_| file.url.is_some()) {
+        diagnostics.push(served_twice(document, declared));
+    }
 }
 
 fn told(error: &DiagnosticData, document: &Document) -> Diagnostic {
@@ -48,6 +54,13 @@ fn told(error: &DiagnosticData, document: &Document) -> Diagnostic {
             "declare it in this file too: every subgraph file stands for itself (scalar {unknown})"
         )),
     }
+}
+
+fn served_twice(document: &Document, declared: &Node<Directive>) -> Diagnostic {
+    let message = "the configuration gives the file a service that answers all of it (`url`), and the file declares sources of its own";
+    Diagnostic::error("AMBIGUOUS_SOURCE", message)
+        .at(document.places.directive(declared))
+        .help("leave the `url` out, and declare that service here too: @source(name: \"...\", graphql: { url: \"...\", federation: true })")
 }
 
 /// A file without a source may hold what needs no service: scalars, enums and inputs.
@@ -186,6 +199,20 @@ mod tests {
                 "{sdl}: {said}"
             );
         }
+    }
+
+    #[test]
+    fn a_file_with_a_service_of_its_own_declares_no_other() {
+        let mut files = files(&with_source("type Query { a: Int @rest(GET: \"/a\") }"));
+        files.subgraphs[0].url = Some("http://a".into());
+        let mut diagnostics = crate::Diagnostics::default();
+        super::super::read(&files, &mut diagnostics);
+        assert_eq!(diagnostics.codes(), ["AMBIGUOUS_SOURCE"]);
+        let said = diagnostics.to_string();
+        assert!(
+            said.starts_with("error[AMBIGUOUS_SOURCE] shop.graphql:1:15\n"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -80,12 +80,16 @@ pub(super) fn convert(
         },
         batching: file.batching.enabled.then_some(file.batching.max),
         status_profile: file.http.status_profile,
-        problems: file.problems.base_url.map(address).transpose()?,
+        problems: file
+            .problems
+            .base_url
+            .map(|url| address("problems.base_url", url))
+            .transpose()?,
         subgraphs: file
             .subgraphs
             .into_iter()
             .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
-            .collect(),
+            .collect::<Result<_, _>>()?,
         contracts,
         full_graph: file.full_graph,
         supergraph: file
@@ -143,21 +147,25 @@ fn convert_subgraph(
     name: String,
     subgraph: file::Subgraph,
     environment: &Environment,
-) -> Subgraph {
+) -> Result<Subgraph, Diagnostics> {
     let read = |name: String| {
         let value = environment.get(&name).map(str::to_owned);
         (name, value)
     };
-    Subgraph {
+    let url = subgraph
+        .url
+        .map(|url| address(&format!("subgraphs.{name}.url"), url));
+    Ok(Subgraph {
         name,
         file: beside(path, &subgraph.schema),
+        url: url.transpose()?,
         env: subgraph.env.into_iter().map(read).collect(),
         sources: subgraph
             .sources
             .into_iter()
             .map(|(name, source)| (name, compose_override(&source)))
             .collect(),
-    }
+    })
 }
 
 /// A path as the file names it, seen from where the program runs.
@@ -269,7 +277,7 @@ fn http(file: &File) -> HttpLimits {
 }
 
 /// An absolute address that a path can be added to.
-fn address(written: String) -> Result<String, Diagnostics> {
+fn address(key: &str, written: String) -> Result<String, Diagnostics> {
     let usable = |uri: &http::Uri| {
         let http = matches!(uri.scheme_str(), Some("http" | "https"));
         http && uri.host().is_some_and(|host| !host.is_empty()) && uri.query().is_none()
@@ -279,7 +287,7 @@ fn address(written: String) -> Result<String, Diagnostics> {
         false => Err(only(
             Diagnostic::error(
                 "CONFIG_VALUE",
-                format!("problems.base_url: `{written}` is no absolute address"),
+                format!("{key}: `{written}` is no absolute address"),
             )
             .help("write scheme and host, and a path if there is one: https://api.example.com"),
         )),

@@ -245,6 +245,8 @@ pub(super) struct Problems {
 pub(super) struct Subgraph {
     /// The subgraph file, relative to this one.
     pub(super) schema: String,
+    /// The address of the GraphQL service that serves the file as a whole, by Apollo Federation.
+    pub(super) url: Option<String>,
     /// The variables that the file may read as {$env.NAME}.
     #[serde(default)]
     pub(super) env: Vec<String>,

@@ -158,6 +158,8 @@ pub(crate) struct Subgraph {
     pub(crate) name: String,
     /// As diagnostics name it, and as it is opened.
     pub(crate) file: String,
+    /// The address of the GraphQL service that serves it as a whole.
+    pub(crate) url: Option<String>,
     /// The `$env` names that it may read; `None` is not set.
     pub(crate) env: BTreeMap<String, Option<String>>,
     pub(crate) sources: BTreeMap<String, SourceOverride>,

@@ -158,6 +158,7 @@ fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, B
         name: subgraph.name.clone(),
         file: subgraph.file.clone(),
         sdl,
+        url: subgraph.url.clone(),
         env: subgraph.env.clone(),
         sources: subgraph.sources.clone(),
         ..SubgraphFile::default()
