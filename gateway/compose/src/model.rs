@@ -313,6 +313,14 @@ pub struct TypeDef {
     pub demands: Vec<Demanded>,
 }
 
+impl TypeDef {
+    /// Whether it is an interface, and the object type of this name one of its objects.
+    pub fn is_interface_of(&self, object: &str) -> bool {
+        let mut objects = self.possible_types.iter();
+        self.kind == CompositeKind::Interface && objects.any(|possible| possible == object)
+    }
+}
+
 /// The kind of a composite type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]

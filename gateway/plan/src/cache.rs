@@ -16,7 +16,6 @@ use compose::model::CacheHint;
 use compose::model::CompositeKind;
 use compose::model::FieldDef;
 
-use crate::cost::innermost;
 use crate::model::Origin;
 use crate::model::OutField;
 use crate::model::OutKind;
@@ -152,7 +151,7 @@ impl Walk<'_> {
             Origin::Const(_) => return,
             Origin::Introspection => None,
         };
-        let (_, kind) = innermost(&field.ty);
+        let (_, kind) = field.ty.innermost();
         let inherits = parent_step.is_some() && matches!(kind, OutKind::Leaf(_));
         let known = self.known(&field.coordinate);
         let mut policy = self.declared(known, inherits, parent);

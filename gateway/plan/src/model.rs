@@ -455,6 +455,17 @@ pub struct OutType {
     pub kind: OutKind,
 }
 
+impl OutType {
+    /// Levels of lists, and what is in the innermost.
+    pub(crate) fn innermost(&self) -> (u32, &OutKind) {
+        let (mut levels, mut kind) = (0, &self.kind);
+        while let OutKind::List(item) = kind {
+            (levels, kind) = (levels + 1, &item.kind);
+        }
+        (levels, kind)
+    }
+}
+
 /// The kind of an [`OutType`].
 #[derive(Debug, Clone)]
 pub enum OutKind {

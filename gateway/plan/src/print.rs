@@ -218,20 +218,14 @@ impl fmt::Display for StepSummary {
 
 /// The response keys of a selection: `weight size { width }`.
 fn names(selection: &Selection) -> String {
-    let name = |field: &OutField| {
-        let mut kind = &field.ty.kind;
-        while let OutKind::List(item) = kind {
-            kind = &item.kind;
+    let name = |field: &OutField| match field.ty.innermost() {
+        (_, OutKind::Object(selections)) => {
+            let below = selections.iter().map(|(_, selection)| names(selection));
+            let below: IndexSet<String> = below.collect();
+            let below: Vec<String> = below.into_iter().collect();
+            format!("{} {{ {} }}", field.name, below.join(" | "))
         }
-        match kind {
-            OutKind::Object(selections) => {
-                let below = selections.iter().map(|(_, selection)| names(selection));
-                let below: IndexSet<String> = below.collect();
-                let below: Vec<String> = below.into_iter().collect();
-                format!("{} {{ {} }}", field.name, below.join(" | "))
-            }
-            _ => field.name.to_string(),
-        }
+        _ => field.name.to_string(),
     };
     selection
         .fields

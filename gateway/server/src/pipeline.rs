@@ -131,6 +131,18 @@ pub(crate) struct Carries {
     pub(crate) subscriptions: bool,
 }
 
+impl Carries {
+    fn check(self, plan: &Plan) -> Result<(), NotRun> {
+        if plan.is_mutation() && !self.mutations {
+            return Err(NotRun::MutationOverGet);
+        }
+        if plan.is_subscription() && !self.subscriptions {
+            return Err(needs_a_stream().into());
+        }
+        Ok(())
+    }
+}
+
 /// An operation that runs.
 pub(crate) enum Begun {
     /// It is answered.
@@ -300,12 +312,7 @@ impl Gateway {
         let (planned, cached) = within(caller.deadline, plans).await?;
         request.seen.planned(&planned, cached);
         graph.documents.remember(&meant);
-        if planned.plan.is_mutation() && !request.carries.mutations {
-            return Err(NotRun::MutationOverGet);
-        }
-        if planned.plan.is_subscription() && !request.carries.subscriptions {
-            return Err(needs_a_stream().into());
-        }
+        request.carries.check(&planned.plan)?;
         let keys = &graph.settings.idempotency;
         let key = match planned.plan.is_mutation() {
             true => idempotency::key_of(keys.mode, &caller.headers)?,
@@ -319,11 +326,7 @@ impl Gateway {
             .charge(&planned, &variables, limits, wants.cost)?;
         account.charge_operation(&planned, &variables).await?;
         if !planned.plan.demands().is_empty() {
-            let asking = Asking {
-                principal: &caller.principal,
-                correlation_id: &caller.correlation_id,
-                deadline: caller.deadline,
-            };
+            let asking = caller.asking();
             let judged = graph.authorization.judge(&planned.plan, variables, asking);
             // Boxed, so that requests which demand nothing do not carry its state.
             variables = Box::pin(judged).await?;
@@ -543,6 +546,15 @@ impl Caller {
             principal: &self.principal,
             address: self.address,
             operation,
+        }
+    }
+
+    /// On whose behalf a field is allowed or denied.
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            principal: &self.principal,
+            correlation_id: &self.correlation_id,
+            deadline: self.deadline,
         }
     }
 }

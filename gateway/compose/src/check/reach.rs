@@ -11,7 +11,7 @@ use apollo_compiler::Name;
 use indexmap::IndexMap;
 
 use super::{Graph, list_size};
-use crate::model::{CompositeKind, Resolver, ResolverId, Target, ViewField, ViewId, paths_of};
+use crate::model::{Resolver, ResolverId, Target, ViewField, ViewId, paths_of};
 
 /// More states than this are not walked: a graph so entangled has been walked enough.
 const MOST_STATES: usize = 100_000;
@@ -463,17 +463,12 @@ fn brought<'g>(
     let same = views.find(|(name, _)| name == ty).map(|(_, view)| view);
     let known = graph.view(view);
     // An interface that one side or the other sees as an object type.
-    let stands_in = || known.variants.is_empty() && is_one_of(graph, ty, &known.ty);
+    let interface = || graph.types.get(&known.ty);
+    let stands_in =
+        || known.variants.is_empty() && interface().is_some_and(|def| def.is_interface_of(ty));
     let tells_apart = || !known.variants.is_empty() && known.ty == *ty;
     let view = same.or_else(|| (stands_in() || tells_apart()).then_some(view))?;
     Some((resolver, Some(view)))
-}
-
-/// Whether an object type is one of an interface's.
-fn is_one_of(graph: &Graph<'_>, ty: &Name, interface: &Name) -> bool {
-    let def = graph.types.get(interface);
-    let interface = def.filter(|def| def.kind == CompositeKind::Interface);
-    interface.is_some_and(|def| def.possible_types.contains(ty))
 }
 
 /// Whether a call answers a field itself, and what is below it.

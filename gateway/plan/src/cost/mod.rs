@@ -24,7 +24,6 @@ use crate::model::ConditionId;
 use crate::model::Origin;
 use crate::model::OutField;
 use crate::model::OutKind;
-use crate::model::OutType;
 use crate::model::Plan;
 use crate::model::Selection;
 use crate::model::Step;
@@ -284,7 +283,7 @@ impl Compile<'_> {
             Origin::Const(_) | Origin::Introspection => return None,
         };
         let price = field.price.as_deref().cloned().unwrap_or_default();
-        let (levels, kind) = innermost(&field.ty);
+        let (levels, kind) = field.ty.innermost();
         if matches!(kind, OutKind::Leaf(_)) && price.is_free() {
             return None;
         }
@@ -338,13 +337,4 @@ impl Compile<'_> {
         let own = node.price.size.as_deref();
         self.rules |= own.is_some_and(|list| list.exactly_one);
     }
-}
-
-/// Levels of lists, and what is in the innermost.
-pub(crate) fn innermost(ty: &OutType) -> (u32, &OutKind) {
-    let (mut levels, mut kind) = (0, &ty.kind);
-    while let OutKind::List(item) = kind {
-        (levels, kind) = (levels + 1, &item.kind);
-    }
-    (levels, kind)
 }

@@ -6,7 +6,6 @@
 
 use apollo_compiler::Name;
 use compose::Supergraph;
-use compose::model::CompositeKind;
 use compose::model::FieldPath;
 use compose::model::Resolver;
 use compose::model::ResolverId;
@@ -167,8 +166,7 @@ pub(crate) fn entity_view(graph: &Supergraph, resolver: &Resolver, ty: &str) -> 
 /// Whether an object type is one of an interface's: a subgraph may see that as an object type.
 pub(crate) fn is_one_of(graph: &Supergraph, ty: &str, interface: &str) -> bool {
     let def = graph.type_def(interface);
-    let interface = def.filter(|def| def.kind == CompositeKind::Interface);
-    interface.is_some_and(|def| def.possible_types.iter().any(|possible| possible == ty))
+    def.is_some_and(|def| def.is_interface_of(ty))
 }
 
 /// The candidates that bring the inputs which are not known; `None` where one cannot be had yet.

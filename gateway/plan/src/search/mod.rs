@@ -1113,11 +1113,7 @@ fn steps_of(selection: &Selection) -> Vec<usize> {
                 Origin::Const(_) | Origin::Slot(_) | Origin::Root { .. } => {}
                 Origin::Introspection => {}
             }
-            let mut kind = &field.ty.kind;
-            while let OutKind::List(item) = kind {
-                kind = &item.kind;
-            }
-            if let OutKind::Object(selections) = kind {
+            if let (_, OutKind::Object(selections)) = field.ty.innermost() {
                 open.extend(selections.iter().map(|(_, selection)| selection));
             }
         }
