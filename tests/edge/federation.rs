@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::binary::Folder;
 use super::binary::Gateway;
+use super::binary::body;
 use super::binary::run;
 use super::scripted::Scripted;
 
@@ -30,5 +31,75 @@ async fn an_address_that_is_none_is_told_by_its_key() {
     let (code, _, errors) = run(&["check", "--config", config], &[]).await;
     assert_eq!(code, 1);
     let told = "subgraphs.things.url: `things:80` is no absolute address";
+    assert!(errors.contains(told), "{errors}");
+}
+
+const OLD: &str = "type Query { count: Int }";
+const NEW: &str = r#"
+extend schema @link(url: "https://specs.apollo.dev/federation/v2.7", import: ["@override"])
+type Query { count: Int @override(from: "old", label: "moved") }
+"#;
+const MOVING: &str = r#"
+subgraphs:
+  old: { schema: old.graphql, url: "${OLD}" }
+  new: { schema: new.graphql, url: "${NEW}" }
+override_labels: { moved: 50 }
+"#;
+
+fn moving() -> Folder {
+    Folder::new(&[
+        ("switchboard.yaml", MOVING),
+        ("old.graphql", OLD),
+        ("new.graphql", NEW),
+    ])
+}
+
+#[tokio::test]
+async fn a_field_is_moved_for_a_share_of_the_requests_and_for_the_same_ones_again() {
+    let old = Scripted::open(r#"{ "data": { "count": 1 } }"#).await;
+    let new = Scripted::open(r#"{ "data": { "count": 2 } }"#).await;
+    let (old_url, new_url) = (old.url(), new.url());
+    let folder = moving();
+    let env = [("OLD", &*old_url), ("NEW", &*new_url)];
+    let gateway = Gateway::start(&folder.file("switchboard.yaml"), &env).await;
+    let ask = |id: String| {
+        let asked = gateway.post(&json!({ "query": "{ count }" }));
+        async move {
+            let answer = asked.header("x-correlation-id", id).send().await;
+            let answer = body(answer.expect("an answer")).await;
+            answer["data"]["count"].as_u64().expect("a number")
+        }
+    };
+    let mut counts = Vec::new();
+    for request in 0..100 {
+        counts.push(ask(format!("request-{request}")).await);
+    }
+    let moved = counts.iter().filter(|count| **count == 2).count();
+    assert!((30..70).contains(&moved), "{counts:?}");
+    for (request, count) in counts.iter().enumerate().take(20) {
+        assert_eq!(ask(format!("request-{request}")).await, *count);
+    }
+}
+
+#[tokio::test]
+async fn the_plan_is_printed_for_labels_that_are_named() {
+    let folder = moving();
+    folder.write("operation.graphql", "{ count }");
+    let operation = folder.file("operation.graphql");
+    let config = folder.file("switchboard.yaml");
+    let file = ["--config", config.to_str().expect("a path")];
+    let env = [("OLD", "http://old"), ("NEW", "http://new")];
+    let operation = operation.to_str().expect("a path");
+    let plan = async |labels: &[&str]| {
+        let arguments = [&["plan", operation], &file[..], labels].concat();
+        run(&arguments, &env).await
+    };
+    let (_, before, _) = plan(&[]).await;
+    assert!(before.contains("old"), "{before}");
+    let (_, after, _) = plan(&["--label", "moved"]).await;
+    assert!(after.contains("new") && !after.contains("old"), "{after}");
+    let (code, _, errors) = plan(&["--label", "mvoed"]).await;
+    assert_eq!(code, 1);
+    let told = "--label mvoed: the graph's labels are moved";
     assert!(errors.contains(told), "{errors}");
 }

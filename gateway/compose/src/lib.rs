@@ -12,6 +12,7 @@ mod document;
 mod federation;
 mod files;
 pub mod join;
+pub mod labels;
 mod lower;
 mod mapping;
 mod merge;
@@ -51,11 +52,21 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
     let contracts = tagged::schemas(&files.contracts, &merged, &documents, &mut diagnostics);
     let graph = check::Graph::new(&merged.types, &lowered, &documents);
     check::contract::check(&graph, &mut diagnostics);
+    let subgraphs = documents.iter();
+    let named = |name: &str| subgraphs.clone().find(|it| it.name == name);
+    let named = |name: &str| named(name).map(|document| document.subgraph);
+    let labels = labels::labels_of(&merged.types, &lowered.resolvers, named);
     if !diagnostics.has_errors() {
-        check::check(&graph, &mut diagnostics);
+        check::check(&graph, &labels, &mut diagnostics);
     }
+    let tables = labels::Tables {
+        types: &merged.types,
+        views: &lowered.views,
+        resolvers: &lowered.resolvers,
+    };
     match api {
         Some(api) if !diagnostics.has_errors() => Ok(Supergraph {
+            decided: labels::decide(&tables, &labels, &[]).into(),
             api,
             contracts: contracts.into(),
             subgraphs: merged.subgraphs.into(),
@@ -66,6 +77,7 @@ pub fn compose(files: &SchemaFiles) -> Result<Supergraph, Diagnostics> {
             views: lowered.views.into(),
             encodings: lowered.encodings.into(),
             demands: demands.into(),
+            labels: labels.into(),
             warnings: diagnostics.into(),
             version: version::of(files),
         }),

@@ -18,6 +18,7 @@ use indexmap::IndexMap;
 use serde_json::Value as Json;
 
 use crate::contract::Contract;
+use crate::labels::{Decided, OverrideLabel};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -57,6 +58,10 @@ index!(
     /// A demand of [`Supergraph::demands`].
     DemandId
 );
+index!(
+    /// A label of [`Supergraph::labels`].
+    LabelId
+);
 
 /// One composed graph. Made only by [`crate::compose`]. Its contracts share all of it but the API.
 #[derive(Debug, Clone)]
@@ -71,6 +76,9 @@ pub struct Supergraph {
     pub(crate) views: Arc<Vec<View>>,
     pub(crate) encodings: Arc<Vec<Encoding>>,
     pub(crate) demands: Arc<Vec<Demand>>,
+    pub(crate) labels: Arc<Vec<OverrideLabel>>,
+    /// What is different while some of the labels are active.
+    pub(crate) decided: Arc<Decided>,
     pub(crate) warnings: Arc<crate::Diagnostics>,
     pub(crate) version: u64,
 }
@@ -103,9 +111,15 @@ impl Supergraph {
     }
     /// What is known of a composite type, by name.
     pub fn type_def(&self, name: &str) -> Option<&TypeDef> {
-        self.types.get(name)
+        match self.decided.types.is_empty() {
+            true => self.types.get(name),
+            false => {
+                let decided = self.decided.types.get(name);
+                decided.or_else(|| self.types.get(name))
+            }
+        }
     }
-    /// Every composite type.
+    /// Every composite type, whatever labels are active.
     pub fn types(&self) -> &IndexMap<Name, TypeDef> {
         &self.types
     }
@@ -131,9 +145,15 @@ impl Supergraph {
     }
     /// One view.
     pub fn view(&self, id: ViewId) -> &View {
-        &self.views[id.index()]
+        match self.decided.views.is_empty() {
+            true => &self.views[id.index()],
+            false => {
+                let decided = self.decided.views.get(&id);
+                decided.unwrap_or_else(|| &self.views[id.index()])
+            }
+        }
     }
-    /// Every view.
+    /// Every view, whatever labels are active.
     pub fn views(&self) -> &[View] {
         &self.views
     }

@@ -3,7 +3,7 @@
 //! Owns a hash that is the same on every machine and in every release of the compiler.
 
 use crate::files::{GivenHeader, GivenValue, SchemaFiles, SubgraphFile};
-use crate::model::ResponseRule;
+use crate::model::{LabelId, ResponseRule};
 
 /// The version of what these files compose to.
 pub(crate) fn of(files: &SchemaFiles) -> u64 {
@@ -47,6 +47,15 @@ pub(crate) fn of(files: &SchemaFiles) -> u64 {
         hash.text(source.as_bytes());
         hash_answers(&mut hash, rules);
     }
+    hash.0
+}
+
+/// The version of a graph while some of its labels are active.
+pub(crate) fn of_labels(graph: u64, active: &[LabelId]) -> u64 {
+    let mut hash = Fnv::default();
+    hash.number(graph);
+    active.iter().for_each(|label| hash.number(label.0.into()));
+    hash.number(active.len() as u64);
     hash.0
 }
 

@@ -3,12 +3,18 @@
 //! Owns parsing, validating and choosing the operation. Validation is
 //! apollo-compiler's; this adds what it leaves to the caller.
 
+use std::collections::HashSet;
+
 use apollo_compiler::ExecutableDocument;
 use apollo_compiler::Node;
 use apollo_compiler::Schema;
 use apollo_compiler::executable::Operation;
+use apollo_compiler::executable::Selection;
+use apollo_compiler::executable::SelectionSet;
 use apollo_compiler::validation::DiagnosticList;
 use apollo_compiler::validation::Valid;
+use compose::Supergraph;
+use compose::model::LabelId;
 
 use crate::code::Code;
 use crate::limits::Measures;
@@ -57,6 +63,43 @@ impl Document {
             .operations
             .get(name)
             .map_err(|_| Refusal::new(Code::OperationNotFound, self.not_found(name)))
+    }
+
+    /// The labels of `@override` on which the plan of one of its operations may depend.
+    pub fn labels(&self, graph: &Supergraph) -> Vec<LabelId> {
+        if graph.labels().is_empty() {
+            return Vec::new();
+        }
+        let selected = self.selected();
+        let labels = graph.labels().iter().enumerate();
+        labels
+            .filter(|(_, label)| label.concerns(&selected))
+            .map(|(index, _)| LabelId(index as u32))
+            .collect()
+    }
+
+    /// The names of all fields that it selects anywhere.
+    fn selected(&self) -> HashSet<&str> {
+        let operations = self.valid.operations.iter();
+        let fragments = self.valid.fragments.values();
+        let mut open: Vec<&SelectionSet> = operations
+            .map(|it| &it.selection_set)
+            .chain(fragments.map(|it| &it.selection_set))
+            .collect();
+        let mut selected = HashSet::new();
+        while let Some(set) = open.pop() {
+            for selection in &set.selections {
+                match selection {
+                    Selection::Field(field) => {
+                        selected.insert(field.name.as_str());
+                        open.extend(&field.selection_set);
+                    }
+                    Selection::InlineFragment(inline) => open.push(&inline.selection_set),
+                    Selection::FragmentSpread(_) => {}
+                }
+            }
+        }
+        selected
     }
 
     fn not_found(&self, name: Option<&str>) -> String {

@@ -23,6 +23,7 @@ mod idempotency;
 mod identity;
 mod limits;
 mod observe;
+mod overrides;
 mod pipeline;
 mod plans;
 mod rate_limits;

@@ -308,7 +308,8 @@ impl Gateway {
         let meant = meant?;
         let plans = graph.plans_of(request.contract);
         let plans = plans.ok_or(NotRun::NotServed)?;
-        let plans = plans.get_or_plan(meant.text(), request.operation_name, limits);
+        let decide = |label| graph.overrides.is_active(label, &caller.correlation_id);
+        let plans = plans.get_or_plan_for(decide, meant.text(), request.operation_name, limits);
         let (planned, cached) = within(caller.deadline, plans).await?;
         request.seen.planned(&planned, cached);
         graph.documents.remember(&meant);

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use compose::Supergraph;
+use compose::model::LabelId;
 use moka::Equivalent;
 use moka::sync::Cache;
 use plan::Document;
@@ -38,6 +39,8 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     /// What of the caller its upstream calls depend on.
     pub(crate) identity: Identity,
+    /// The labels of `@override` that it may be planned otherwise for; mostly none.
+    labels: Box<[LabelId]>,
     /// Whether its client is given headers of services' answers: nobody else is given the answer then.
     pub(crate) propagates: bool,
     operation: Operation,
@@ -48,11 +51,12 @@ pub(crate) struct Planned {
     pub(crate) numbers: PlanNumbers,
 }
 
-/// An operation as a client names it.
+/// An operation as a client names it, and the labels of its graph that are active for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Operation {
     document: Arc<str>,
     name: Option<Box<str>>,
+    active: Box<[LabelId]>,
 }
 
 /// The cache of one graph.
@@ -88,18 +92,47 @@ impl Plans {
         }
     }
 
-    /// The plan of an operation, and whether it was there already.
+    /// The plan of an operation while no label is active, and whether it was there already.
     pub(crate) async fn get_or_plan(
         &self,
         document: &str,
         name: Option<&str>,
         limits: &Limits,
     ) -> Result<(Arc<Planned>, bool), Refusal> {
+        self.get_or_plan_while(&[], document, name, limits).await
+    }
+
+    /// The plan of an operation for a request that has decided its labels.
+    pub(crate) async fn get_or_plan_for(
+        &self,
+        decide: impl Fn(LabelId) -> bool,
+        document: &str,
+        name: Option<&str>,
+        limits: &Limits,
+    ) -> Result<(Arc<Planned>, bool), Refusal> {
+        let (planned, cached) = self.get_or_plan(document, name, limits).await?;
+        let labels = planned.labels.iter().copied();
+        let active: Vec<LabelId> = labels.filter(|label| decide(*label)).collect();
+        match active.is_empty() {
+            true => Ok((planned, cached)),
+            // Boxed, so that requests which no label concerns do not carry its state.
+            false => Box::pin(self.get_or_plan_while(&active, document, name, limits)).await,
+        }
+    }
+
+    async fn get_or_plan_while(
+        &self,
+        active: &[LabelId],
+        document: &str,
+        name: Option<&str>,
+        limits: &Limits,
+    ) -> Result<(Arc<Planned>, bool), Refusal> {
         let name = name.filter(|name| !name.is_empty());
         let wanted = Wanted {
-            hash: self.hasher.hash_one((document, name)),
+            hash: self.hasher.hash_one((document, name, active)),
             document,
             name,
+            active,
         };
         if let Some(planned) = self.cache.get(&wanted) {
             planned.uses.fetch_add(1, Ordering::Relaxed);
@@ -153,6 +186,8 @@ impl Plans {
     /// Plans for this graph what was used most in another one. What no longer fits is left out.
     pub(crate) async fn warm_from(&self, other: &Plans, at_most: usize) -> usize {
         let mut used: Vec<Arc<Planned>> = other.cache.iter().map(|(_, planned)| planned).collect();
+        // Another graph's labels are others, or count otherwise.
+        used.retain(|planned| planned.operation.active.is_empty());
         used.sort_by_key(|planned| std::cmp::Reverse(planned.uses.load(Ordering::Relaxed)));
         let limits = Limits::of_known_operations();
         let mut warmed = 0;
@@ -208,7 +243,11 @@ impl Planner {
         let schema = self.supergraph.api();
         let document = Document::parse(schema, &operation.document, limits)?;
         let name = operation.name.as_deref();
-        let plan = plan::plan(&self.supergraph, &document, name, limits)?;
+        let supergraph = match operation.active.is_empty() {
+            true => self.supergraph.clone(),
+            false => Arc::new(self.supergraph.while_active(&operation.active)),
+        };
+        let plan = plan::plan(&supergraph, &document, name, limits)?;
         if plan.introspection().is_some() && !self.introspection {
             return Err(Refusal::new(
                 Code::GraphqlValidationFailed,
@@ -216,6 +255,7 @@ impl Planner {
             ));
         }
         Ok(Planned {
+            labels: document.labels(&self.supergraph).into(),
             identity: Identity::of(&plan),
             propagates: propagates(&plan),
             numbers: self.metrics.planned(&plan),
@@ -249,6 +289,7 @@ struct Wanted<'r> {
     hash: u64,
     document: &'r str,
     name: Option<&'r str>,
+    active: &'r [LabelId],
 }
 
 impl Wanted<'_> {
@@ -256,6 +297,7 @@ impl Wanted<'_> {
         Operation {
             document: self.document.into(),
             name: self.name.map(Into::into),
+            active: self.active.into(),
         }
     }
 }
@@ -285,6 +327,7 @@ impl Equivalent<PlanKey> for Wanted<'_> {
         self.hash == key.hash
             && self.document == &*key.operation.document
             && self.name == key.operation.name.as_deref()
+            && *self.active == *key.operation.active
     }
 }
 

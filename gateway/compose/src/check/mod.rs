@@ -24,6 +24,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostics, Place};
 use crate::document::Document;
+use crate::labels::{self, OverrideLabel, Tables};
 use crate::lower::Lowered;
 use crate::model::{CompositeKind, Resolver, SubgraphId, TypeDef, View, ViewId};
 
@@ -31,13 +32,14 @@ use crate::model::{CompositeKind, Resolver, SubgraphId, TypeDef, View, ViewId};
 pub(crate) struct Graph<'g> {
     types: &'g IndexMap<Name, TypeDef>,
     lowered: &'g Lowered,
+    views: &'g [View],
     documents: &'g [Document],
     /// The entity and field resolvers of each object type, those of its interfaces included.
     resolvers: HashMap<&'g Name, Vec<&'g Resolver>>,
 }
 
 /// Runs every check of the graph as a whole; it must have been lowered without an error.
-pub(crate) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
+pub(crate) fn check(graph: &Graph<'_>, labels: &[OverrideLabel], diagnostics: &mut Diagnostics) {
     default_circle::check(graph, diagnostics);
     list_size::check(graph, diagnostics);
     connection::check(graph, diagnostics);
@@ -45,6 +47,27 @@ pub(crate) fn check(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
         // What needs itself can never be brought: saying so twice helps nobody.
         return;
     }
+    if labels.is_empty() {
+        return check_states(graph, diagnostics);
+    }
+    let tables = Tables {
+        types: graph.types,
+        views: &graph.lowered.views,
+        resolvers: &graph.lowered.resolvers,
+    };
+    for active in labels::states(labels) {
+        let decided = labels::decide(&tables, labels, &active);
+        let (types, views) = labels::in_state(graph.types, &graph.lowered.views, decided);
+        let decided = Graph {
+            views: &views,
+            ..Graph::new(&types, graph.lowered, graph.documents)
+        };
+        check_states(&decided, diagnostics);
+    }
+}
+
+/// What holds of every object that is reached, on every way to it.
+fn check_states(graph: &Graph<'_>, diagnostics: &mut Diagnostics) {
     let reached = reach::walk(graph);
     for state in reached.states() {
         satisfiable::check(graph, &reached, state, diagnostics);
@@ -74,13 +97,14 @@ impl<'g> Graph<'g> {
         Self {
             types,
             lowered,
+            views: &lowered.views,
             documents,
             resolvers,
         }
     }
 
     fn view(&self, id: ViewId) -> &'g View {
-        &self.lowered.views[id.index()]
+        &self.views[id.index()]
     }
 
     /// The resolvers of the root types' fields.

@@ -74,6 +74,9 @@ enum Command {
         /// Which operation of the file, where it has several
         #[arg(long)]
         name: Option<String>,
+        /// A label of @override that is active; may be repeated
+        #[arg(long)]
+        label: Vec<String>,
     },
     /// Print how a field is answered, and where each setting comes from
     Explain {
@@ -165,7 +168,8 @@ pub(crate) fn run() -> ExitCode {
             file,
             operation,
             name,
-        } => plan::run(&file, &operation, name.as_deref()),
+            label,
+        } => plan::run(&file, &operation, name.as_deref(), &label),
         Command::Explain { file, field } => explain::run(&file, &field),
         Command::Demo(options) => demo::run(options),
         Command::Queue(options) => queue::run(&options),

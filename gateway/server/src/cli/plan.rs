@@ -6,16 +6,25 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use anyhow::anyhow;
+use compose::Supergraph;
+use compose::model::LabelId;
 use plan::Document;
 use plan::model::Variables;
 
 use super::ConfigFile;
 use super::Failure;
 
-pub(super) fn run(file: &ConfigFile, operation: &Path, name: Option<&str>) -> Result<(), Failure> {
+pub(super) fn run(
+    file: &ConfigFile,
+    operation: &Path,
+    name: Option<&str>,
+    labels: &[String],
+) -> Result<(), Failure> {
     let text = read(operation)?;
     let (config, graph) = file.compose()?;
-    let graph = Arc::new(graph);
+    let active = labels.iter().map(|label| active(&graph, label));
+    let active: Vec<LabelId> = active.collect::<anyhow::Result<_>>()?;
+    let graph = Arc::new(graph.while_active(&active));
     let refuse = |refusal: plan::Refusal| anyhow!("{}: {refusal}", operation.display());
     let limits = &config.limits.others.operation;
     let document = Document::parse(graph.api(), &text, limits).map_err(refuse)?;
@@ -23,6 +32,19 @@ pub(super) fn run(file: &ConfigFile, operation: &Path, name: Option<&str>) -> Re
     print!("{plan}");
     println!("{}", cost(&plan));
     Ok(())
+}
+
+fn active(graph: &Supergraph, label: &str) -> anyhow::Result<LabelId> {
+    let index = graph.labels().iter().position(|it| it.name == label);
+    let names = graph.labels().iter().map(|it| it.name.as_str());
+    let missing = || match graph.labels().is_empty() {
+        true => anyhow!("--label {label}: no @override of the graph has a label"),
+        false => anyhow!(
+            "--label {label}: the graph's labels are {}",
+            names.collect::<Vec<_>>().join(", ")
+        ),
+    };
+    Ok(LabelId(index.ok_or_else(missing)? as u32))
 }
 
 /// What it costs; where variables decide, with their defaults.

@@ -105,6 +105,9 @@ impl Printer<'_> {
             }
             if let Some(overridden) = &entry.overrides {
                 write!(out, ", override: {:?}", overridden.from)?;
+                if let Some(label) = &overridden.label {
+                    write!(out, ", label: {label:?}")?;
+                }
             }
             write!(out, ")")?;
         }

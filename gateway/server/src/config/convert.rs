@@ -6,6 +6,7 @@ mod faults;
 mod headers;
 mod idempotency;
 mod limits;
+mod overrides;
 mod queue;
 mod rate_limits;
 mod resilience;
@@ -55,6 +56,7 @@ pub(super) fn convert(
         authentication::authentication(path, std::mem::take(&mut file.authentication))?;
     check_replicas(&file)?;
     let contracts = contracts::contracts(&file)?;
+    let override_labels = overrides::shares(&file)?;
     Ok(Config {
         subscriptions: subscriptions::subscriptions(&file.subscriptions, &authentication)?,
         idempotency: idempotency::settings(path, &file)?,
@@ -92,6 +94,7 @@ pub(super) fn convert(
             .collect::<Result<_, _>>()?,
         contracts,
         full_graph: file.full_graph,
+        override_labels,
         supergraph: file
             .supergraph
             .map(|said| supergraph::supergraph(path, &said.0, environment))

@@ -80,6 +80,10 @@ pub(super) struct File {
     /// Whether the whole graph is served at /graphql, beside `contracts`.
     #[serde(default = "default_full_graph")]
     pub(super) full_graph: bool,
+    /// For how many of 100 requests a label of `@override(label:)` is active; a decimal is one. Goes before the label's own
+    /// `percent(...)`; any other label is active for none by default.
+    #[serde(default)]
+    pub(super) override_labels: BTreeMap<String, f64>,
     /// Values that subgraph files read as {$config.NAME}.
     #[serde(default)]
     pub(super) config: BTreeMap<String, String>,

@@ -94,6 +94,8 @@ pub(crate) struct Config {
     pub(crate) contracts: BTreeMap<String, GivenContract>,
     /// Whether the whole of it is served too.
     pub(crate) full_graph: bool,
+    /// Shares of the requests, 0 to 1, for which labels of `@override` are active.
+    pub(crate) override_labels: BTreeMap<String, f64>,
     /// `$config` values.
     pub(crate) values: BTreeMap<String, String>,
     /// Header rules beside those of the subgraph files.

@@ -37,6 +37,7 @@ use crate::durable::Durable;
 use crate::durable::following;
 use crate::durable::following::Following;
 use crate::observe::metrics::Metrics;
+use crate::overrides::Overrides;
 use crate::plans::Planner;
 use crate::plans::Plans;
 use crate::rate_limits::RateLimits;
@@ -49,6 +50,7 @@ pub(crate) struct Graph {
     pub(crate) plans: Plans,
     /// Of its contracts, by name: plans are kept apart, all else is shared.
     contracts: BTreeMap<Arc<str>, Plans>,
+    pub(crate) overrides: Overrides,
     pub(crate) costs: Costs,
     pub(crate) reach: reach::Sources,
     pub(crate) authenticator: Authenticator,
@@ -115,6 +117,7 @@ impl Graph {
             authorization: Authorization::new(&settings.authorization, &supergraph)?,
             contracts: contracts(&planner, settings.plans),
             plans: Plans::new(planner, settings.plans),
+            overrides: Overrides::new(supergraph.labels(), &settings.override_labels),
             costs: Costs::new(&settings.cost, &supergraph),
             reach: reach::Sources::of(&supergraph, &settings.sources),
             queues: supergraph.resolvers().iter().any(|it| it.queue.is_some()),
