@@ -103,3 +103,84 @@ async fn the_plan_is_printed_for_labels_that_are_named() {
     let told = "--label mvoed: the graph's labels are moved";
     assert!(errors.contains(told), "{errors}");
 }
+
+/// What a service that tells its schema answers, whatever it is asked.
+const TELLING: &str =
+    r#"{ "data": { "_service": { "sdl": "type Query { count: Int }" }, "count": 7 } }"#;
+
+#[tokio::test]
+async fn a_service_tells_its_schema_which_is_kept_for_a_start_without_it() {
+    let service = Scripted::open(TELLING).await;
+    let config = r#"
+subgraphs: { things: { url: "${THINGS}" } }
+"#;
+    let folder = Folder::new(&[("switchboard.yaml", config)]);
+    let file = folder.file("switchboard.yaml");
+    let url = service.url();
+    let env = [("THINGS", &*url)];
+    let gateway = Gateway::start(&file, &env).await;
+    assert_eq!(
+        gateway.ask("{ count }").await["data"],
+        json!({ "count": 7 })
+    );
+    drop(gateway);
+
+    service.reply(503, "text/plain", "away");
+    let gateway = Gateway::start(&file, &env).await;
+    let answer = gateway.ask("{ count }").await;
+    let code = &answer["errors"][0]["extensions"]["code"];
+    assert_eq!(code, "UPSTREAM_UNAVAILABLE", "{answer}");
+    drop(gateway);
+
+    std::fs::remove_dir_all(folder.file("data")).expect("it was kept");
+    let config = ["check", "--config", file.to_str().expect("a path")];
+    let (code, _, errors) = run(&config, &env).await;
+    assert_eq!(code, 1);
+    assert!(errors.contains("SUBGRAPH_UNREACHABLE"), "{errors}");
+    let told = "the subgraph `things` did not tell its schema: ";
+    assert!(errors.contains(told), "{errors}");
+}
+
+#[tokio::test]
+async fn a_service_is_asked_for_its_schema_as_it_is_asked_for_data() {
+    let mut service = Scripted::open(TELLING).await;
+    let config = r#"
+subgraphs:
+  things:
+    url: "http://elsewhere.invalid"
+    keep: ""
+    sources: { things: { url: "${THINGS}/graphql", headers: { x-known: "yes" } } }
+"#;
+    let folder = Folder::new(&[("switchboard.yaml", config)]);
+    let file = folder.file("switchboard.yaml");
+    let url = service.url();
+    let config = ["check", "--config", file.to_str().expect("a path")];
+    let (code, _, errors) = run(&config, &[("THINGS", &*url)]).await;
+    assert_eq!(code, 0, "{errors}");
+    let asked = service.next().await;
+    assert_eq!(asked.target, "POST /graphql");
+    assert_eq!(asked.headers["x-known"], "yes");
+    assert!(!folder.file("data").exists(), "nothing is kept");
+}
+
+#[tokio::test]
+async fn a_subgraph_without_a_schema_or_a_service_is_refused() {
+    for (subgraph, told) in [
+        (
+            "{}",
+            "subgraphs.things: there is neither `schema` nor `url`",
+        ),
+        (
+            "{ schema: things.graphql, keep: kept.graphql }",
+            "subgraphs.things.keep: the schema is in a file already",
+        ),
+    ] {
+        let config = format!("subgraphs: {{ things: {subgraph} }}");
+        let folder = Folder::new(&[("switchboard.yaml", &config)]);
+        let config = folder.file("switchboard.yaml");
+        let config = config.to_str().expect("a path");
+        let (code, _, errors) = run(&["check", "--config", config], &[]).await;
+        assert_eq!(code, 1);
+        assert!(errors.contains(told), "{errors}");
+    }
+}

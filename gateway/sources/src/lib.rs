@@ -72,6 +72,8 @@ pub use graphql::LocalCaller;
 pub use graphql::LocalRequest;
 pub use graphql::LocalService;
 pub use graphql::LocalServices;
+pub use graphql::NotDescribed;
+pub use graphql::described;
 pub use grpc::ReflectError;
 pub use grpc::reflect;
 pub use resilience::BATCHES;

@@ -32,13 +32,13 @@ use crate::edge::Port;
 use crate::edge::problem::Pages;
 use crate::edge::tls::Tls;
 use crate::graph::Graph;
+use crate::graph::kept::keep;
 use crate::graph::load::load;
 use crate::graph::reload::Origin;
 use crate::graph::reload::Reloader;
 use crate::graph::reload::Wanted;
 use crate::graph::reload::tell_trusted;
 use crate::graph::supergraph::LastSeen;
-use crate::graph::supergraph::keep;
 use crate::observe::log;
 use crate::observe::trace::Tracer;
 use crate::pipeline::Gateway;
@@ -100,7 +100,7 @@ impl Running {
         let tracer = tracer.transpose().map_err(anyhow::Error::msg)?;
         let gateway = Arc::new(Gateway::new(graph).traced(tracer));
         durable::start(&gateway, &gateway.graph.load()).await?;
-        keep(config.supergraph.as_ref(), loaded.polled.as_deref());
+        keep(&loaded.to_keep);
         tokio::spawn(plan_trusted(gateway.graph.load_full()));
         Ok(Self {
             public: listen(config.listen).await?,

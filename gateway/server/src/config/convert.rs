@@ -32,6 +32,7 @@ use super::Features;
 use super::HttpLimits;
 use super::Log;
 use super::LogFormat;
+use super::SchemaOrigin;
 use super::Subgraph;
 use super::authentication;
 use super::authorization;
@@ -157,11 +158,13 @@ fn convert_subgraph(
     };
     let url = subgraph
         .url
+        .clone()
         .map(|url| address(&format!("subgraphs.{name}.url"), url));
+    let url = url.transpose()?;
     Ok(Subgraph {
+        origin: schema_origin(path, &name, &subgraph, url.as_deref())?,
         name,
-        file: beside(path, &subgraph.schema),
-        url: url.transpose()?,
+        url,
         env: subgraph.env.into_iter().map(read).collect(),
         sources: subgraph
             .sources
@@ -169,6 +172,37 @@ fn convert_subgraph(
             .map(|(name, source)| (name, compose_override(&source)))
             .collect(),
     })
+}
+
+fn schema_origin(
+    path: &Path,
+    name: &str,
+    subgraph: &file::Subgraph,
+    url: Option<&str>,
+) -> Result<SchemaOrigin, Diagnostics> {
+    let wrong = |what: &str, help: &str| {
+        let what = format!("subgraphs.{name}{what}");
+        Err(only(Diagnostic::error("CONFIG_VALUE", what).help(help)))
+    };
+    let usual = || format!("./data/subgraphs/{name}.graphql");
+    match (&subgraph.schema, url, &subgraph.keep) {
+        (Some(_), _, Some(_)) => wrong(
+            ".keep: the schema is in a file already",
+            "leave `keep` out, or `schema` where the service shall tell it",
+        ),
+        (Some(file), _, None) => Ok(SchemaOrigin::File(beside(path, file))),
+        (None, Some(url), keep) => {
+            let keep = keep.clone().unwrap_or_else(usual);
+            Ok(SchemaOrigin::Service {
+                url: url.to_owned(),
+                keep: (!keep.is_empty()).then(|| beside(path, &keep).into()),
+            })
+        }
+        (None, None, _) => wrong(
+            ": there is neither `schema` nor `url`",
+            "name the subgraph's file as `schema`, or give the `url` of a service that tells its schema",
+        ),
+    }
 }
 
 /// A path as the file names it, seen from where the program runs.

@@ -247,10 +247,12 @@ pub(super) struct Problems {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Subgraph {
-    /// The subgraph file, relative to this one.
-    pub(super) schema: String,
-    /// The address of the GraphQL service that serves the file as a whole, by Apollo Federation.
+    /// The subgraph file, relative to this one. Without it the service at `url` is asked for its schema at each start and reload: `{ _service { sdl } }`.
+    pub(super) schema: Option<String>,
+    /// The address of the GraphQL service that serves the subgraph as a whole, by Apollo Federation.
     pub(super) url: Option<String>,
+    /// Where the schema that the service told last is kept, relative to this file, for a start at which it does not answer: `./data/subgraphs/NAME.graphql` by default. An empty text keeps none.
+    pub(super) keep: Option<String>,
     /// The variables that the file may read as {$env.NAME}.
     #[serde(default)]
     pub(super) env: Vec<String>,

@@ -158,13 +158,25 @@ pub(crate) struct Config {
 #[derive(Debug, Clone)]
 pub(crate) struct Subgraph {
     pub(crate) name: String,
-    /// As diagnostics name it, and as it is opened.
-    pub(crate) file: String,
+    pub(crate) origin: SchemaOrigin,
     /// The address of the GraphQL service that serves it as a whole.
     pub(crate) url: Option<String>,
     /// The `$env` names that it may read; `None` is not set.
     pub(crate) env: BTreeMap<String, Option<String>>,
     pub(crate) sources: BTreeMap<String, SourceOverride>,
+}
+
+/// Where a subgraph's schema is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SchemaOrigin {
+    /// As diagnostics name it, and as it is opened.
+    File(String),
+    /// The service tells it.
+    Service {
+        url: String,
+        /// Where what it told last is kept.
+        keep: Option<PathBuf>,
+    },
 }
 
 /// Limits on what a client sends, before anyone looks at what it means.

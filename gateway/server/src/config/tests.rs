@@ -28,7 +28,8 @@ fn the_least_file_has_safe_defaults() {
     let config = parse("subgraphs: { users: { schema: users.graphql } }", &env(&[])).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
     assert_eq!(config.admin.to_string(), "127.0.0.1:4001");
-    assert_eq!(config.subgraphs[0].file, "schema/users.graphql");
+    let file = SchemaOrigin::File("schema/users.graphql".into());
+    assert_eq!(config.subgraphs[0].origin, file);
     assert_eq!(config.http.body, 1024 * 1024);
     assert_eq!(config.request_timeout, Duration::from_secs(30));
     assert_eq!(config.sources.timeout, Duration::from_secs(10));
@@ -231,7 +232,8 @@ fn variables_win_over_their_defaults_and_empty_ones_do_not() {
     let config = parse(text, &env(&[("L", "127.0.0.1:7"), ("A", "")])).unwrap();
     assert_eq!(config.listen.port(), 7);
     assert_eq!(config.admin.port(), 2);
-    assert_eq!(config.subgraphs[0].file, "schema/a.graphql");
+    let file = SchemaOrigin::File("schema/a.graphql".into());
+    assert_eq!(config.subgraphs[0].origin, file);
 }
 
 #[test]
@@ -272,12 +274,12 @@ fn a_syntax_error_says_where() {
 
 #[test]
 fn a_missing_key_is_named() {
-    let told = refused("subgraphs:\n  users:\n    env: [A]\n");
+    let told = refused("tls:\n  certificate: a.pem\n");
     assert!(
-        told.starts_with("error[MISSING_KEY] switchboard.yaml:3:5\n"),
+        told.starts_with("error[MISSING_KEY] switchboard.yaml:2:3\n"),
         "{told}"
     );
-    assert!(told.contains("`schema` is needed here"), "{told}");
+    assert!(told.contains("`key` is needed here"), "{told}");
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! From a configuration to a composed graph: reading what it names.
 //!
 //! Owns opening subgraph files and the documents that they name, and asking
-//! services for their descriptors where a file wants reflection. What they
-//! mean is composition's to say.
+//! services for their schemas, or for their descriptors where a file wants
+//! reflection. What they mean is composition's to say.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use compose::Diagnostics;
 use compose::GivenQueue;
@@ -17,14 +17,18 @@ use compose::SubgraphFile;
 use compose::diagnostic::Diagnostic;
 use compose::join::SupergraphFile;
 use compose::references;
+use futures_util::future::join_all;
 use sources::SourcesConfig;
 
 use crate::config::Config;
+use crate::config::SchemaOrigin;
 use crate::config::Subgraph;
 use crate::config::Supergraph;
 use crate::config::SupergraphOrigin;
 use crate::durable::following;
 
+use super::kept::ToKeep;
+use super::kept::kept;
 use super::supergraph::LastSeen;
 
 /// What became of a configuration.
@@ -34,8 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) files: BTreeSet<PathBuf>,
     /// What was composed.
     pub(crate) read: SchemaFiles,
-    /// The supergraph of an address.
-    pub(crate) polled: Option<Arc<str>>,
+    /// What came over the network, for a start at which nobody answers.
+    pub(crate) to_keep: Vec<ToKeep>,
 }
 
 /// What a configuration names, read.
@@ -43,8 +47,7 @@ struct Gathered {
     files: SchemaFiles,
     opened: BTreeSet<PathBuf>,
     problems: Diagnostics,
-    /// The supergraph of an address.
-    polled: Option<Arc<str>>,
+    to_keep: Vec<ToKeep>,
 }
 
 /// Reads everything that the configuration names, and composes it.
@@ -54,7 +57,7 @@ pub(crate) async fn load(config: &Config, last_seen: &LastSeen) -> Loaded {
         supergraph: compose_all(&gathered.files, gathered.problems),
         files: gathered.opened,
         read: gathered.files,
-        polled: gathered.polled,
+        to_keep: gathered.to_keep,
     }
 }
 
@@ -74,9 +77,9 @@ async fn gather(config: &Config, last_seen: &LastSeen) -> Gathered {
         },
         opened: BTreeSet::from([config.path.clone()]),
         problems: Diagnostics::default(),
-        polled: None,
+        to_keep: Vec::new(),
     };
-    gathered.subgraphs(config);
+    gathered.subgraphs(config).await;
     if let Some(supergraph) = &config.supergraph {
         gathered.supergraph(supergraph, last_seen).await;
     }
@@ -96,11 +99,19 @@ async fn gather(config: &Config, last_seen: &LastSeen) -> Gathered {
 }
 
 impl Gathered {
-    fn subgraphs(&mut self, config: &Config) {
-        for subgraph in &config.subgraphs {
-            self.opened.insert(PathBuf::from(&subgraph.file));
-            match read_subgraph(config, subgraph) {
-                Ok(file) => self.files.subgraphs.push(file),
+    /// Services that tell their schemas themselves are asked at once.
+    async fn subgraphs(&mut self, config: &Config) {
+        let read = config.subgraphs.iter();
+        let read = read.map(|subgraph| read_subgraph(config, subgraph));
+        for (subgraph, read) in config.subgraphs.iter().zip(join_all(read).await) {
+            if let SchemaOrigin::File(file) = &subgraph.origin {
+                self.opened.insert(PathBuf::from(file));
+            }
+            match read {
+                Ok((file, to_keep)) => {
+                    self.files.subgraphs.push(file);
+                    self.to_keep.extend(to_keep);
+                }
                 Err(problem) => self.problems.push(*problem),
             }
         }
@@ -124,7 +135,12 @@ impl Gathered {
             Ok(subgraphs) => self.files.subgraphs = subgraphs,
             Err(problems) => self.problems.0.extend(problems.0),
         }
-        self.polled = supergraph.address().map(|_| text.sdl);
+        let address = supergraph.address();
+        let path = address.and_then(|address| address.keep.clone());
+        self.to_keep.extend(path.map(|path| ToKeep {
+            path,
+            text: text.sdl,
+        }));
     }
 }
 
@@ -144,25 +160,72 @@ fn compose_all(
     Err(problems)
 }
 
-fn read_subgraph(config: &Config, subgraph: &Subgraph) -> Result<SubgraphFile, Box<Diagnostic>> {
-    let key = format!("subgraphs.{}.schema", subgraph.name);
-    let sdl = std::fs::read_to_string(&subgraph.file).map_err(|error| {
-        let why = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no file {}", subgraph.file),
-            _ => format!("{} cannot be read: {error}", subgraph.file),
-        };
-        let help = format!("{} names it as {key}", config.path.display());
-        Box::new(Diagnostic::error("FILE_NOT_FOUND", why).help(help))
-    })?;
-    Ok(SubgraphFile {
+/// A subgraph's schema, and what is to be kept of it.
+async fn read_subgraph(
+    config: &Config,
+    subgraph: &Subgraph,
+) -> Result<(SubgraphFile, Option<ToKeep>), Box<Diagnostic>> {
+    let (file, sdl, to_keep) = match &subgraph.origin {
+        SchemaOrigin::File(file) => (file, read_file(config, subgraph, file)?, None),
+        SchemaOrigin::Service { url, keep } => {
+            let sdl = ask_service(config, subgraph, url, keep.as_deref()).await?;
+            let to_keep = keep.clone().map(|path| ToKeep {
+                path,
+                text: sdl.as_str().into(),
+            });
+            (url, sdl, to_keep)
+        }
+    };
+    let read = SubgraphFile {
         name: subgraph.name.clone(),
-        file: subgraph.file.clone(),
+        file: file.clone(),
         sdl,
         url: subgraph.url.clone(),
         env: subgraph.env.clone(),
         sources: subgraph.sources.clone(),
         ..SubgraphFile::default()
+    };
+    Ok((read, to_keep))
+}
+
+fn read_file(config: &Config, subgraph: &Subgraph, file: &str) -> Result<String, Box<Diagnostic>> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no file {file}"),
+            _ => format!("{file} cannot be read: {error}"),
+        };
+        let (path, name) = (config.path.display(), &subgraph.name);
+        let help = format!("{path} names it as subgraphs.{name}.schema");
+        Box::new(Diagnostic::error("FILE_NOT_FOUND", why).help(help))
     })
+}
+
+/// What a service tells of itself, or told when it was last asked.
+async fn ask_service(
+    config: &Config,
+    subgraph: &Subgraph,
+    url: &str,
+    keep: Option<&Path>,
+) -> Result<String, Box<Diagnostic>> {
+    let why = match sources::described(&config.sources, &subgraph.name, url).await {
+        Ok(sdl) => return Ok(sdl),
+        Err(why) => why.to_string(),
+    };
+    let name = &subgraph.name;
+    let Some(sdl) = kept(keep) else {
+        let what = format!("the subgraph `{name}` did not tell its schema: {why}");
+        let help = format!(
+            "nothing is kept from an earlier start (subgraphs.{name}.keep): start the service, or write its schema to a file and name that as subgraphs.{name}.schema"
+        );
+        let found = Diagnostic::error("SUBGRAPH_UNREACHABLE", what);
+        return Err(Box::new(found.help(help)));
+    };
+    tracing::warn!(
+        subgraph = name,
+        why,
+        "the subgraph does not tell its schema: the last good copy serves"
+    );
+    Ok(sdl)
 }
 
 /// Documents name further documents: asks until nothing new comes.

@@ -3,6 +3,7 @@
 //! Owns how a configuration becomes a graph, and how a graph is replaced while
 //! requests run on the old one. Knows nothing of HTTP requests.
 
+pub(crate) mod kept;
 pub(crate) mod load;
 pub(crate) mod reach;
 pub(crate) mod reload;

@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Graph;
+use super::kept::keep;
 use super::load::load;
 use super::supergraph::LastSeen;
-use super::supergraph::keep;
 use crate::config;
 use crate::config::Config;
 use crate::config::Environment;
@@ -74,9 +74,8 @@ impl Reloader {
         let loaded = load(&settings, &self.last_seen).await;
         // Watched even when they are wrong, since they are about to be put right.
         self.files.extend(loaded.files);
-        let origin = settings.supergraph.clone();
         self.replace(settings, loaded.supergraph?).await?;
-        keep(origin.as_ref(), loaded.polled.as_deref());
+        keep(&loaded.to_keep);
         Ok(())
     }
 

@@ -4,7 +4,6 @@
 //! stays: in memory while the process runs, and on disk for a start at which the
 //! address does not answer. What it means is composition's to say.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use compose::diagnostic::Diagnostic;
@@ -21,6 +20,8 @@ use tokio::time::Instant;
 use crate::config::Supergraph;
 use crate::config::SupergraphAddress;
 use crate::config::SupergraphOrigin;
+
+use super::kept::kept;
 
 /// What was seen last, shared by all who load the graph.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +66,7 @@ impl LastSeen {
             },
             Err(why) => why,
         };
-        let Some(text) = kept(address) else {
+        let Some(text) = kept(address.keep.as_deref()) else {
             return Err(unreachable(address, &why));
         };
         tracing::warn!(
@@ -131,35 +132,6 @@ impl LastSeen {
     }
 }
 
-/// Keeps what is in service for the next start. A disk that is full or read-only is no reason not to serve.
-pub(crate) fn keep(supergraph: Option<&Supergraph>, polled: Option<&str>) {
-    let address = supergraph.and_then(Supergraph::address);
-    let path = address.and_then(|address| address.keep.as_ref());
-    let (Some(path), Some(text)) = (path, polled) else {
-        return;
-    };
-    if std::fs::read_to_string(path).is_ok_and(|kept| kept == text) {
-        return;
-    }
-    if let Err(error) = write(path, text) {
-        tracing::warn!(%error, path = %path.display(), "the supergraph cannot be kept for the next start");
-    }
-}
-
-/// In one step: whoever reads it meanwhile reads the old one.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let fresh = path.with_extension("fresh");
-    std::fs::write(&fresh, text)?;
-    std::fs::rename(fresh, path)
-}
-
-fn kept(address: &SupergraphAddress) -> Option<String> {
-    std::fs::read_to_string(address.keep.as_ref()?).ok()
-}
-
 fn read(file: &str) -> Result<Text, Box<Diagnostic>> {
     let sdl = std::fs::read_to_string(file).map_err(|error| {
         let why = match error.kind() {
@@ -194,6 +166,8 @@ mod tests {
     use axum::routing::get;
     use http::HeaderMap;
 
+    use super::super::kept::ToKeep;
+    use super::super::kept::keep;
     use super::*;
 
     /// What a registry answers, and the `If-None-Match` of those who asked.
@@ -306,8 +280,13 @@ mod tests {
         let address = supergraph.address().unwrap();
         let told = LastSeen::default().text(&supergraph).await.unwrap_err();
         assert_eq!(told.code, "SUPERGRAPH_UNREACHABLE");
-        keep(Some(&supergraph), Some("kept"));
-        keep(Some(&supergraph), Some("kept again"));
+        for text in ["kept", "kept again"] {
+            let path = path.clone();
+            keep(&[ToKeep {
+                path,
+                text: text.into(),
+            }]);
+        }
         let last_seen = LastSeen::default();
         assert_eq!(
             &*last_seen.text(&supergraph).await.unwrap().sdl,

@@ -4,6 +4,7 @@
 //! Calls go over the transport that REST has, or stay in this process. Knows
 //! nothing of batches and merged reads, which are the same for every protocol.
 
+mod described;
 mod errors;
 mod local;
 mod operation;
@@ -65,6 +66,8 @@ use crate::transport::Rules;
 use crate::transport::Transport;
 use crate::transport::problem;
 use crate::transport::status;
+pub use described::NotDescribed;
+pub use described::described;
 pub use local::LocalCaller;
 pub use local::LocalRequest;
 pub use local::LocalService;
