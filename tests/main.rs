@@ -21,3 +21,13 @@ mod specs {
 mod cases {
     include!(concat!(env!("OUT_DIR"), "/cases.rs"));
 }
+
+/// How often: as the environment says, else so often.
+fn rounds(variable: &str, otherwise: usize) -> usize {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "how long a test runs is no configuration"
+    )]
+    let said = std::env::var(variable);
+    said.map_or(otherwise, |said| said.parse().expect("a number of rounds"))
+}

@@ -6,14 +6,16 @@ use ring::digest;
 use ring::hmac;
 use serde_json::json;
 
+use super::binary::Folder;
 use super::binary::Gateway;
 use super::binary::body;
+use super::binary::run;
 use super::scripted::Arrival;
 use super::scripted::Scripted;
 
 const THING: &str = r#"{ "id": 1, "name": "one" }"#;
 
-async fn gateway(service: &Scripted) -> (super::binary::Folder, Gateway) {
+async fn gateway(service: &Scripted) -> (Folder, Gateway) {
     let folder = service.folder("");
     let env = [("THINGS_URL", service.url())];
     let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -171,30 +173,67 @@ subgraphs:
 
 /// A token for somebody, good until long after these tests.
 fn token(who: &str) -> String {
-    token_until(who, 4_000_000_000)
+    ID.token(who)
 }
 
 /// A token of the issuer `https://id`, signed with [`keys`]; good until so many seconds after 1970.
 pub(super) fn token_until(who: &str, end: u64) -> String {
-    let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let claims = json!({ "iss": "https://id", "aud": "api", "sub": who, "exp": end });
-    let message = format!(
-        "{}.{}",
-        part(json!({ "alg": "HS256", "kid": "k" })),
-        part(claims)
-    );
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]);
-    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
-    format!("{message}.{signature}")
+    ID.token_until(who, end)
 }
 
 /// What verifies these tokens.
 pub(super) fn keys() -> String {
-    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
-    json!({ "keys": [{ "kty": "oct", "kid": "k", "k": secret }] }).to_string()
+    ID.keys()
 }
 
-async fn verifying(service: &Scripted) -> (super::binary::Folder, Gateway) {
+/// Who signs tokens.
+#[derive(Clone, Copy)]
+pub(super) struct Issuer {
+    name: &'static str,
+    secret: [u8; 32],
+}
+
+const ID: Issuer = Issuer {
+    name: "https://id",
+    secret: [7; 32],
+};
+
+/// Two, whose keys have the same name.
+pub(super) const ISSUERS: [Issuer; 2] = [
+    ID,
+    Issuer {
+        name: "https://partner",
+        secret: [9; 32],
+    },
+];
+
+impl Issuer {
+    /// A token for somebody, good until long after these tests.
+    pub(super) fn token(self, who: &str) -> String {
+        self.token_until(who, 4_000_000_000)
+    }
+
+    fn token_until(self, who: &str, end: u64) -> String {
+        let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let claims = json!({ "iss": self.name, "aud": "api", "sub": who, "exp": end });
+        let message = format!(
+            "{}.{}",
+            part(json!({ "alg": "HS256", "kid": "k" })),
+            part(claims)
+        );
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret);
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
+        format!("{message}.{signature}")
+    }
+
+    /// What verifies its tokens.
+    fn keys(self) -> String {
+        let secret = URL_SAFE_NO_PAD.encode(self.secret);
+        json!({ "keys": [{ "kty": "oct", "kid": "k", "k": secret }] }).to_string()
+    }
+}
+
+async fn verifying(service: &Scripted) -> (Folder, Gateway) {
     let keys = keys();
     let hash = digest::digest(&digest::SHA256, b"sbk_carol");
     let hash: String = hash
@@ -211,7 +250,7 @@ async fn verifying(service: &Scripted) -> (super::binary::Folder, Gateway) {
             &format!("- {{ id: carol, hash: {hash}, claims: {{ sub: carol }} }}"),
         ),
     ];
-    let folder = super::binary::Folder::new(&files);
+    let folder = Folder::new(&files);
     let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
@@ -321,4 +360,111 @@ async fn a_wrong_credential_is_refused_before_any_call_and_never_logged() {
         !log.contains(&forged) && !log.contains("sbk_mallory"),
         "{log}"
     );
+}
+
+// --- Several issuers, and keys from the command line ------------------------
+
+/// A gateway that takes tokens of both [`ISSUERS`].
+pub(super) async fn two_issuers(service: &Scripted, more: &str) -> (Folder, Gateway) {
+    let issuer = |issuer: Issuer, file: &str| {
+        let name = issuer.name;
+        format!(
+            "{{ issuer: \"{name}\", audiences: [api], algorithms: [HS256], jwks: {{ file: {file} }} }}"
+        )
+    };
+    let config = format!(
+        "{more}\nauthentication: {{ jwt: {{ issuers: [{}, {}] }} }}\n\
+         subgraphs: {{ things: {{ schema: things.graphql, env: [THINGS_URL] }} }}\n",
+        issuer(ISSUERS[0], "id.json"),
+        issuer(ISSUERS[1], "partner.json"),
+    );
+    let folder = Folder::new(&[
+        ("switchboard.yaml", &config),
+        ("things.graphql", OWN),
+        ("id.json", &ISSUERS[0].keys()),
+        ("partner.json", &ISSUERS[1].keys()),
+    ]);
+    let gateway = service.gateway(&folder).await;
+    (folder, gateway)
+}
+
+#[tokio::test]
+async fn tokens_of_two_issuers_are_each_verified_with_the_keys_of_their_own() {
+    let mut service = Scripted::open(THING).await;
+    let (_folder, gateway) = two_issuers(&service, "").await;
+    let query = json!({ "query": "{ mine { name } }" });
+    for (issuer, who) in [(ISSUERS[0], "alice"), (ISSUERS[1], "bob")] {
+        let answer = gateway.post(&query).bearer_auth(issuer.token(who)).send();
+        let answer = body(answer.await.expect("an answer")).await;
+        assert_eq!(answer, json!({ "data": { "mine": { "name": "one" } } }));
+        assert_eq!(service.next().await.target, format!("GET /of/{who}"));
+    }
+    // The other's name on one's own signature: the names of both keys are the same.
+    let [id, partner] = ISSUERS;
+    for (name, secret) in [
+        (id.name, partner.secret),
+        (partner.name, id.secret),
+        ("https://nobody", id.secret),
+    ] {
+        let forged = Issuer { name, secret }.token("alice");
+        let answer = gateway.post(&query).bearer_auth(forged).send().await;
+        assert_eq!(answer.expect("an answer").status(), 401, "{name}");
+    }
+    assert!(service.arrived().is_empty(), "nobody was asked for these");
+}
+
+const SCOPED: &str = r#"
+extend schema @source(name: "things", http: { baseURL: "{$env.THINGS_URL}" })
+type Query {
+  shared: Thing @rest(GET: "/shared") @requiresScopes(scopes: [["read"]])
+}
+type Thing { id: ID! name: String }
+"#;
+
+/// What `switchboard api-key new` prints: the key, and all of it, which may stand in the file.
+async fn new_key(arguments: &[&str]) -> (String, String) {
+    let (code, told, wrong) = run(&[&["api-key", "new"], arguments].concat(), &[]).await;
+    assert_eq!((code, wrong.as_str()), (0, ""));
+    let key = told.lines().find_map(|line| line.strip_prefix("# sbk_"));
+    let key = format!("sbk_{}", key.expect("a key"));
+    assert_eq!(told.matches(&key).count(), 1, "shown once: {told}");
+    (key, told)
+}
+
+#[tokio::test]
+async fn a_key_made_on_the_command_line_lets_its_caller_in_and_no_further_than_its_scopes() {
+    let (reader, told_reader) = new_key(&["--id", "mobile: \"app\"", "--scope", "read"]).await;
+    let (other, told_other) = new_key(&["--id", "kiosk"]).await;
+    assert_ne!(reader, other);
+    let config = "authentication: { required: true, api_keys: { file: keys.yaml } }\n\
+                  subgraphs: { things: { schema: things.graphql, env: [THINGS_URL] } }\n";
+    let folder = Folder::new(&[
+        ("switchboard.yaml", config),
+        ("things.graphql", SCOPED),
+        ("keys.yaml", &format!("{told_reader}{told_other}")),
+    ]);
+    let mut service = Scripted::open(THING).await;
+    let gateway = service.gateway(&folder).await;
+    let ask = async |key: &str| {
+        let asked = gateway.post(&json!({ "query": "{ shared { name } }" }));
+        asked
+            .header("x-api-key", key)
+            .send()
+            .await
+            .expect("an answer")
+    };
+    let served = ask(&reader).await;
+    assert_eq!(served.status(), 200);
+    assert_eq!(
+        body(served).await,
+        json!({ "data": { "shared": { "name": "one" } } })
+    );
+    assert_eq!(service.next().await.target, "GET /shared");
+    let denied = body(ask(&other).await).await;
+    assert_eq!(denied["data"]["shared"], json!(null), "{denied}");
+    assert_eq!(denied["errors"].as_array().map(Vec::len), Some(1));
+    let mut wrong = reader.clone();
+    wrong.pop();
+    assert_eq!(ask(&wrong).await.status(), 401);
+    assert!(service.arrived().is_empty());
 }

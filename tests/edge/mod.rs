@@ -9,6 +9,7 @@ mod caching;
 mod collector;
 mod command_line;
 mod contracts;
+mod credentials;
 mod deadlines;
 mod documents;
 mod door;

@@ -10,6 +10,7 @@ use super::binary::Gateway;
 use super::binary::body;
 use super::binary::run;
 use super::scripted::Scripted;
+use super::tls::Authority;
 
 const THING: &str = r#"{ "id": 1, "name": "one" }"#;
 
@@ -332,4 +333,88 @@ async fn two_gateways_over_one_redis_let_exactly_as_many_pass_as_the_limit_says(
     let away = send(&gateways[0], &request).await;
     assert_eq!(away.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&away, "retry-after"), "1");
+}
+
+/// A `redis-server` that speaks TLS only, with a certificate of the folder. Its port.
+async fn redis_over_tls(folder: &Folder) -> (tokio::process::Child, u16) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("an address").port();
+    drop(free);
+    let process = tokio::process::Command::new("redis-server")
+        .args(["--port", "0", "--save", "", "--appendonly", "no"])
+        .args(["--tls-port", &port.to_string(), "--tls-auth-clients", "no"])
+        .arg("--tls-cert-file")
+        .arg(folder.file("cert.pem"))
+        .arg("--tls-key-file")
+        .arg(folder.file("key.pem"))
+        .arg("--tls-ca-cert-file")
+        .arg(folder.file("ca.pem"))
+        .args(["--requirepass", "sesame"])
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let process = process.expect("redis-server is needed: sudo apt-get install redis-server");
+    let listens = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_err()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let listens = tokio::time::timeout(super::PATIENCE, listens).await;
+    listens.expect("Redis listens in time");
+    (process, port)
+}
+
+#[tokio::test]
+async fn redis_is_spoken_to_over_tls_and_only_where_the_machine_trusts_its_certificate() {
+    let service = Scripted::open(THING).await;
+    let folder = service.folder(
+        "rate_limits: [{ name: shared, requests: 1, per: 1h, burst: 2 }]\n\
+         rate_limit_store: { redis: { url: \"rediss://:sesame@127.0.0.1:${PORT}\", timeout: 10s, on_failure: closed } }",
+    );
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue();
+    folder.write("cert.pem", &certificate);
+    folder.write("key.pem", &key);
+    folder.write("ca.pem", &authority.pem());
+    folder.write("other.pem", &Authority::new().pem());
+    let (_redis, port) = redis_over_tls(&folder).await;
+    let (url, port) = (service.url(), port.to_string());
+    // What the machine trusts.
+    let gateway = async |roots: &str| {
+        let roots = folder.file(roots);
+        let roots = roots.to_str().expect("text");
+        let env = [
+            ("THINGS_URL", &*url),
+            ("PORT", &*port),
+            ("SSL_CERT_FILE", roots),
+        ];
+        Gateway::start(&folder.file("switchboard.yaml"), &env).await
+    };
+    let (first, second) = (gateway("ca.pem").await, gateway("ca.pem").await);
+    for (gateway, status) in [(&first, 200), (&second, 200), (&first, 429), (&second, 429)] {
+        assert_eq!(send(gateway, &query()).await.status(), status);
+    }
+    let strange = gateway("other.pem").await;
+    let refused = send(&strange, &query()).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(!strange.log().contains("sesame"), "{}", strange.log());
+}
+
+#[tokio::test]
+async fn people_of_one_name_and_two_issuers_have_buckets_of_their_own() {
+    let service = Scripted::open(THING).await;
+    let (_folder, gateway) = super::identity::two_issuers(
+        &service,
+        "rate_limits: [{ name: slow, key: $claims.sub, requests: 1, per: 1h, burst: 1 }]",
+    )
+    .await;
+    let [id, partner] = super::identity::ISSUERS.map(|issuer| issuer.token("alice"));
+    for (token, status) in [(&id, 200), (&id, 429), (&partner, 200), (&partner, 429)] {
+        let asked = gateway.post(&json!({ "query": "{ shared { name } }" }));
+        let answer = asked.bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(answer.status(), status);
+    }
 }

@@ -22,10 +22,10 @@ use super::scripted::Scripted;
 const TLS: &str = "tls: { certificate: cert.pem, key: key.pem";
 
 /// An authority that tests trust.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -33,7 +33,7 @@ impl Authority {
     }
 
     /// A certificate and its key, for localhost and 127.0.0.1.
-    fn issue(&self) -> (String, String) {
+    pub(super) fn issue(&self) -> (String, String) {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let params = CertificateParams::new(names).expect("parameters");
         let key = KeyPair::generate().expect("a key");
@@ -41,8 +41,13 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
+    /// Its own certificate.
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     fn certificate(&self) -> Certificate {
-        Certificate::from_pem(self.0.pem().as_bytes()).expect("a certificate")
+        Certificate::from_pem(self.pem().as_bytes()).expect("a certificate")
     }
 }
 
@@ -52,7 +57,7 @@ async fn gateway(authority: &Authority, config: &str) -> (Folder, Gateway) {
     let (certificate, key) = authority.issue();
     folder.write("cert.pem", &certificate);
     folder.write("key.pem", &key);
-    folder.write("ca.pem", &authority.0.pem());
+    folder.write("ca.pem", &authority.pem());
     let gateway = service.gateway(&folder).await;
     (folder, gateway)
 }
@@ -62,6 +67,12 @@ fn trusting(authority: &Authority) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
         .tls_certs_only([authority.certificate()])
+}
+
+/// What a client shows of itself.
+fn identity(authority: &Authority) -> Identity {
+    let (certificate, key) = authority.issue();
+    Identity::from_pem(format!("{certificate}{key}").as_bytes()).expect("an identity")
 }
 
 async fn ask(client: &reqwest::Client, gateway: &Gateway) -> reqwest::Result<reqwest::Response> {
@@ -154,10 +165,6 @@ async fn until_async(mut helps: impl AsyncFnMut() -> bool) {
 #[tokio::test]
 async fn clients_without_a_certificate_are_let_in_only_where_it_is_optional() {
     let (authority, stranger) = (Authority::new(), Authority::new());
-    let identity = |authority: &Authority| {
-        let (certificate, key) = authority.issue();
-        Identity::from_pem(format!("{certificate}{key}").as_bytes()).expect("an identity")
-    };
     let clients = ", clients: { ca: ca.pem, required:";
     let (_required, required) = gateway(&authority, &format!("{TLS}{clients} true }} }}")).await;
     let (_optional, optional) = gateway(&authority, &format!("{TLS}{clients} false }} }}")).await;
@@ -193,4 +200,74 @@ async fn a_handshake_that_does_not_come_is_given_up() {
     let mut plain = Raw::connect(&gateway).await;
     plain.send(b"GET / HTTP/1.1\r\n\r\n").await;
     plain.rest().await;
+}
+
+/// TLS on the port of operators alone; what else `admin` says.
+async fn administered(authority: &Authority, admin: &str) -> (Folder, Gateway) {
+    let admin = format!("admin: {{ {admin}, {TLS} }} }}");
+    gateway(authority, &admin).await
+}
+
+async fn reload(
+    client: &reqwest::Client,
+    gateway: &Gateway,
+    token: &str,
+) -> reqwest::Result<reqwest::Response> {
+    let asked = client.post(format!("{}/reload", gateway.admin));
+    asked.bearer_auth(token).send().await
+}
+
+#[tokio::test]
+async fn operators_are_answered_over_tls_and_show_their_token_there_too() {
+    let authority = Authority::new();
+    let (_folder, gateway) = administered(&authority, "tokens: { deploy: 0123456789abcdef }").await;
+    assert!(gateway.admin.starts_with("https://"), "{}", gateway.admin);
+    assert!(gateway.url.starts_with("http://"), "{}", gateway.url);
+    let client = trusting(&authority).build().expect("a client");
+    let health = client.get(format!("{}/health/ready", gateway.admin));
+    assert_eq!(health.send().await.expect("an answer").status(), 200);
+    for (token, status) in [("0123456789abcdeg", 401), ("0123456789abcdef", 200)] {
+        let answer = reload(&client, &gateway, token).await.expect("an answer");
+        assert_eq!(answer.status(), status);
+    }
+    let stranger = trusting(&Authority::new()).build().expect("a client");
+    assert!(
+        reload(&stranger, &gateway, "0123456789abcdef")
+            .await
+            .is_err()
+    );
+    let plain = gateway.admin.replacen("https://", "http://", 1);
+    let plain = gateway.request(&format!("{plain}/health/ready")).send();
+    assert!(plain.await.is_err(), "nothing is answered without TLS");
+}
+
+#[tokio::test]
+async fn operators_may_be_known_by_their_certificates() {
+    let authority = Authority::new();
+    let admin = "admin: { tls: { certificate: cert.pem, key: key.pem, clients: { ca: ca.pem } } }";
+    let (_folder, gateway) = gateway(&authority, admin).await;
+    let nobody = trusting(&authority).build().expect("a client");
+    let unknown = trusting(&authority).identity(identity(&Authority::new()));
+    let known = trusting(&authority).identity(identity(&authority));
+    for refused in [nobody, unknown.build().expect("a client")] {
+        assert!(reload(&refused, &gateway, "none").await.is_err());
+    }
+    let known = known.build().expect("a client");
+    let answer = reload(&known, &gateway, "none").await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test]
+async fn a_new_certificate_of_the_port_of_operators_is_taken_without_a_restart() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let (folder, gateway) = administered(&old, "tokens: { deploy: 0123456789abcdef }").await;
+    let (certificate, key) = new.issue();
+    folder.write("cert.pem", &certificate);
+    folder.write("key.pem", &key);
+    until(|| gateway.log().contains("a new certificate is in use")).await;
+    let client = trusting(&new).build().expect("a client");
+    let answer = reload(&client, &gateway, "0123456789abcdef").await;
+    assert_eq!(answer.expect("an answer").status(), 200);
+    let late = trusting(&old).build().expect("a client");
+    assert!(reload(&late, &gateway, "0123456789abcdef").await.is_err());
 }

@@ -7,6 +7,7 @@
 //! each denied field raised an error, and without the calls that only denied
 //! fields need.
 
+mod costs;
 mod demands;
 mod graphql;
 mod misbehaviour;
