@@ -193,3 +193,19 @@ async fn compose_tells_who_answers_what() {
     assert_eq!(code, 0);
     assert!(output.contains("@call(source: \"things\""), "{output}");
 }
+
+#[tokio::test]
+async fn an_algorithm_of_tokens_that_cannot_be_verified_is_refused_before_the_start() {
+    let issuer = |algorithm: &str| {
+        format!(
+            "authentication: {{ jwt: {{ issuers: [{{ issuer: a, audiences: [b], algorithms: [{algorithm}], jwks: {{ url: \"https://id/keys\" }} }}] }} }}"
+        )
+    };
+    for (algorithm, expected) in [("ES384", 0), ("ES512", 1), ("none", 1)] {
+        let config = format!("{}\n{CONFIG}", issuer(algorithm));
+        let (_folder, config) = folder(&config, THINGS);
+        let (code, _, told) = run(&["check", "--config", &config], &ENV).await;
+        assert_eq!(code, expected, "{algorithm}: {told}");
+        assert!(expected == 0 || told.contains(algorithm), "{told}");
+    }
+}

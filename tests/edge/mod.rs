@@ -24,6 +24,7 @@ mod identity;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod mutations;
 mod operations_files;
 mod overload;
 mod policies;
