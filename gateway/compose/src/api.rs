@@ -18,6 +18,7 @@ use apollo_compiler::{Name, Node, Schema};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::{self, Document};
 use crate::merge::Merged;
+use crate::suggest::closest;
 
 /// The merged types without what is `@inaccessible`, validated. `None` after an error.
 pub(crate) fn client_schema(
@@ -84,12 +85,24 @@ impl<'a> Hidden<'a> {
         self.check_query(diagnostics);
     }
 
+    fn no_queries(&self) -> Diagnostic {
+        let found = Diagnostic::error("NO_QUERIES", "no subgraph declares a field of Query");
+        let objects = self.schema.types.values().filter(|ty| ty.is_object());
+        let near = closest("Query", objects.clone().map(|ty| ty.name().as_str()));
+        let meant = objects
+            .into_iter()
+            .find(|ty| near.first() == Some(&ty.name().as_str()));
+        match meant {
+            None => found.help("a graph needs at least one: type Query { ... }"),
+            Some(meant) => self
+                .at(found, meant.name())
+                .help(format!("is `{}` meant to be Query?", meant.name())),
+        }
+    }
+
     fn check_query(&self, diagnostics: &mut Diagnostics) {
         match self.schema.get_object("Query") {
-            None => diagnostics.push(
-                Diagnostic::error("NO_QUERIES", "no subgraph declares a field of Query")
-                    .help("a graph needs at least one: type Query { ... }"),
-            ),
+            None => diagnostics.push(self.no_queries()),
             Some(query) if self.types.contains("Query") => {
                 let found = Diagnostic::error(
                     "QUERY_ROOT_TYPE_INACCESSIBLE",
@@ -447,6 +460,10 @@ mod tests {
                 .to_string(),
             "error[NO_QUERIES] no subgraph declares a field of Query\n  help: a graph needs at least one: type Query { ... }\n"
         );
+        let said = api(&["type A { a: Int } type Qurey { a: Int }"]).expect_err("no query");
+        let said = said.to_string();
+        assert!(said.contains("error[NO_QUERIES] a.graphql:2:24"), "{said}");
+        assert!(said.contains("is `Qurey` meant to be Query?"), "{said}");
         let said = api(&["type Query @inaccessible { a: Int }"]).expect_err("no query");
         assert_eq!(said.codes(), ["QUERY_ROOT_TYPE_INACCESSIBLE"]);
     }

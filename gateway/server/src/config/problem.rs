@@ -72,8 +72,22 @@ pub(super) fn of_parser(name: &str, text: &str, error: &serde_yaml_ng::Error) ->
             let place = place(name, text, line, column, 1);
             Diagnostic::error("MISSING_KEY", format!("`{key}` is needed here")).at(place)
         }
-        _ => Diagnostic::error(code_of(&message), message.clone())
+        _ => Diagnostic::error(code_of(&message), in_plain_words(&message))
             .at(value_place(name, text, line, column)),
+    }
+}
+
+/// What a number is called in a file.
+fn in_plain_words(message: &str) -> String {
+    let Some((before, ty)) = message.rsplit_once("expected ") else {
+        return message.to_owned();
+    };
+    match ty {
+        "f32" | "f64" => format!("{before}expected a number"),
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+            format!("{before}expected a whole number")
+        }
+        _ => message.to_owned(),
     }
 }
 

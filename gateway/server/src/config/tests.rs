@@ -273,6 +273,15 @@ fn a_syntax_error_says_where() {
 }
 
 #[test]
+fn numbers_are_asked_for_in_plain_words() {
+    let graph = "subgraphs: { u: { schema: a } }";
+    let told = refused(&format!("{graph}\noverride_labels: {{ x: 20% }}\n"));
+    assert!(told.contains("expected a number"), "{told}");
+    let told = refused(&format!("{graph}\nplan_cache: {{ entries: many }}\n"));
+    assert!(told.contains("expected a whole number"), "{told}");
+}
+
+#[test]
 fn a_missing_key_is_named() {
     let told = refused("tls:\n  certificate: a.pem\n");
     assert!(
