@@ -97,6 +97,11 @@ impl Any {
         wider
     }
 
+    /// What is left to ask where these terms hold.
+    pub(crate) fn without(&self, given: &All) -> Any {
+        self.only(|term| !given.contains(term))
+    }
+
     /// The terms that hold whenever the whole does.
     pub(crate) fn certain(&self) -> All {
         let Some((first, rest)) = self.0.split_first() else {

@@ -301,6 +301,8 @@ pub enum ArgValue {
     List(Vec<ArgValue>),
     /// An input object in which variables stand; a variable that was not given leaves its field to the default, or out.
     Object(Vec<(String, ArgValue, Option<Json>)>),
+    /// Whether this holds: when a field below is asked for.
+    Holds(Condition),
 }
 
 /// The coerced variables of one request, by index; `None` was not given. After them stands, for each of
@@ -353,6 +355,7 @@ impl ArgValue {
     pub fn evaluate(&self, variables: &Variables) -> Option<Json> {
         match self {
             ArgValue::Const(value) => Some(value.clone()),
+            ArgValue::Holds(condition) => Some(Json::Bool(condition.holds(variables))),
             ArgValue::Variable(index) => variables.0.get(*index as usize)?.clone(),
             ArgValue::List(items) => Some(Json::Array(
                 items

@@ -135,6 +135,7 @@ impl Weighs<'_> {
     ) -> Milli {
         match value {
             ArgValue::Const(json) => self.json(own, ty, json),
+            ArgValue::Holds(_) => own.unwrap_or(0),
             ArgValue::Variable(index) => match variables.0.get(*index as usize) {
                 Some(Some(json)) => self.json(own, ty, json),
                 _ => 0,

@@ -146,6 +146,7 @@ impl Slice {
 fn of_value(value: &ArgValue, path: &[&str]) -> SliceValue {
     match value {
         ArgValue::Const(json) => SliceValue::Const(length(json, path)),
+        ArgValue::Holds(_) => SliceValue::Const(None),
         ArgValue::Variable(index) => SliceValue::Variable {
             index: *index,
             path: path.iter().map(|name| (*name).to_owned()).collect(),

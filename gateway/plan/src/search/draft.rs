@@ -96,6 +96,17 @@ pub(crate) struct DraftObject {
     pub(crate) extra: Vec<(BatchBy, u32)>,
 }
 
+impl DraftObject {
+    /// The slots of its fields, and the objects that may stand there.
+    pub(crate) fn reads(&self) -> Vec<(u32, Vec<ObjectIndex>)> {
+        let reads = self.fields.values().map(|(slot, value)| match value {
+            DraftValue::Leaf => (*slot, Vec::new()),
+            DraftValue::Objects(objects) => (*slot, objects.clone()),
+        });
+        reads.collect()
+    }
+}
+
 /// A field that is read: one with other arguments is another one, where they go upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldKey {
@@ -211,11 +222,10 @@ impl DraftStep {
         Some((slot, value))
     }
 
-    /// The Boolean variables that decide whether a field is asked for, as arguments below; none where
-    /// it always is, or where no two directives could say when.
-    pub(crate) fn when(&mut self, object: ObjectIndex, slot: u32) -> Vec<Included> {
-        let wanted = self.wanted.get(&(object, slot)).cloned();
-        let Some([all]) = wanted.as_ref().map(|any| &any.0[..]) else {
+    /// What decides whether a field is asked for, as arguments below; none where it always is, or
+    /// where no two directives could say when.
+    pub(crate) fn when(&mut self, wanted: &Any) -> Vec<Included> {
+        let [all] = &wanted.0[..] else {
             return Vec::new();
         };
         let variables = all.iter().filter_map(|term| match term {
@@ -227,16 +237,21 @@ impl DraftStep {
         if twice(true) || twice(false) {
             return Vec::new();
         }
-        let included = variables.into_iter().map(|(variable, equals)| {
-            let value = self.argument(Arg {
-                name: "if".to_owned(),
-                value: ArgValue::Variable(variable),
-                default: None,
-                ty: Type::NonNullNamed(name!("Boolean")),
-            });
-            Included { value, equals }
+        let included = variables.into_iter();
+        included
+            .map(|(variable, equals)| self.included(ArgValue::Variable(variable), equals))
+            .collect()
+    }
+
+    /// A Boolean that decides whether a field is asked for.
+    pub(crate) fn included(&mut self, value: ArgValue, equals: bool) -> Included {
+        let value = self.argument(Arg {
+            name: "if".to_owned(),
+            value,
+            default: None,
+            ty: Type::NonNullNamed(name!("Boolean")),
         });
-        included.collect()
+        Included { value, equals }
     }
 
     /// The index of an argument below; equal ones are one.

@@ -17,9 +17,14 @@ use compose::model::ViewField;
 use compose::model::ViewId;
 use indexmap::IndexMap;
 
+use crate::access;
 use crate::cache;
+use crate::condition::All;
+use crate::condition::Any;
+use crate::condition::Term;
 use crate::model::Aligned;
 use crate::model::Arg;
+use crate::model::ArgValue;
 use crate::model::LayoutSlot;
 use crate::model::Parents;
 use crate::model::Prepared;
@@ -136,14 +141,34 @@ impl Search<'_> {
         if !self.graph.source(source).kind.takes_selections() {
             return;
         }
-        let mut slots: Vec<(ObjectIndex, u32)> = draft.wanted.keys().copied().collect();
-        slots.sort_unstable();
-        for (object, slot) in slots {
-            let included = draft.when(object, slot);
-            if !included.is_empty() {
-                draft.included.insert((object, slot), included);
+        // The demands that are met wherever an object is asked for: what holds above need not be said again.
+        let met = |any: &Any| any.only(|term| matches!(term, Term::Met(_))).certain();
+        let mut given = vec![met(&draft.condition); draft.objects.len()];
+        for object in 0..draft.objects.len() {
+            for (slot, children) in draft.objects[object].reads() {
+                let wanted = draft.wanted.get(&(object, slot)).cloned();
+                let wanted = wanted.unwrap_or_else(Any::always);
+                let included = self.included(draft, &wanted.without(&given[object]));
+                if !included.is_empty() {
+                    draft.included.insert((object, slot), included);
+                }
+                let below = access::both(&given[object], &met(&wanted));
+                children
+                    .iter()
+                    .for_each(|child| given[*child].clone_from(&below));
             }
         }
+    }
+
+    /// What is demanded of the caller decides together with variables, in one directive.
+    fn included(&mut self, draft: &mut DraftStep, wanted: &Any) -> Vec<Included> {
+        let demands = |all: &All| all.iter().any(|term| matches!(term, Term::Met(_)));
+        if !wanted.0.iter().any(demands) {
+            return draft.when(wanted);
+        }
+        let condition = self.demands.condition(wanted.clone());
+        let included = condition.map(|it| draft.included(ArgValue::Holds(it), true));
+        included.into_iter().collect()
     }
 
     /// What is asked for all the same where what some fields require cannot be had; none where

@@ -401,7 +401,11 @@ impl<'d> Search<'d> {
         let resolver = self.graph.resolver(self.steps[step].resolver);
         let args = self.arguments_of_view(step, object, group.field);
         let name = &group.field.name;
-        let when = &group.condition;
+        let demanded = match provider {
+            Provider::Own => group.access.clone(),
+            Provider::Join(joined) => access::both(&group.access, &self.steps[joined.step].access),
+        };
+        let when = &group.condition.given(&demanded);
         let read = self.steps[step].read(self.graph, resolver, object, name, args, when);
         let Some((slot, value)) = read else {
             return Err(unanswerable(
@@ -417,10 +421,6 @@ impl<'d> Search<'d> {
             layout: object as u32,
             slot,
         });
-        let demanded = match provider {
-            Provider::Own => group.access.clone(),
-            Provider::Join(joined) => access::both(&group.access, &self.steps[joined.step].access),
-        };
         let access = self.field_access(&position.condition, group, &demanded);
         let below = Below {
             step,
