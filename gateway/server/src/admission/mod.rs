@@ -52,7 +52,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: true,
-            delay: Duration::from_millis(5),
+            delay: Duration::from_millis(20),
             most: 10_000,
             least: 16,
             wait: Duration::from_millis(10),
