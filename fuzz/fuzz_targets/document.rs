@@ -2,18 +2,19 @@
 
 #![no_main]
 
+#[path = "../../gateway/plan/src/search/tests/shop.rs"]
+mod shop;
+
 use std::sync::Arc;
 use std::sync::LazyLock;
 
-use compose::SchemaFiles;
-use compose::SubgraphFile;
 use compose::Supergraph;
 use libfuzzer_sys::fuzz_target;
 use plan::Document;
 use plan::OperationLimits;
 use serde_json::Map;
 
-static SHOP: LazyLock<Arc<Supergraph>> = LazyLock::new(shop);
+static SHOP: LazyLock<Arc<Supergraph>> = LazyLock::new(composed);
 
 fuzz_target!(|text: &str| {
     let limits = OperationLimits::default();
@@ -30,42 +31,9 @@ fuzz_target!(|text: &str| {
     drop(plan.to_string());
 });
 
-fn shop() -> Arc<Supergraph> {
-    macro_rules! read {
-        ($file:literal) => {
-            include_str!(concat!("../../schema/", $file))
-        };
-    }
-    let contracts = [
-        ("users.openapi.yaml", read!("users.openapi.yaml")),
-        ("orders.openapi.json", read!("orders.openapi.json")),
-        ("products.proto", read!("products.proto")),
-        ("inventory.proto", read!("inventory.proto")),
-    ];
-    let contracts = contracts.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
-    let graph = compose::compose(&SchemaFiles {
-        subgraphs: vec![
-            subgraph("users", "USERS_URL", read!("users.graphql")),
-            subgraph("products", "PRODUCTS_URL", read!("products.graphql")),
-            subgraph("inventory", "INVENTORY_URL", read!("inventory.graphql")),
-            subgraph("reviews", "REVIEWS_URL", read!("reviews.graphql")),
-            subgraph("orders", "ORDERS_URL", read!("orders.graphql")),
-        ],
-        files: contracts.into(),
-        ..SchemaFiles::default()
-    });
-    match graph {
+fn composed() -> Arc<Supergraph> {
+    match compose::compose(&shop::files()) {
         Ok(graph) => Arc::new(graph),
         Err(diagnostics) => panic!("{diagnostics}"),
-    }
-}
-
-fn subgraph(name: &str, variable: &str, sdl: &str) -> SubgraphFile {
-    SubgraphFile {
-        name: name.to_owned(),
-        file: format!("{name}.graphql"),
-        sdl: sdl.to_owned(),
-        env: [(variable.to_owned(), Some("http://127.0.0.1:1".to_owned()))].into(),
-        ..SubgraphFile::default()
     }
 }

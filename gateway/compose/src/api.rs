@@ -88,10 +88,8 @@ impl<'a> Hidden<'a> {
     fn no_queries(&self) -> Diagnostic {
         let found = Diagnostic::error("NO_QUERIES", "no subgraph declares a field of Query");
         let objects = self.schema.types.values().filter(|ty| ty.is_object());
-        let near = closest("Query", objects.clone().map(|ty| ty.name().as_str()));
-        let meant = objects
-            .into_iter()
-            .find(|ty| near.first() == Some(&ty.name().as_str()));
+        let near = closest("Query", objects.map(|ty| ty.name().as_str()));
+        let meant = near.first().and_then(|name| self.schema.types.get(*name));
         match meant {
             None => found.help("a graph needs at least one: type Query { ... }"),
             Some(meant) => self

@@ -39,12 +39,6 @@ impl OverrideLabel {
         let mut moves = self.moves.iter();
         self.hidden || moves.any(|moved| selected.contains(moved.field.as_str()))
     }
-
-    /// The fields that it moves, as coordinates.
-    pub fn fields(&self) -> impl Iterator<Item = String> {
-        let moves = self.moves.iter();
-        moves.map(|moved| format!("{}.{}", moved.ty, moved.field))
-    }
 }
 
 /// The labels of a graph, in the order in which its fields name them.
@@ -150,13 +144,10 @@ impl Decided {
     }
 }
 
-/// The states that every field must be satisfiable in: as it stands where there are no labels.
-pub(crate) fn states(labels: &[OverrideLabel]) -> Vec<Vec<LabelId>> {
+/// The states in which every field must be satisfiable: with none of the labels and with all.
+pub(crate) fn states(labels: &[OverrideLabel]) -> [Vec<LabelId>; 2] {
     let all = (0..labels.len()).map(|index| LabelId(index as u32));
-    match labels.is_empty() {
-        true => vec![Vec::new()],
-        false => vec![Vec::new(), all.collect()],
-    }
+    [Vec::new(), all.collect()]
 }
 
 /// The tables of a graph in one of its states.
@@ -183,14 +174,14 @@ impl crate::Supergraph {
 
     /// The graph, of which none is active, while exactly these labels are.
     pub fn while_active(&self, active: &[LabelId]) -> Self {
+        if active.is_empty() {
+            return self.clone();
+        }
         let tables = Tables {
             types: &self.types,
             views: &self.views,
             resolvers: &self.resolvers,
         };
-        if active.is_empty() {
-            return self.clone();
-        }
         Self {
             decided: Arc::new(decide(&tables, &self.labels, active)),
             version: crate::version::of_labels(self.version, active),

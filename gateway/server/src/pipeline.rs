@@ -296,12 +296,7 @@ impl Gateway {
         let meant = graph.documents.resolve(&request.document);
         let operation = meant.as_ref().ok();
         let operation = operation.and_then(|meant| meant.operation(request.operation_name));
-        let mut account = Account {
-            limits: &graph.rate_limits,
-            who: caller.who(operation),
-            deadline: caller.deadline,
-            standings: request.standings,
-        };
+        let mut account = caller.account(graph, operation, request.standings);
         // Before anything is parsed, so that a bad document costs its sender as much as a good one.
         account.charge_request().await?;
         request.seen.ended(Stage::Charge);
@@ -314,11 +309,7 @@ impl Gateway {
         request.seen.planned(&planned, cached);
         graph.documents.remember(&meant);
         request.carries.check(&planned.plan)?;
-        let keys = &graph.settings.idempotency;
-        let key = match planned.plan.is_mutation() {
-            true => idempotency::key_of(keys.mode, &caller.headers)?,
-            false => None,
-        };
+        let key = caller.idempotency_key(graph, &planned.plan)?;
         limits.check_variables(&request.variables, &planned.told())?;
         let mut variables = planned.plan.coerce(&request.variables)?;
         let wants = request.wants.allowed(graph);
@@ -344,7 +335,8 @@ impl Gateway {
                 plan: &planned.plan,
                 decided: &variables,
             };
-            Used::new(&key, &caller.principal, &mutation, keys.keep)
+            let keep = graph.settings.idempotency.keep;
+            Used::new(&key, &caller.principal, &mutation, keep)
         });
         let new = || CallLog::new(caller.received.into_std());
         let calls = request.seen.calls().or_else(|| wants.trace.then(new));
@@ -542,11 +534,37 @@ pub(crate) async fn charge_refused(
 }
 
 impl Caller {
-    fn who<'r>(&'r self, operation: Option<&'r str>) -> Who<'r> {
-        Who {
-            principal: &self.principal,
-            address: self.address,
-            operation,
+    /// What its request is charged to.
+    fn account<'r>(
+        &'r self,
+        graph: &'r Graph,
+        operation: Option<&'r str>,
+        standings: &'r mut Standings,
+    ) -> Account<'r> {
+        Account {
+            limits: &graph.rate_limits,
+            who: Who {
+                principal: &self.principal,
+                address: self.address,
+                operation,
+            },
+            deadline: self.deadline,
+            standings,
+        }
+    }
+
+    /// What a mutation of its is remembered by; none for what changes nothing.
+    fn idempotency_key(
+        &self,
+        graph: &Graph,
+        plan: &Plan,
+    ) -> Result<Option<idempotency::ClientKey>, NotRun> {
+        match plan.is_mutation() {
+            true => Ok(idempotency::key_of(
+                graph.settings.idempotency.mode,
+                &self.headers,
+            )?),
+            false => Ok(None),
         }
     }
 

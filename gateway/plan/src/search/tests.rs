@@ -1,25 +1,16 @@
 //! Plans as printed text.
 
-use std::collections::BTreeMap;
+mod shop;
+
 use std::sync::Arc;
 
 use compose::SchemaFiles;
-use compose::SubgraphFile;
 use compose::Supergraph;
 
 use crate::Document;
 use crate::OperationLimits;
 
-fn file(name: &str, env: &str, sdl: &str) -> SubgraphFile {
-    SubgraphFile {
-        name: name.into(),
-        file: format!("{name}.graphql"),
-        sdl: sdl.into(),
-        env: BTreeMap::from([(env.to_owned(), Some("http://localhost:1".to_owned()))]),
-        sources: BTreeMap::new(),
-        ..SubgraphFile::default()
-    }
-}
+use shop::file;
 
 fn composed(files: &SchemaFiles) -> Arc<Supergraph> {
     match compose::compose(files) {
@@ -30,29 +21,7 @@ fn composed(files: &SchemaFiles) -> Arc<Supergraph> {
 
 /// The example shop.
 fn shop() -> Arc<Supergraph> {
-    macro_rules! read {
-        ($file:literal) => {
-            include_str!(concat!("../../../../schema/", $file))
-        };
-    }
-    let contracts = [
-        ("users.openapi.yaml", read!("users.openapi.yaml")),
-        ("orders.openapi.json", read!("orders.openapi.json")),
-        ("products.proto", read!("products.proto")),
-        ("inventory.proto", read!("inventory.proto")),
-    ];
-    let contracts = contracts.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
-    composed(&SchemaFiles {
-        subgraphs: vec![
-            file("users", "USERS_URL", read!("users.graphql")),
-            file("products", "PRODUCTS_URL", read!("products.graphql")),
-            file("inventory", "INVENTORY_URL", read!("inventory.graphql")),
-            file("reviews", "REVIEWS_URL", read!("reviews.graphql")),
-            file("orders", "ORDERS_URL", read!("orders.graphql")),
-        ],
-        files: contracts.into(),
-        ..SchemaFiles::default()
-    })
+    composed(&shop::files())
 }
 
 fn planned(graph: &Arc<Supergraph>, operation: &str) -> String {

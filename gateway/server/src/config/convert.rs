@@ -18,6 +18,7 @@ use std::path::Path;
 
 use compose::Diagnostics;
 use compose::diagnostic::Diagnostic;
+use indexmap::IndexMap;
 use sources::CacheSettings;
 use sources::LocalServices;
 use sources::Secret;
@@ -83,16 +84,8 @@ pub(super) fn convert(
         },
         batching: file.batching.enabled.then_some(file.batching.max),
         status_profile: file.http.status_profile,
-        problems: file
-            .problems
-            .base_url
-            .map(|url| address("problems.base_url", url))
-            .transpose()?,
-        subgraphs: file
-            .subgraphs
-            .into_iter()
-            .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
-            .collect::<Result<_, _>>()?,
+        problems: problems(file.problems)?,
+        subgraphs: subgraphs(path, file.subgraphs, environment)?,
         contracts,
         full_graph: file.full_graph,
         override_labels,
@@ -144,6 +137,23 @@ fn check_replicas(file: &File) -> Result<(), Diagnostics> {
         )),
         Replicas::Many | Replicas::One => Ok(()),
     }
+}
+
+/// Where problem types have their pages.
+fn problems(problems: file::Problems) -> Result<Option<String>, Diagnostics> {
+    let url = problems.base_url;
+    url.map(|url| address("problems.base_url", url)).transpose()
+}
+
+fn subgraphs(
+    path: &Path,
+    subgraphs: IndexMap<String, file::Subgraph>,
+    environment: &Environment,
+) -> Result<Vec<Subgraph>, Diagnostics> {
+    let subgraphs = subgraphs.into_iter();
+    subgraphs
+        .map(|(name, subgraph)| convert_subgraph(path, name, subgraph, environment))
+        .collect()
 }
 
 fn convert_subgraph(

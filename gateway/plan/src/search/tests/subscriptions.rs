@@ -1,5 +1,7 @@
 //! Subscriptions: one root field that brings events, the rest as ever.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 const PROTO: &str = "syntax = \"proto3\"; package v1;
